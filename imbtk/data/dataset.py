@@ -1,0 +1,82 @@
+"""A data set in memory or memory-mapped: what every source gives and every later stage reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+__all__ = ["SPLIT_NAMES", "Dataset"]
+
+SPLIT_NAMES = ("train", "validation", "test")
+"""Names of the sides of a split; ``given_split`` holds positions in this tuple."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples, labels, groups and names.
+
+    Attributes
+    ----------
+    name : str
+        What people call the data: a file or folder name, ``builtin:digits``.
+    kind : "images" or "table"
+    x : Tensor
+        Images: uint8, (N, C, H, W), usually memory-mapped; C is 1 or 3. Tables: float32, (N, D); NaN is a missing
+        value, which the normalisation replaces by the mean of the training rows.
+    labels : Tensor of int64, shape (N,)
+    class_names : tuple of str, length K
+    groups : Tensor of int64, shape (N,), optional
+        Group (patient) of each row, from 0; None where groups are not known.
+    group_names : tuple of str
+        Name of each group.
+    given_split : Tensor of int64, shape (N,), optional
+        0, 1, 2 for train, validation, test, where the data come with a split.
+    row_names : tuple of str
+        What a row is called in reports: the file's path within the data, or the row's number.
+    domain : "digits", "photo", "histology" or "table"
+        What images show: presets look at it.
+    feature_names : tuple of str
+        Column names of a table, length D.
+    preprocessing : dict
+        What was done to make `x` (image size, resize policy, channels, table encoding), as plain values: a saved model
+        repeats it on new data. ``{"kind": "images", "size": 64, "resize": "pad", "channels": 3}``.
+    notes : tuple of str
+        Sentences that every report must say: an induced imbalance, what was done to odd files.
+    description : dict
+        Facts for the record: path or arguments, digest of the content, number of files.
+    """
+
+    name: str
+    kind: Literal["images", "table"]
+    x: torch.Tensor
+    labels: torch.Tensor
+    class_names: tuple[str, ...]
+    groups: torch.Tensor | None = None
+    group_names: tuple[str, ...] = ()
+    given_split: torch.Tensor | None = None
+    row_names: tuple[str, ...] = ()
+    domain: Literal["digits", "photo", "histology", "table"] = "photo"
+    feature_names: tuple[str, ...] = ()
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    description: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of classes."""
+        return len(self.class_names)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of an image, (D,) of a table row."""
+        return tuple(self.x.shape[1:])
+
+    @property
+    def class_counts(self) -> torch.Tensor:
+        """Rows per class, (K,) int64."""
+        return torch.bincount(self.labels, minlength=self.num_classes)

@@ -1,0 +1,1 @@
+"""Networks by name: built-in ones, torchvision's, a user's own."""

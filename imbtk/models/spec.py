@@ -1,0 +1,44 @@
+"""What core must know of a network to build, train and save it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+__all__ = ["Backbone", "ModelSpec"]
+
+Backbone = Callable[[tuple[int, ...]], nn.Module]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A network by name.
+
+    Attributes
+    ----------
+    name : str
+    build : callable
+        ``sample_shape -> Module`` that maps (B, *sample_shape) to features (B, D). The head is not its business: core
+        finds D by running one batch and puts the head of the plan on top.
+    kind : "images" or "table"
+    summary : str
+        One line for people.
+    lr : float
+        Learning rate that suits it with AdamW from scratch.
+    mean, std : tuple of float, optional
+        The normalisation that pretrained weights ask for, one number per channel; None: that of the training rows.
+    image_size : int, optional
+        The size that pretrained weights were made for.
+    """
+
+    name: str
+    build: Backbone
+    kind: Literal["images", "table"] = "images"
+    summary: str = ""
+    lr: float = 1e-3
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    image_size: int | None = None

@@ -1,0 +1,134 @@
+"""How logits become probabilities, and probabilities a class: as data, never as code.
+
+A saved model carries a :class:`CalibrationMap` and a :class:`DecisionRule`, so it predicts on a machine where no
+strategy is installed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+
+__all__ = ["ABSTAIN", "CalibrationMap", "DecisionRule"]
+
+ABSTAIN = -1
+"""The class number of a sample that a decision rule leaves to a human."""
+
+
+@dataclass(frozen=True)
+class CalibrationMap:
+    """Probabilities from logits: ``softmax(scale · logits + shift)``, then a monotone table per class if there is one.
+
+    Attributes
+    ----------
+    scale : float
+        One over the temperature.
+    shift : ndarray of float64, shape (K,), optional
+        Added to every row of scaled logits; None is zero.
+    tables : tuple of (ndarray, ndarray), optional
+        For each class the knots (x increasing, y non-decreasing, both in [0, 1]) of a piecewise linear map that is
+        applied to its probability, after which the row is normalised again.
+    """
+
+    scale: float = 1.0
+    shift: np.ndarray | None = None
+    tables: tuple[tuple[np.ndarray, np.ndarray], ...] | None = None
+
+    def log_probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return log-probabilities of shape (N, K) for logits of shape (N, K), float64."""
+        logits = np.asarray(logits, dtype=np.float64) * self.scale
+        if self.shift is not None:
+            logits = logits + self.shift
+        if self.tables is None:
+            return log_softmax(logits, axis=1)
+        probabilities = softmax(logits, axis=1)
+        for k, (x, y) in enumerate(self.tables):
+            probabilities[:, k] = np.interp(probabilities[:, k], x, y)
+        total = probabilities.sum(axis=1, keepdims=True)
+        flat = np.full_like(probabilities, 1.0 / probabilities.shape[1])
+        probabilities = np.where(total > 0, probabilities / np.where(total > 0, total, 1.0), flat)
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return probabilities of shape (N, K), rows summing to one, for logits of shape (N, K)."""
+        return np.exp(self.log_probabilities(logits))
+
+    def shifted(self, shift: np.ndarray) -> CalibrationMap:
+        """Return this map with `shift` (K,) added to its own: a move to another deployment prior."""
+        own = np.zeros_like(shift) if self.shift is None else self.shift
+        return CalibrationMap(self.scale, own + shift, self.tables)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dictionary of plain numbers and lists."""
+        tables = self.tables and [[x.tolist(), y.tolist()] for x, y in self.tables]
+        return {"scale": self.scale, "shift": None if self.shift is None else self.shift.tolist(), "tables": tables}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> CalibrationMap:
+        """Read what :meth:`to_json` wrote."""
+        shift, tables = data["shift"], data["tables"]
+        return cls(
+            float(data["scale"]),
+            None if shift is None else np.asarray(shift, dtype=np.float64),
+            None if tables is None else tuple((np.asarray(x), np.asarray(y)) for x, y in tables),
+        )
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """A class from logits and probabilities, as data.
+
+    Attributes
+    ----------
+    on : "logits" or "probabilities"
+        What the rule looks at: the logits as trained (calibration does not move the decision), or the calibrated
+        log-probabilities.
+    shift : ndarray of float64, shape (K,), optional
+        Added before the largest is taken: thresholds are differences of shifts.
+    cost : ndarray of float64, shape (K, K), optional
+        ``cost[truth, decided]``: the class with the least expected cost under the probabilities is decided.
+    reject_below : float, optional
+        Abstain where the decided class's probability is below this.
+    name : str
+        What made the rule, for people.
+    """
+
+    on: str = "logits"
+    shift: np.ndarray | None = None
+    cost: np.ndarray | None = None
+    reject_below: float | None = None
+    name: str = "as trained"
+
+    def decide(self, logits: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """Return the class of each row, int64 of shape (N,), ``ABSTAIN`` where the rule leaves it open."""
+        if self.cost is not None:
+            decided = np.argmin(probabilities @ self.cost, axis=1)
+        else:
+            with np.errstate(divide="ignore"):
+                scores = np.asarray(logits if self.on == "logits" else np.log(probabilities), dtype=np.float64)
+            decided = np.argmax(scores if self.shift is None else scores + self.shift, axis=1)
+        decided = decided.astype(np.int64)
+        if self.reject_below is not None:
+            chosen = np.take_along_axis(probabilities, decided[:, None], axis=1)[:, 0]
+            decided = np.where(chosen < self.reject_below, ABSTAIN, decided)
+        return decided
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dictionary of plain numbers and lists."""
+        return {
+            "name": self.name,
+            "on": self.on,
+            "shift": None if self.shift is None else self.shift.tolist(),
+            "cost": None if self.cost is None else self.cost.tolist(),
+            "reject_below": self.reject_below,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> DecisionRule:
+        """Read what :meth:`to_json` wrote."""
+        as_array = {k: None if data[k] is None else np.asarray(data[k], dtype=np.float64) for k in ("shift", "cost")}
+        return cls(data["on"], as_array["shift"], as_array["cost"], data["reject_below"], data["name"])
