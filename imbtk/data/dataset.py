@@ -7,10 +7,29 @@ from typing import Any, Literal
 
 import torch
 
-__all__ = ["SPLIT_NAMES", "Dataset"]
+__all__ = ["SPLIT_NAMES", "Dataset", "InducedImbalance"]
 
 SPLIT_NAMES = ("train", "validation", "test")
 """Names of the sides of a split; ``given_split`` holds positions in this tuple."""
+
+
+@dataclass(frozen=True)
+class InducedImbalance:
+    """An imbalance that is imposed on training rows, after the split.
+
+    Attributes
+    ----------
+    factor : float
+        n_max / n_min, at least 1.
+    profile : "long-tail" or "step"
+        ``n_c = n_max · factor^(-c/(K-1))``, or the first half of the classes full and the others 1/factor of it.
+    seed : int
+        Chooses the rows that stay.
+    """
+
+    factor: float
+    profile: Literal["long-tail", "step"] = "long-tail"
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,8 @@ class Dataset:
         What images show: presets look at it.
     feature_names : tuple of str
         Column names of a table, length D.
+    induced : InducedImbalance, optional
+        An imbalance to impose on the training rows once they are split off.
     preprocessing : dict
         What was done to make `x` (image size, resize policy, channels, table encoding), as plain values: a saved model
         repeats it on new data. ``{"kind": "images", "size": 64, "resize": "pad", "channels": 3}``.
@@ -59,6 +80,7 @@ class Dataset:
     row_names: tuple[str, ...] = ()
     domain: Literal["digits", "photo", "histology", "table"] = "photo"
     feature_names: tuple[str, ...] = ()
+    induced: InducedImbalance | None = None
     preprocessing: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     description: dict[str, Any] = field(default_factory=dict)
