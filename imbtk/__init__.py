@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imbtk.options import option
     from imbtk.pipeline import RunResult, run
     from imbtk.prediction import CalibrationMap, DecisionRule
+    from imbtk.sampling import EpochSize, expected_rows, order_by_class
     from imbtk.strategy import Strategy
 
 _HOMES = {
@@ -28,6 +29,7 @@ _HOMES = {
     "DecisionRule": "imbtk.prediction",
     "Draw": "imbtk.draw",
     "EpochOrder": "imbtk.context",
+    "EpochSize": "imbtk.sampling",
     "ImbtkError": "imbtk.errors",
     "ModelSpec": "imbtk.models.spec",
     "Phase": "imbtk.context",
@@ -36,8 +38,10 @@ _HOMES = {
     "RunResult": "imbtk.pipeline",
     "Split": "imbtk.context",
     "Strategy": "imbtk.strategy",
+    "expected_rows": "imbtk.sampling",
     "hookimpl": "imbtk.hookspecs",
     "option": "imbtk.options",
+    "order_by_class": "imbtk.sampling",
     "run": "imbtk.pipeline",
 }
 
@@ -47,6 +51,7 @@ __all__ = [
     "DecisionRule",
     "Draw",
     "EpochOrder",
+    "EpochSize",
     "ImbtkError",
     "ModelSpec",
     "Phase",
@@ -56,8 +61,10 @@ __all__ = [
     "Split",
     "Strategy",
     "__version__",
+    "expected_rows",
     "hookimpl",
     "option",
+    "order_by_class",
     "run",
 ]
 

@@ -31,21 +31,19 @@ __all__ = [
 class Criterion(Protocol):
     """Unreduced loss: ``(logits (B, K), target (B, K)) -> (B,)``."""
 
-    def __call__(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor: ...  # noqa: D102
+    def __call__(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor: ...
 
 
 class Augment(Protocol):
     """Changed images: ``(images (B, C, H, W) float in [0, 1], target (B, K), draw) -> (B, C, H, W)``."""
 
-    def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor: ...  # noqa: D102
+    def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor: ...
 
 
 class Mix(Protocol):
     """Mixed samples: ``(images, target (B, K), draw) -> (images, target)``."""
 
-    def __call__(
-        self, images: torch.Tensor, target: torch.Tensor, draw: Draw
-    ) -> tuple[torch.Tensor, torch.Tensor]: ...  # noqa: D102
+    def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 
 OrderFunction = Callable[[int, Draw], torch.Tensor]

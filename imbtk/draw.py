@@ -26,7 +26,8 @@ def _avalanche(state: np.ndarray) -> np.ndarray:
     """Finish SplitMix64 (Steele, Lea & Flood 2014, Figure 14) on an array of uint64."""
     state = (state ^ (state >> _SHIFT_30)) * _MULTIPLY_A
     state = (state ^ (state >> _SHIFT_27)) * _MULTIPLY_B
-    return state ^ (state >> _SHIFT_31)
+    mixed: np.ndarray = state ^ (state >> _SHIFT_31)
+    return mixed
 
 
 class Draw:

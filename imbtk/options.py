@@ -166,7 +166,9 @@ _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
 def _outside(text: str) -> list[bool]:
     """Return for each character whether it is outside all brackets and quotes."""
-    result, stack, quote = [], [], ""
+    result: list[bool] = []
+    stack: list[str] = []
+    quote = ""
     for character in text:
         result.append(not stack and not quote)
         if quote:
@@ -254,7 +256,13 @@ def render_value(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     """Put quotes around a text that would otherwise be read as something else."""
-    plain = re.fullmatch(r"[A-Za-z_][\w.%+-]*", text) and text not in ("true", "false", "nan", "inf", "infinity")
+    plain = re.fullmatch(r"[A-Za-z_][\w.%+-]*", text) and text not in (
+        "true",
+        "false",
+        "nan",
+        "inf",
+        "infinity",
+    )
     if plain:
         return text
     quote = "'" if '"' in text else '"'

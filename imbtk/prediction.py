@@ -43,7 +43,7 @@ class CalibrationMap:
         if self.shift is not None:
             logits = logits + self.shift
         if self.tables is None:
-            return log_softmax(logits, axis=1)
+            return np.asarray(log_softmax(logits, axis=1))
         probabilities = softmax(logits, axis=1)
         for k, (x, y) in enumerate(self.tables):
             probabilities[:, k] = np.interp(probabilities[:, k], x, y)
@@ -51,11 +51,11 @@ class CalibrationMap:
         flat = np.full_like(probabilities, 1.0 / probabilities.shape[1])
         probabilities = np.where(total > 0, probabilities / np.where(total > 0, total, 1.0), flat)
         with np.errstate(divide="ignore"):
-            return np.log(probabilities)
+            return np.asarray(np.log(probabilities))
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return probabilities of shape (N, K), rows summing to one, for logits of shape (N, K)."""
-        return np.exp(self.log_probabilities(logits))
+        return np.asarray(np.exp(self.log_probabilities(logits)))
 
     def shifted(self, shift: np.ndarray) -> CalibrationMap:
         """Return this map with `shift` (K,) added to its own: a move to another deployment prior."""
@@ -65,7 +65,11 @@ class CalibrationMap:
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers and lists."""
         tables = self.tables and [[x.tolist(), y.tolist()] for x, y in self.tables]
-        return {"scale": self.scale, "shift": None if self.shift is None else self.shift.tolist(), "tables": tables}
+        return {
+            "scale": self.scale,
+            "shift": None if self.shift is None else self.shift.tolist(),
+            "tables": tables,
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> CalibrationMap:
@@ -115,7 +119,7 @@ class DecisionRule:
         if self.reject_below is not None:
             chosen = np.take_along_axis(probabilities, decided[:, None], axis=1)[:, 0]
             decided = np.where(chosen < self.reject_below, ABSTAIN, decided)
-        return decided
+        return np.asarray(decided)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers and lists."""

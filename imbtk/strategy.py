@@ -133,6 +133,10 @@ class Strategy(BaseModel):
         """Return a new strategy with the same options and nothing fitted."""
         return type(self)(**{key: getattr(self, key) for key in type(self).model_fields})
 
+    def states_costs(self) -> bool:
+        """Return whether the user wrote down real costs in the options: then over-correction is warned of, not refused."""
+        return False
+
     def state_dict(self) -> dict[str, Any]:
         """Return what was fitted: tensors and numbers kept in attributes that begin with ``_``."""
         return {

@@ -23,7 +23,8 @@ class ModelSpec:
     build : callable
         ``sample_shape -> Module`` that maps (B, *sample_shape) to features (B, D). The head is not its business: core
         finds D by running one batch and puts the head of the plan on top.
-    kind : "images" or "table"
+    kind : "images", "table" or "any"
+        What it can be used on.
     summary : str
         One line for people.
     lr : float
@@ -36,7 +37,7 @@ class ModelSpec:
 
     name: str
     build: Backbone
-    kind: Literal["images", "table"] = "images"
+    kind: Literal["images", "table", "any"] = "images"
     summary: str = ""
     lr: float = 1e-3
     mean: tuple[float, ...] | None = None

@@ -1,0 +1,124 @@
+"""Everything that a run can be told, declared once: flags, ``study.toml`` and ``config.toml`` all come from here."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import Field, ValidationError
+
+from imbtk.data.options import DataOptions
+from imbtk.errors import ImbtkError, OptionError, did_you_mean
+
+__all__ = ["RunConfig", "read_config", "write_config"]
+
+EarlyStopMetric = Literal["balanced_log_loss", "log_loss", "balanced_accuracy", "worst_sensitivity"]
+
+
+class RunConfig(DataOptions):
+    """The configuration of one run. None means: the default that suits the data, which the run prints and records."""
+
+    data: str | None = Field(None, description="Path, or builtin:NAME.")
+    strategies: tuple[str, ...] = Field((), description="Strategies as NAME[:option=value,…][@from-to].")
+    plugins: tuple[str, ...] = Field((), description="Python files that offer strategies.")
+    without: tuple[str, ...] = Field((), description="Installed plugins to leave out.")
+    fold: int = Field(0, ge=0, description="Which fold of the split to train, from 0.")
+    positive: str | None = Field(None, description="The positive class of binary data; the rarer one unless given.")
+    allow_overcorrection: bool = Field(False, description="Run a plan that corrects the class prior twice.")
+
+    model: str | None = Field(None, description="Network by name, or package.module:factory.")
+    pretrained: bool = Field(False, description="Start from torchvision's weights.")
+    weights: str | None = Field(None, description="Start from the weights in this file.")
+    freeze: Literal["backbone"] | None = Field(None, description="Keep the backbone as it is.")
+
+    epochs: int | None = Field(None, ge=1, description="Passes over the training rows.")
+    batch_size: int = Field(64, ge=1, description="Samples in a batch.")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum 0.9.")
+    lr: float | None = Field(None, gt=0, description="Peak learning rate.")
+    lr_backbone: float | None = Field(None, gt=0, description="Peak learning rate of the backbone.")
+    weight_decay: float = Field(0.01, ge=0, description="Not applied to norms and biases.")
+    schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="After the warm-up.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps in which the rate rises.")
+    clip_norm: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
+    early_stop: EarlyStopMetric | None = Field(
+        None, description="Keep the best epoch of the last phase by this figure."
+    )
+    patience: int | None = Field(None, ge=1, description="With early_stop: stop after so many epochs without a gain.")
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1.")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto is bf16 on a GPU that has it.")
+    threads: int | None = Field(None, ge=1, description="CPU threads.")
+    out: str | None = Field(None, description="Run folder; runs/<time>-<plan> unless given.")
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file of options.
+
+    Returns
+    -------
+    dict
+        The options that the file gives, by name.
+
+    Raises
+    ------
+    OptionError
+        If it cannot be read, is no TOML, or has an option that does not exist.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise OptionError(f"there is no configuration file '{path}'.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise OptionError(f"'{path}' cannot be read as TOML: {error}.") from None
+    values = {key.replace("-", "_"): value for key, value in values.items()}
+    for key in values:
+        if key not in RunConfig.model_fields:
+            raise OptionError(
+                f"'{path}' has an option '{key}' that there is not.{did_you_mean(key, RunConfig.model_fields)}"
+            )
+    return values
+
+
+def make_config(values: dict[str, Any]) -> RunConfig:
+    """Return the validated configuration.
+
+    Raises
+    ------
+    OptionError
+        If an option does not exist or its value is refused.
+    """
+    try:
+        return RunConfig(**values)
+    except ValidationError as error:
+        raise OptionError(" ".join(dict.fromkeys(_sentence(problem) for problem in error.errors()))) from None
+
+
+def _sentence(problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    if problem["type"] == "extra_forbidden":
+        return f"there is no option '{name}'.{did_you_mean(name, RunConfig.model_fields)}"
+    message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
+    return f"option '{name}' (given: {problem['input']!r}): {message[0].lower()}{message[1:]}."
+
+
+def write_config(config: RunConfig, path: Path) -> None:
+    """Write a configuration so that ``imbtk run -c`` repeats the run; what is None is left out."""
+    values = {key: value for key, value in config.model_dump(mode="json").items() if value is not None and key != "out"}
+    path.write_bytes(tomli_w.dumps(values).encode())
+
+
+def check_paths(config: RunConfig) -> None:
+    """Refuse a run folder that exists already.
+
+    Raises
+    ------
+    ImbtkError
+        If the folder is there: runs are never overwritten.
+    """
+    if config.out and Path(config.out).exists():
+        raise ImbtkError(
+            f"the folder '{config.out}' exists already, and a run is never overwritten. Choose another --out."
+        )

@@ -1,0 +1,95 @@
+"""Data that come with scikit-learn: real, small, at hand without a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from imbtk.data.arrays import dataset_from_arrays
+from imbtk.data.dataset import Dataset
+from imbtk.data.options import DataOptions
+from imbtk.data.store import Progress
+from imbtk.data.table import dataset_from_table
+from imbtk.errors import DataError, OptionError, did_you_mean
+from imbtk.options import parse_spec
+
+__all__ = ["BUILTIN_NAMES", "BuiltinSource"]
+
+BUILTIN_NAMES = ("digits", "breast-cancer")
+DIGITS_IMBALANCE = 20.0
+"""n_max / n_min that ``builtin:digits`` gets unless told: 144 rows of the first digit leave about 7 of the last."""
+
+
+class BuiltinSource:
+    """``builtin:digits`` and ``builtin:breast-cancer``."""
+
+    name = "builtin"
+    summary = "builtin:digits (8×8 images, imbalance induced) or builtin:breast-cancer (a table)"
+
+    def accepts(self, data: object, options: DataOptions) -> bool:
+        """Return whether `data` begins with ``builtin:``."""
+        return isinstance(data, str) and data.startswith("builtin:")
+
+    def load(self, data: object, options: DataOptions, progress: Progress | None = None) -> Dataset:
+        """Return the data set.
+
+        Raises
+        ------
+        DataError
+            If there is none of that name.
+        OptionError
+            If it has no such option.
+        """
+        text = str(data).removeprefix("builtin:")
+        name = text.partition(":")[0]
+        if name not in BUILTIN_NAMES:
+            raise DataError(f"there is no builtin:{name}.{did_you_mean(name, BUILTIN_NAMES)}")
+        given = parse_spec(text).options
+        return _digits(given, options) if name == "digits" else _breast_cancer(given, options)
+
+
+def _refuse_others(given: dict[str, Any], known: tuple[str, ...], name: str) -> None:
+    for key in given:
+        if key not in known:
+            hint = did_you_mean(key, known) or " It has none."
+            raise OptionError(f"builtin:{name} has no option '{key}'.{hint}")
+
+
+def _digits(given: dict[str, Any], options: DataOptions) -> Dataset:
+    from sklearn.datasets import load_digits
+
+    from imbtk.data.imbalance import with_induced
+
+    _refuse_others(given, ("imbalance", "profile", "seed"), "digits")
+    bunch = load_digits()
+    # Pixels are whole numbers in 0..16, so that no two of them meet in 0..255.
+    plain = options.model_copy(update={"domain": "digits" if options.domain == "auto" else options.domain})
+    dataset = dataset_from_arrays(bunch.images / 16, bunch.target, None, plain, name="builtin:digits")
+    dataset.description.update({"source": "builtin"})
+    if options.induce_imbalance is not None:
+        if "imbalance" in given or "profile" in given:
+            raise OptionError(
+                "builtin:digits has its imbalance from the option in its name and from --induce-imbalance: give one."
+            )
+        return dataset
+    seed = given.get("seed", options.seed)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise OptionError(f"builtin:digits: seed={seed} is no whole number from 0 on.")
+    factor, profile = given.get("imbalance", DIGITS_IMBALANCE), given.get("profile", "long-tail")
+    return with_induced(dataset, f"{factor}:{profile}", seed, is_default="imbalance" not in given)
+
+
+def _breast_cancer(given: dict[str, Any], options: DataOptions) -> Dataset:
+    from sklearn.datasets import load_breast_cancer
+
+    _refuse_others(given, (), "breast-cancer")
+    options.refuse_unused(set(), "builtin:breast-cancer, which is a table")
+    bunch = load_breast_cancer()
+    return dataset_from_table(
+        pd.DataFrame(bunch.data, columns=list(bunch.feature_names)),
+        [str(bunch.target_names[number]) for number in bunch.target],
+        name="builtin:breast-cancer",
+        where="builtin:breast-cancer",
+        description={"source": "builtin"},
+    )

@@ -1,0 +1,130 @@
+"""From a list of labelled image files to a data set: what a folder and a manifest have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from imbtk.data.breakhis import parse_all
+from imbtk.data.dataset import Dataset
+from imbtk.data.domain import domain_of
+from imbtk.data.groups import GroupKeys, group_rows, keys_from_breakhis, keys_from_pattern
+from imbtk.data.labels import check_classes, encode_labels
+from imbtk.data.options import DataOptions
+from imbtk.data.store import Progress, stored_images
+
+__all__ = ["IMAGE_SUFFIXES", "ImageFiles", "dataset_from_files", "looks_like_image"]
+
+IMAGE_SUFFIXES = frozenset(
+    [".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".webp"]
+    + [".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga", ".avif"]
+)
+
+
+def looks_like_image(path: str) -> bool:
+    """Return whether a path ends like an image file."""
+    return Path(path).suffix.casefold() in IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files with what a source knows about them.
+
+    Attributes
+    ----------
+    source : str
+        The kind of source, for the record.
+    location : Path
+        The folder or manifest.
+    paths : sequence of Path, length N
+    row_names : sequence of str, length N
+        Paths within the data, with forward slashes.
+    labels : sequence, length N
+    where : str
+        What the labels are, for messages.
+    keys : GroupKeys, optional
+        Groups that the source knows of, of less weight than a pattern or BreakHis names unless `asked`.
+    asked : bool
+        Whether the user named the groups' column.
+    given_split : Tensor of int64, shape (N,), optional
+    notes : tuple of str
+    """
+
+    source: str
+    location: Path
+    paths: Sequence[Path]
+    row_names: Sequence[str]
+    labels: Sequence[object]
+    where: str
+    keys: GroupKeys | None = None
+    asked: bool = False
+    given_split: torch.Tensor | None = None
+    notes: tuple[str, ...] = ()
+    description: dict[str, Any] = field(default_factory=dict)
+
+
+def _group_keys(files: ImageFiles, options: DataOptions) -> GroupKeys | None:
+    """Return groups from where they are said most plainly: the user, BreakHis names, a column of a telling name."""
+    if options.groups == "none":
+        return None
+    if options.group_pattern is not None:
+        return keys_from_pattern(options.group_pattern, files.row_names)
+    if options.groups == "breakhis":
+        return keys_from_breakhis(files.row_names)
+    if files.asked:
+        return files.keys
+    if parse_all(files.row_names):
+        return keys_from_breakhis(files.row_names)
+    return files.keys
+
+
+def dataset_from_files(files: ImageFiles, options: DataOptions, progress: Progress | None) -> Dataset:
+    """Return the data set of labelled image files.
+
+    Raises
+    ------
+    DataError
+        If labels, groups or files are not as they should be.
+    """
+    labels, class_names = encode_labels(files.labels, files.where, files.row_names)
+    check_classes(labels, class_names, files.where)
+    keys = _group_keys(files, options)
+    stored = stored_images(
+        files.paths,
+        files.row_names,
+        image_size=options.image_size,
+        resize=options.resize,
+        cache_dir=options.cache_dir,
+        progress=progress,
+    )
+    grouping = group_rows(keys, stored.digests, labels, class_names, files.row_names)
+    channels, size = stored.images.shape[1], stored.images.shape[2]
+    digest = hashlib.sha256(stored.content.encode())
+    digest.update(repr((tuple(files.row_names), [class_names[k] for k in labels.tolist()])).encode())
+    return Dataset(
+        name=files.location.name or str(files.location),
+        kind="images",
+        x=stored.images,
+        labels=labels,
+        class_names=class_names,
+        groups=grouping.groups,
+        group_names=grouping.names,
+        given_split=files.given_split,
+        row_names=tuple(files.row_names),
+        domain=domain_of(options, str(files.location), class_names, channels, parse_all(files.row_names) is not None),
+        preprocessing={"kind": "images", "size": size, "resize": options.resize, "channels": channels},
+        notes=(*files.notes, *stored.notes, *grouping.notes()),
+        description={
+            "source": files.source,
+            "path": str(files.location),
+            "files": len(files.paths),
+            "digest": digest.hexdigest(),
+            **grouping.facts(),
+            **files.description,
+        },
+    )

@@ -1,0 +1,151 @@
+"""What a user can say about data: one record of options for every format."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from imbtk.errors import OptionError
+from imbtk.options import option
+
+__all__ = ["DataOptions", "parse_imbalance", "parse_where"]
+
+_PROFILES: dict[str, Literal["long-tail", "step"]] = {"long-tail": "long-tail", "step": "step"}
+
+
+def parse_imbalance(text: str) -> tuple[float, Literal["long-tail", "step"]]:
+    """Read ``IF`` or ``IF:step`` as (imbalance factor, profile).
+
+    Raises
+    ------
+    OptionError
+        If the factor is no finite number of at least 1, or the profile is unknown.
+    """
+    factor_text, colon, profile = text.partition(":")
+    how = "Write a factor n_max / n_min of at least 1, such as 50 (long-tailed) or 50:step."
+    try:
+        factor = float(factor_text)
+    except ValueError:
+        raise OptionError(f"'{text}' is no imbalance factor. {how}") from None
+    if not 1 <= factor < float("inf"):
+        raise OptionError(f"the imbalance factor {factor_text} is not between 1 and infinity. {how}")
+    chosen = _PROFILES.get(profile if colon else "long-tail")
+    if chosen is None:
+        raise OptionError(f"'{profile}' is no profile of imbalance: there is long-tail and step. {how}")
+    return factor, chosen
+
+
+def parse_where(text: str) -> tuple[str, str]:
+    """Read ``column=value``.
+
+    Raises
+    ------
+    OptionError
+        If there is no column or no equals sign.
+    """
+    column, equals, value = text.partition("=")
+    if not equals or not column.strip():
+        raise OptionError(f"'{text}' is no filter. Write column=value, such as magnification=200.")
+    return column.strip(), value.strip()
+
+
+class DataOptions(BaseModel):
+    """How data are to be read.
+
+    Attributes are documented by their fields; the command line, the configuration file and the JSON Schema take their
+    text from there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    image_size: int | None = option(
+        None, "Side of the stored images in pixels; the data's own up to 64, else 64.", ge=1
+    )
+    resize: Literal["pad", "stretch", "crop"] = option(
+        "pad", "How an image gets square: black borders, both sides scaled by themselves, or the middle cut out."
+    )
+    label_level: int | None = option(
+        None, "Which folder is the class: 1 the first below the data, 2 the next, -1 the innermost."
+    )
+    path_column: str | None = option(None, "Column of a manifest that holds the file.")
+    label_column: str | None = option(None, "Column that holds the class.")
+    group_column: str | None = option(None, "Column that holds the patient or other group.")
+    split_column: str | None = option(None, "Column that holds train, validation or test.")
+    where: tuple[str, ...] = option((), "Rows to keep, as column=value; values of one column are alternatives.")
+    group_pattern: str | None = option(
+        None, "Regular expression on the path within the data; its group `group`, or its first one, is the patient."
+    )
+    groups: Literal["auto", "breakhis", "none"] = option(
+        "auto", "Where groups come from: found by name, read from BreakHis file names, or ignored."
+    )
+    induce_imbalance: str | None = option(
+        None, "Impose an imbalance on the training rows: a factor (long-tailed), or FACTOR:step."
+    )
+    domain: Literal["auto", "digits", "photo", "histology"] = option("auto", "What the images show.")
+    cache_dir: str | None = option(None, "Where decoded images are kept; IMBTK_CACHE, else the user's cache.")
+    seed: int = option(0, "Seed of everything that is drawn.", ge=0)
+
+    @field_validator("where")
+    @classmethod
+    def _filters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            parse_where(text)
+        return value
+
+    @field_validator("induce_imbalance")
+    @classmethod
+    def _imbalance(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_imbalance(value)
+        return value
+
+    @field_validator("label_level")
+    @classmethod
+    def _level(cls, value: int | None) -> int | None:
+        if value == 0:
+            raise OptionError("label_level 0 is no folder: 1 is the first below the data, -1 the innermost.")
+        return value
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _pattern(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        try:
+            compiled = re.compile(value)
+        except re.error as error:
+            raise OptionError(f"group_pattern '{value}' is no regular expression: {error}.") from None
+        if not compiled.groups:
+            raise OptionError(f"group_pattern '{value}' has no group: put round brackets round what names the patient.")
+        return value
+
+    def refuse_unused(self, used: set[str], what: str) -> None:
+        """Refuse options that were given but say nothing about this kind of data.
+
+        Parameters
+        ----------
+        used : set of str
+            The options that do.
+        what : str
+            The kind of data, for the message.
+
+        Raises
+        ------
+        OptionError
+            Naming the options.
+        """
+        always = {"cache_dir", "seed", "induce_imbalance"}
+        fields = DataOptions.model_fields
+        # `groups="none"` ignores what groups there are, so it has its meaning everywhere.
+        unused = [
+            name
+            for name, field in fields.items()
+            if name not in used | always
+            and getattr(self, name) != field.default
+            and not (name == "groups" and self.groups == "none")
+        ]
+        if unused:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+            raise OptionError(f"{names} says nothing about {what}: leave it out.")

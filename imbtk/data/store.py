@@ -1,0 +1,288 @@
+"""The store: images decoded and resized once, uint8, memory-mapped.
+
+A store is a folder ``images-<key>`` in the cache: ``images.npy`` (N, C, S, S) uint8, ``digests.npy`` (N, 16) uint8 of
+the pixels before resizing, ``meta.json``. The key is a digest of every file's bytes in order and of the policy. Reading
+all bytes costs a hundredth of decoding them, and unlike sizes and times of change it cannot be wrong: a file that is
+overwritten within one tick of the clock, or restored with an old date, is noticed.
+
+A store is written under a temporary name and renamed, so a reader sees all of it or nothing; of two processes that
+write the same one, the second finds it there and throws its own away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from imbtk.data.decode import (
+    POLICY_VERSION,
+    READ_ERRORS,
+    Resize,
+    fit_to_size,
+    image_to_array,
+    probe,
+    read_image,
+    reason_of,
+    remark_sentences,
+    with_channels,
+)
+from imbtk.data.labels import listing
+from imbtk.errors import DataError
+
+__all__ = ["Progress", "StoredImages", "cache_folder", "common_size", "on_all_cores", "pixel_digest", "stored_images"]
+
+Progress = Callable[[str, int, int], None]
+"""``(description, done, total) -> None``."""
+
+LARGEST_DEFAULT = 64
+"""Images get no larger than this unless the user says so."""
+
+_STALE_SECONDS = 24 * 3600
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """Decoded images.
+
+    Attributes
+    ----------
+    images : Tensor of uint8, shape (N, C, S, S)
+    digests : ndarray of uint8, shape (N, 16)
+        Of each image's pixels before resizing.
+    content : str
+        Digest of all files' bytes.
+    notes : tuple of str
+        What decoding lost.
+    """
+
+    images: torch.Tensor
+    digests: np.ndarray
+    content: str
+    notes: tuple[str, ...]
+
+
+def cache_folder(cache_dir: str | None) -> Path:
+    """Return the folder for stores: the one given, ``IMBTK_CACHE``, or the user's own cache of the platform."""
+    given = cache_dir or os.environ.get("IMBTK_CACHE")
+    if given:
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "imbtk"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "imbtk"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imbtk"
+
+
+def common_size(sides: Sequence[int]) -> int:
+    """Return the size that images of these longer sides get by default.
+
+    The side that more than half of the images share, else the longest one; in any case at most 64.
+    """
+    side, count = Counter(sides).most_common(1)[0]
+    return min(side if 2 * count > len(sides) else max(sides), LARGEST_DEFAULT)
+
+
+def pixel_digest(pixels: np.ndarray) -> np.ndarray:
+    """Return 16 bytes, uint8, that stand for pixels (C, H, W) and their shape."""
+    digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return np.frombuffer(digest.digest(), dtype=np.uint8)
+
+
+def on_all_cores(
+    work: Callable[[int], _Result], count: int, progress: Progress | None, description: str
+) -> list[_Result]:
+    """Return ``[work(0), …, work(count - 1)]``, done by a thread for each core: decoders let go of the interpreter."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    step = max(1, count // 200)
+    results = []
+    with ThreadPoolExecutor(cores) as pool:
+        for result in pool.map(work, range(count)):
+            results.append(result)
+            if progress is not None and (len(results) % step == 0 or len(results) == count):
+                progress(description, len(results), count)
+    return results
+
+
+class _Failures:
+    """Files that could not be read, each with the reason."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self.reasons: dict[int, str] = {}
+
+    def attempt(self, work: Callable[[int], _Result]) -> Callable[[int], _Result | None]:
+        """Return `work` such that a file that cannot be read is written down, and not asked again."""
+
+        def tried(row: int) -> _Result | None:
+            if row in self.reasons:
+                return None
+            try:
+                return work(row)
+            except READ_ERRORS as error:
+                self.reasons[row] = reason_of(error)
+                return None
+
+        return tried
+
+    def raise_if_any(self) -> None:
+        if self.reasons:
+            files = [f"{self.names[row]} ({self.reasons[row]})" for row in sorted(self.reasons)]
+            raise DataError(
+                f"{len(files)} of {len(self.names)} image files cannot be read: {listing(files)}. "
+                "Replace them or take them out; nothing was trained."
+            )
+
+
+def stored_images(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    *,
+    image_size: int | None,
+    resize: Resize,
+    cache_dir: str | None = None,
+    progress: Progress | None = None,
+) -> StoredImages:
+    """Return all images of one size, from the store if they are there, else decoded and stored.
+
+    Parameters
+    ----------
+    paths : sequence of Path, length N
+    names : sequence of str, length N
+        What a file is called in messages.
+    image_size : int, optional
+        Side in pixels; None takes :func:`common_size`.
+    resize : "pad", "stretch" or "crop"
+    cache_dir : str, optional
+    progress : callable, optional
+
+    Raises
+    ------
+    DataError
+        If files are broken, all of them named, or the store cannot be written.
+    """
+    failures = _Failures(names)
+    digests = on_all_cores(
+        failures.attempt(lambda row: _file_digest(paths[row])), len(paths), progress, "reading files"
+    )
+    content = hashlib.sha256(b"".join(digest or b"" for digest in digests)).hexdigest()
+    policy = {"version": POLICY_VERSION, "size": image_size, "resize": resize}
+    key = hashlib.sha256(f"{content}{json.dumps(policy)}".encode()).hexdigest()[:32]
+    folder = cache_folder(cache_dir) / f"images-{key}"
+    if failures.reasons or not (folder / "meta.json").is_file():
+        try:
+            _write_store(folder, paths, failures, image_size, resize, progress)
+        except OSError as error:
+            raise DataError(
+                f"the image store {folder} cannot be written: {reason_of(error)}. Give another folder with --cache-dir "
+                "or the environment variable IMBTK_CACHE."
+            ) from None
+    return _open_store(folder, len(paths), content)
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _write_store(
+    folder: Path,
+    paths: Sequence[Path],
+    failures: _Failures,
+    image_size: int | None,
+    resize: Resize,
+    progress: Progress | None,
+) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(folder.parent)
+    # Plugins of Pillow register when first used, which two threads must not do at once.
+    Image.init()
+    heads = on_all_cores(failures.attempt(lambda row: probe(paths[row])), len(paths), None, "")
+    found = [head for head in heads if head is not None]
+    size = image_size or common_size([side for side, _ in found] or [1])
+    channels = 1 if found and all(grey for _, grey in found) else 3
+    temporary = folder.parent / f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    temporary.mkdir()
+    try:
+        meta = _decode_into(temporary, paths, failures, size, channels, resize, progress)
+        failures.raise_if_any()
+        (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        _rename(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _decode_into(
+    folder: Path,
+    paths: Sequence[Path],
+    failures: _Failures,
+    size: int,
+    channels: int,
+    resize: Resize,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    shape = (len(paths), channels, size, size)
+    images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    digests = np.zeros((len(paths), 16), dtype=np.uint8)
+
+    def decode(row: int) -> frozenset[str]:
+        image, remarks = read_image(paths[row])
+        image = with_channels(image, channels)
+        digests[row] = pixel_digest(image_to_array(image))
+        images[row] = image_to_array(fit_to_size(image, size, resize))
+        return remarks
+
+    remarks = on_all_cores(failures.attempt(decode), len(paths), progress, "decoding images")
+    images.flush()
+    np.save(folder / "digests.npy", digests)
+    return {"remarks": Counter(remark for found in remarks for remark in found or ()), "shape": shape}
+
+
+def _rename(temporary: Path, folder: Path) -> None:
+    try:
+        temporary.rename(folder)
+    except OSError:
+        # Another process was first with the same content: its store is as good as this one.
+        if not (folder / "meta.json").is_file():
+            raise
+
+
+def _remove_stale(cache: Path) -> None:
+    """Remove what processes that were killed left behind a day ago or earlier."""
+    for left in cache.glob(".images-*.tmp"):
+        try:
+            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+        except FileNotFoundError:
+            continue
+
+
+def _open_store(folder: Path, count: int, content: str) -> StoredImages:
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        # Copy on write: torch wants memory that could be written to, and the file stays as it is all the same.
+        images = np.load(folder / "images.npy", mmap_mode="c")
+        digests = np.load(folder / "digests.npy")
+        complete = images.shape == tuple(meta["shape"]) and len(images) == len(digests) == count
+    except (OSError, ValueError, KeyError, EOFError):
+        complete = False
+    if not complete:
+        raise DataError(f"the image store {folder} is damaged. Delete that folder: it will be made again.")
+    notes = remark_sentences(meta["remarks"], count)
+    return StoredImages(torch.from_numpy(images), digests, content, notes)

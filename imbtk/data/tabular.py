@@ -1,0 +1,115 @@
+"""CSV files and DataFrames: image manifests and tables of features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from imbtk.data.dataset import Dataset
+from imbtk.data.frames import (
+    GROUP_NAMES,
+    column_named,
+    filter_rows,
+    find_column,
+    label_column,
+    read_csv,
+    split_column,
+)
+from imbtk.data.groups import keys_from_column
+from imbtk.data.manifest import load_manifest, path_column
+from imbtk.data.options import DataOptions
+from imbtk.data.splits import sides_of
+from imbtk.data.store import Progress
+from imbtk.data.table import dataset_from_table
+from imbtk.errors import DataError
+
+__all__ = ["CsvSource", "FrameSource"]
+
+_USED = {"label_column", "group_column", "split_column", "where", "groups"}
+
+
+class CsvSource:
+    """A CSV file: an image manifest if it has a column of image files, else a table of features."""
+
+    name = "csv"
+    summary = "a CSV file: an image manifest, or a table of features"
+
+    def accepts(self, data: object, options: DataOptions) -> bool:
+        """Return whether `data` is the path of a ``.csv`` or ``.tsv`` file."""
+        return (
+            isinstance(data, (str, Path)) and Path(data).suffix.casefold() in (".csv", ".tsv") and Path(data).is_file()
+        )
+
+    def load(self, data: object, options: DataOptions, progress: Progress | None = None) -> Dataset:
+        """Return the data set.
+
+        Raises
+        ------
+        DataError
+            If columns are missing or hold what they may not.
+        """
+        path = Path(str(data)).resolve()
+        return _load(read_csv(path), path.parent, path, options, progress)
+
+
+class FrameSource:
+    """A pandas DataFrame: the same as a CSV file, files relative to the working directory."""
+
+    name = "dataframe"
+    summary = "a pandas DataFrame: an image manifest, or a table of features"
+
+    def accepts(self, data: object, options: DataOptions) -> bool:
+        """Return whether `data` is a DataFrame."""
+        return isinstance(data, pd.DataFrame)
+
+    def load(self, data: object, options: DataOptions, progress: Progress | None = None) -> Dataset:
+        """Return the data set.
+
+        Raises
+        ------
+        DataError
+            If columns are missing or hold what they may not.
+        """
+        if not isinstance(data, pd.DataFrame) or not len(data):
+            raise DataError("the DataFrame has no row.")
+        return _load(data, Path.cwd(), Path("DataFrame"), options, progress)
+
+
+def _load(
+    frame: pd.DataFrame, folder: Path, location: Path, options: DataOptions, progress: Progress | None
+) -> Dataset:
+    name = location.name
+    frame = filter_rows(frame, options.where, name)
+    files = path_column(frame, folder, options, name)
+    if files is not None:
+        return load_manifest(frame, files, folder, location, options, progress)
+    options.refuse_unused(_USED, f"{name}, which is a table of features (it has no column of image files)")
+    label = label_column(frame, options.label_column, name)
+    group = _group_column(frame, options, name)
+    split = split_column(frame, options.split_column, name)
+    rows = [f"row {index}" for index in frame.index]
+    keys = None
+    if group is not None and options.groups != "none":
+        keys = keys_from_column(list(frame[group]), f"column '{group}' of {name}", rows)
+    sides = None if split is None else sides_of(list(frame[split]), f"column '{split}' of {name}", rows)
+    # A column that says who or where a row is, is never a feature, even where groups are to be ignored.
+    apart = [column for column in (label, group, split) if column is not None]
+    return dataset_from_table(
+        frame.drop(columns=apart),
+        list(frame[label]),
+        name=name,
+        where=f"column '{label}' of {name}",
+        keys=keys,
+        given_split=sides,
+        description={"path": str(location), "where": list(options.where)},
+    )
+
+
+def _group_column(frame: pd.DataFrame, options: DataOptions, name: str) -> Any | None:
+    if options.groups == "breakhis":
+        raise DataError(f"--groups breakhis reads file names, and {name} is a table of features. Leave it out.")
+    if options.group_column is not None:
+        return column_named(frame, options.group_column, "--group-column", name)
+    return find_column(frame, GROUP_NAMES)

@@ -1,0 +1,268 @@
+"""Figures of labelled predictions, each a number or the reason why there is none.
+
+N units (rows or patients), K classes. A figure that cannot be computed is a :class:`Missing`, never 0.
+``docs/statistics.md`` gives the formula and the source of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from imblearn.metrics import geometric_mean_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    confusion_matrix,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+
+from imbtk.prediction import ABSTAIN
+
+__all__ = [
+    "CALIBRATION_BINS",
+    "FEW_SHOT",
+    "MANY_SHOT",
+    "Missing",
+    "Predictions",
+    "Value",
+    "calibration_bin",
+    "class_figures",
+    "confusion_counts",
+    "overall_figures",
+    "shot_classes",
+]
+
+CALIBRATION_BINS = 15
+"""Equal-width bins of a calibration error (Guo et al. 2017, section 2)."""
+
+MANY_SHOT, FEW_SHOT = 100, 20
+"""Many-shot classes have more training rows than the first, few-shot classes fewer than the second (Liu et al. 2019)."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A figure that cannot be computed, and why."""
+
+    reason: str
+
+
+Value = float | Missing
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What was predicted for labelled units.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (N,)
+    predicted : ndarray of int64, shape (N,)
+        -1 where the decision rule abstained.
+    probabilities : ndarray of float64, shape (N, K)
+        Rows sum to one.
+    class_names : sequence of str, length K
+    groups : ndarray of int64, shape (N,), optional
+        Which units come from one patient; None where that is not known.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a label or prediction is no class, or a probability is no probability.
+    """
+
+    labels: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+    class_names: Sequence[str]
+    groups: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        n, k = len(self.labels), len(self.class_names)
+        if self.probabilities.shape != (n, k):
+            raise ValueError(f"probabilities have shape {self.probabilities.shape}, labels and names ask for {(n, k)}")
+        if len(self.predicted) != n or (self.groups is not None and len(self.groups) != n):
+            raise ValueError(f"predicted classes, groups and labels must have the same length ({n})")
+        if n and (self.labels.min() < 0 or self.labels.max() >= k):
+            raise ValueError(f"labels must lie in 0..{k - 1}")
+        if n and (self.predicted.min() < ABSTAIN or self.predicted.max() >= k):
+            raise ValueError(f"predicted classes must lie in 0..{k - 1}, or be {ABSTAIN} for an abstention")
+        if not np.isfinite(self.probabilities).all() or (self.probabilities < 0).any():
+            raise ValueError("probabilities must be finite and not negative")
+        if n and np.abs(self.probabilities.sum(axis=1) - 1).max() > 1e-4:
+            raise ValueError("the probabilities of each row must sum to one")
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of classes."""
+        return len(self.class_names)
+
+    @property
+    def decided(self) -> np.ndarray:
+        """Where the decision rule did not abstain, bool of shape (N,)."""
+        return self.predicted != ABSTAIN
+
+    @property
+    def support(self) -> np.ndarray:
+        """Units of each class, int64 of shape (K,)."""
+        return np.bincount(self.labels, minlength=self.num_classes)
+
+
+def confusion_counts(predictions: Predictions) -> np.ndarray:
+    """Return how many decided units of each true class (rows) got each class (columns), (K, K) int64."""
+    keep = predictions.decided
+    classes = np.arange(predictions.num_classes)
+    if not keep.any():
+        return np.zeros((len(classes), len(classes)), dtype=np.int64)
+    counts = confusion_matrix(predictions.labels[keep], predictions.predicted[keep], labels=classes)
+    return np.asarray(counts, dtype=np.int64)
+
+
+def calibration_bin(probability: np.ndarray) -> np.ndarray:
+    """Return the equal-width bin, 0 to 14, of each probability; the upper edge of a bin belongs to it."""
+    return np.clip(np.ceil(probability * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
+
+
+def shot_classes(train_counts: Sequence[int]) -> dict[str, list[int]]:
+    """Return the classes that are many-shot (> 100 training rows), medium-shot and few-shot (< 20).
+
+    References
+    ----------
+    Liu et al. 2019, "Large-scale long-tailed recognition in an open world", section 4.
+    """
+    shots: dict[str, list[int]] = {"many": [], "medium": [], "few": []}
+    for k, count in enumerate(train_counts):
+        shots["many" if count > MANY_SHOT else "few" if count < FEW_SHOT else "medium"].append(k)
+    return shots
+
+
+def class_figures(predictions: Predictions) -> list[dict[str, Value]]:
+    """Return the figures of each class against the rest.
+
+    Sensitivity, specificity, precision and F1 are over decided units; AUROC, AUPRC (average precision), Brier (mean of
+    ``(p_k − [y = k])²``) and calibration error over all.
+    """
+    return [_decision_figures(predictions, k) | _score_figures(predictions, k) for k in range(predictions.num_classes)]
+
+
+def _decision_figures(predictions: Predictions, k: int) -> dict[str, Value]:
+    keep, name = predictions.decided, predictions.class_names[k]
+    truth, called = predictions.labels[keep] == k, predictions.predicted[keep] == k
+    no_truth = Missing(f"no decided row of class {name!r}")
+    return {
+        "sensitivity": float(recall_score(truth, called)) if truth.any() else no_truth,
+        "specificity": float(recall_score(~truth, ~called))
+        if not truth.all()
+        else Missing(f"no decided row of a class other than {name!r}"),
+        "precision": float(precision_score(truth, called))
+        if called.any()
+        else Missing(f"class {name!r} was never predicted"),
+        "f1": float(f1_score(truth, called)) if truth.any() else no_truth,
+    }
+
+
+def _score_figures(predictions: Predictions, k: int) -> dict[str, Value]:
+    truth, score = predictions.labels == k, predictions.probabilities[:, k]
+    name = predictions.class_names[k]
+    if not len(truth):
+        return dict.fromkeys(("auroc", "auprc", "brier", "calibration_error"), Missing("no rows"))
+    only = Missing(f"no row of class {name!r}" if not truth.any() else f"all rows are of class {name!r}")
+    return {
+        "auroc": float(roc_auc_score(truth, score)) if truth.any() and not truth.all() else only,
+        "auprc": float(average_precision_score(truth, score)) if truth.any() and not truth.all() else only,
+        "brier": float(np.mean((score - truth) ** 2)),
+        "calibration_error": _calibration_error(score, truth),
+    }
+
+
+def _calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    gap = np.bincount(calibration_bin(confidence), weights=confidence - right, minlength=CALIBRATION_BINS)
+    return float(np.abs(gap).sum() / len(confidence))
+
+
+def overall_figures(
+    predictions: Predictions, per_class: Sequence[Mapping[str, Value]], positive: int | None = None
+) -> dict[str, Value]:
+    """Return the figures over all classes.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    per_class : sequence of mapping
+        What :func:`class_figures` gave.
+    positive : int, optional
+        The positive class of binary data: adds ``auroc_positive``, ``auprc_positive`` and ``brier_positive``.
+
+    Notes
+    -----
+    A mean over classes is missing when one of them is: a mean over the classes that happen to be there would compare
+    nothing. (`balanced_accuracy_score` of scikit-learn leaves absent classes out.)
+    """
+    figures = _decisions_overall(predictions, per_class)
+    figures |= {name: _macro(per_class, name) for name in ("auroc", "auprc")}
+    if positive is not None:
+        figures |= {f"{name}_positive": per_class[positive][name] for name in ("auroc", "auprc", "brier")}
+    figures |= _probabilities_overall(predictions)
+    figures["classwise_ece"] = _macro(per_class, "calibration_error")
+    return figures
+
+
+def _macro(per_class: Sequence[Mapping[str, Value]], name: str) -> Value:
+    total = 0.0
+    for figures in per_class:
+        value = figures[name]
+        if isinstance(value, Missing):
+            return value
+        total += value
+    return total / len(per_class)
+
+
+def _decisions_overall(predictions: Predictions, per_class: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
+    keep = predictions.decided
+    truth, called = predictions.labels[keep], predictions.predicted[keep]
+    coverage: Value = float(keep.mean()) if len(keep) else Missing("no rows")
+    if not keep.any():
+        none = Missing("no decided rows")
+        names = ("accuracy", "balanced_accuracy", "g_mean", "macro_f1", "mcc")
+        return dict.fromkeys(names, none) | {"coverage": coverage}
+    classes = np.arange(predictions.num_classes)
+    absent = [s["sensitivity"] for s in per_class if isinstance(s["sensitivity"], Missing)]
+    return {
+        "accuracy": float(accuracy_score(truth, called)),
+        "balanced_accuracy": absent[0] if absent else float(balanced_accuracy_score(truth, called)),
+        "g_mean": absent[0] if absent else float(geometric_mean_score(truth, called, labels=classes)),
+        "macro_f1": absent[0] if absent else float(f1_score(truth, called, labels=classes, average="macro", zero_division=0)),
+        "mcc": _mcc(truth, called),
+        "coverage": coverage,
+    }
+
+
+def _mcc(truth: np.ndarray, called: np.ndarray) -> Value:
+    if len(np.unique(truth)) < 2:
+        return Missing("all decided rows are of one class")
+    if len(np.unique(called)) < 2:
+        return Missing("all rows were given the same class")
+    return float(matthews_corrcoef(truth, called))
+
+
+def _probabilities_overall(predictions: Predictions) -> dict[str, Value]:
+    labels, probabilities = predictions.labels, predictions.probabilities
+    if not len(labels):
+        return dict.fromkeys(("log_loss", "brier", "ece"), Missing("no rows"))
+    classes = np.arange(predictions.num_classes)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    figures: dict[str, Value] = {"ece": _calibration_error(confidence, right)}
+    if len(classes) < 2:
+        return figures | dict.fromkeys(("log_loss", "brier"), Missing("the data have one class"))
+    exact = probabilities / probabilities.sum(axis=1, keepdims=True)
+    figures["log_loss"] = float(log_loss(labels, exact, labels=classes))
+    figures["brier"] = float(brier_score_loss(labels, exact, labels=classes, scale_by_half=False))
+    return figures

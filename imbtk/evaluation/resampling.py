@@ -1,0 +1,214 @@
+"""The class-stratified bootstrap over groups, for all figures at once.
+
+A resample is a weight for each group, so a figure of all resamples is a few matrix products: rows are never copied.
+U groups (or rows where groups are not known), R resamples, N rows, K classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from imbtk.evaluation.metrics import CALIBRATION_BINS, Predictions, calibration_bin
+
+__all__ = ["Strata", "bootstrap_weights", "jackknife_weights", "make_strata", "replicate_figures"]
+
+Array = np.ndarray
+_TINY = np.finfo(np.float64).tiny
+
+
+@dataclass(frozen=True)
+class Strata:
+    """Groups, each in one stratum.
+
+    Attributes
+    ----------
+    unit : ndarray of int64, shape (N,)
+        Number of the group that a row belongs to, 0 to U − 1; the row itself where groups are not known.
+    stratum : ndarray of int64, shape (U,)
+        Class that a group is resampled with: of the classes that it has, the one with the fewest groups.
+    sizes : ndarray of int64, shape (K,)
+        Groups in each stratum.
+    """
+
+    unit: Array
+    stratum: Array
+    sizes: Array
+
+
+def make_strata(labels: Array, groups: Array | None, num_classes: int) -> Strata:
+    """Return which groups are resampled with which class.
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (N,)
+    groups : ndarray of int64, shape (N,), optional
+    num_classes : int
+    """
+    if groups is None:
+        unit, units = np.arange(len(labels)), len(labels)
+    else:
+        _, unit = np.unique(groups, return_inverse=True)
+        units = int(unit.max()) + 1 if len(unit) else 0
+    has = np.zeros((units, num_classes), dtype=bool)
+    has[unit, labels] = True
+    rarity = np.where(has, has.sum(axis=0), units + 1)
+    stratum = rarity.argmin(axis=1)
+    return Strata(unit, stratum, np.bincount(stratum, minlength=num_classes))
+
+
+def bootstrap_weights(strata: Strata, resamples: int, rng: np.random.Generator) -> Array:
+    """Return the weight of each group in each resample, (U, R) float64.
+
+    From the n groups of a stratum n − 1 are drawn with replacement and weighted n / (n − 1), which makes the variance
+    right for small n. A stratum of one group keeps its weight of 1.
+
+    References
+    ----------
+    Rao and Wu 1988, "Resampling inference with complex survey data", JASA 83, section 4.1 with m = n − 1.
+    """
+    weights = np.ones((len(strata.stratum), resamples))
+    for k, n in enumerate(strata.sizes.tolist()):
+        if n < 2:
+            continue
+        drawn = rng.integers(n, size=(n - 1, resamples))
+        drawn *= resamples
+        drawn += np.arange(resamples)
+        counts = np.bincount(drawn.ravel(), minlength=n * resamples).reshape(n, resamples)
+        weights[strata.stratum == k] = counts * (n / (n - 1))
+    return weights
+
+
+def jackknife_weights(strata: Strata, largest: int) -> tuple[Array, Array]:
+    """Return the weights that leave out one group each, for strata of 2 to `largest` groups.
+
+    Returns
+    -------
+    weights : ndarray of float64, shape (U, J)
+    stratum : ndarray of int64, shape (J,)
+        Stratum of the group that a column leaves out.
+    """
+    small = (strata.sizes >= 2) & (strata.sizes <= largest)
+    left_out = np.flatnonzero(small[strata.stratum])
+    stratum = strata.stratum[left_out]
+    n = strata.sizes[stratum].astype(np.float64)
+    weights = np.where(strata.stratum[:, None] == stratum, n / np.maximum(n - 1, 1), 1.0)
+    weights[left_out, np.arange(len(left_out))] = 0.0
+    return weights, stratum
+
+
+def replicate_figures(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:
+    """Return every figure under every set of weights, NaN where it cannot be computed.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    unit : ndarray of int64, shape (N,)
+    weights : ndarray of float64, shape (U, R)
+
+    Returns
+    -------
+    dict of str to ndarray
+        Figures over all classes of shape (R,), figures of a class of shape (K, R), the latter named ``class:f1`` and
+        so on.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (
+            _decision_replicates(predictions, unit, weights)
+            | _ranking_replicates(predictions, unit, weights)
+            | _probability_replicates(predictions, unit, weights)
+        )
+
+
+def _indicator(row: Array, unit: Array, shape: tuple[int, int], values: Array | None = None) -> sparse.csr_array:
+    ones = np.ones(len(row)) if values is None else values
+    return sparse.coo_array((ones, (row, unit)), shape=shape).tocsr()
+
+
+def _decision_replicates(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:
+    k, keep = predictions.num_classes, predictions.decided
+    cell = predictions.labels[keep] * k + predictions.predicted[keep]
+    cells = _indicator(cell, unit[keep], (k * k, len(weights))) @ weights
+    confusion = cells.reshape(k, k, -1)
+    right = np.einsum("iir->ir", confusion)
+    truth, called, total = confusion.sum(axis=1), confusion.sum(axis=0), confusion.sum(axis=(0, 1))
+    sensitivity, f1 = right / truth, 2 * right / (truth + called)
+    covariance = right.sum(axis=0) * total - (truth * called).sum(axis=0)
+    spread = (total**2 - (truth**2).sum(axis=0)) * (total**2 - (called**2).sum(axis=0))
+    return {
+        "accuracy": right.sum(axis=0) / total,
+        "balanced_accuracy": sensitivity.mean(axis=0),
+        "g_mean": np.exp(np.log(sensitivity).mean(axis=0)),
+        "macro_f1": f1.mean(axis=0),
+        "mcc": covariance / np.sqrt(np.maximum(spread, 0)),
+        "class:sensitivity": sensitivity,
+        "class:f1": np.where(truth > 0, f1, np.nan),
+    }
+
+
+def _ranking_replicates(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:
+    k, r = predictions.num_classes, weights.shape[1]
+    auroc, auprc = np.full((k, r), np.nan), np.full((k, r), np.nan)
+    for c in range(k):
+        truth = predictions.labels == c
+        if truth.any() and not truth.all():
+            auroc[c], auprc[c] = _ranking(predictions.probabilities[:, c], truth, unit, weights)
+    return {
+        "class:auroc": auroc,
+        "class:auprc": auprc,
+        "auroc": auroc.mean(axis=0),
+        "auprc": auprc.mean(axis=0),
+    }
+
+
+def _ranking(score: Array, truth: Array, unit: Array, weights: Array) -> tuple[Array, Array]:
+    """Return AUROC and average precision, each (R,), of one class.
+
+    Only the distinct scores of the positives matter (L levels, best first): negatives are counted between them, so that
+    a rare class costs little however many rows there are.
+    """
+    levels, level = np.unique(-score[truth], return_inverse=True)
+    negative = -score[~truth]
+    before = np.searchsorted(levels, negative, side="left")
+    tie = before < np.searchsorted(levels, negative, side="right")
+    shape = (len(levels) + 1, len(weights))
+    positives = _indicator(level, unit[truth], shape) @ weights
+    negatives = _indicator(before, unit[~truth], shape) @ weights
+    ties = _indicator(before[tie], unit[~truth][tie], shape) @ weights
+    found, false = positives.cumsum(axis=0), negatives.cumsum(axis=0)
+    all_positive, all_negative = found[-1], false[-1]
+    beaten = (positives * (all_negative - false + ties / 2)).sum(axis=0)
+    precision = found / np.maximum(found + false, _TINY)
+    return beaten / (all_positive * all_negative), (positives * precision).sum(axis=0) / all_positive
+
+
+def _probability_replicates(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:
+    labels, p, k = predictions.labels, predictions.probabilities, predictions.num_classes
+    rows = np.arange(len(labels))
+    target = np.zeros_like(p)
+    target[rows, labels] = 1.0
+    tiny = np.finfo(np.float64).eps
+    loss = -np.log(np.clip(p[rows, labels], tiny, 1 - tiny))
+    to_unit = _indicator(unit, rows, (len(weights), len(labels)))
+    columns = np.column_stack([np.ones(len(labels)), loss, (p - target) ** 2])
+    sums = (to_unit @ columns).T @ weights
+    n = sums[0]
+    brier = sums[2:] / n
+    right = (p.argmax(axis=1) == labels).astype(np.float64)
+    error = np.stack([_calibration_replicates(p[:, c], target[:, c], unit, weights) / n for c in range(k)])
+    return {
+        "log_loss": sums[1] / n,
+        "brier": brier.sum(axis=0),
+        "class:brier": brier,
+        "ece": _calibration_replicates(p.max(axis=1), right, unit, weights) / n,
+        "class:calibration_error": error,
+        "classwise_ece": error.mean(axis=0),
+    }
+
+
+def _calibration_replicates(confidence: Array, right: Array, unit: Array, weights: Array) -> Array:
+    shape = (CALIBRATION_BINS, len(weights))
+    gap = _indicator(calibration_bin(confidence), unit, shape, confidence - right)
+    return np.abs(gap @ weights).sum(axis=0)

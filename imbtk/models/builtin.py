@@ -1,0 +1,193 @@
+"""The networks that come with imbtk, offered through the same hook as anybody's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from imbtk.errors import DataError
+from imbtk.hookspecs import hookimpl
+from imbtk.models.spec import ModelSpec
+
+__all__ = ["MLP", "Flat", "ResNet32", "SmallCNN", "imbtk_models"]
+
+
+def _image_shape(name: str, sample_shape: Sequence[int]) -> tuple[int, int, int]:
+    """Return (C, H, W), or say why a network of images cannot take such samples."""
+    if len(sample_shape) != 3:
+        raise DataError(
+            f"model '{name}' takes images of shape (channels, height, width), not samples of shape "
+            f"{tuple(sample_shape)}. For tables there are mlp and linear."
+        )
+    channels, height, width = (int(n) for n in sample_shape)
+    if min(height, width) < 8:
+        raise DataError(
+            f"model '{name}' takes images from 8x8 up, these are {height}x{width}. Enlarge them with --image-size 8 "
+            "or more, or use mlp or linear."
+        )
+    return channels, height, width
+
+
+def _convolution(channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, out_channels, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+class SmallCNN(nn.Module):
+    """A plain convolutional network that trains in seconds on a CPU: (B, C, H, W) -> (B, D).
+
+    Convolutions of stride two halve the image until at most 4x4 is left of its shorter side, then average and maximum
+    of each channel are the features. Images of 32 and more are halved by the first convolution already, since most of
+    the time goes into the largest maps.
+
+    Parameters
+    ----------
+    sample_shape : sequence of int
+        (C, H, W), H and W at least 8.
+    width : int
+        Channels of the first map; each halving doubles them, up to four times as many.
+
+    Raises
+    ------
+    DataError
+        If the samples are no images, or smaller than 8x8.
+    """
+
+    def __init__(self, sample_shape: Sequence[int], width: int = 32) -> None:
+        super().__init__()
+        self.arguments: dict[str, Any] = {"sample_shape": [int(n) for n in sample_shape], "width": width}
+        channels, height, width_of_image = _image_shape("small-cnn", sample_shape)
+        side = min(height, width_of_image)
+        stride = 2 if side >= 32 else 1
+        layers = [_convolution(channels, width, stride)]
+        side, out = math.ceil(side / stride), width
+        while side > 4:
+            layers.append(_convolution(out, min(2 * out, 4 * width), 2))
+            out, side = min(2 * out, 4 * width), math.ceil(side / 2)
+            layers.append(_convolution(out, out))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return features (B, D) for images (B, C, H, W)."""
+        maps = self.layers(images)
+        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+
+
+class _Block(nn.Module):
+    """Two convolutions and the identity, the identity subsampled and padded with zeros where sizes differ."""
+
+    def __init__(self, channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out_channels, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.stride, self.padding = stride, (out_channels - channels) // 2
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        out = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(maps)))))
+        if self.stride > 1:
+            maps = F.pad(maps[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.padding, self.padding))
+        return F.relu(out + maps)
+
+
+class ResNet32(nn.Module):
+    """The ResNet-32 for CIFAR on which long-tail methods are compared: (B, C, H, W) -> (B, 64).
+
+    Parameters
+    ----------
+    sample_shape : sequence of int
+        (C, H, W), H and W at least 8.
+
+    Raises
+    ------
+    DataError
+        If the samples are no images, or smaller than 8x8.
+
+    References
+    ----------
+    He et al. 2016, "Deep residual learning for image recognition", section 4.2 (6n + 2 layers, n = 5, shortcuts of
+    option A); weights start as in He et al. 2015, "Delving deep into rectifiers", equation 10.
+    """
+
+    def __init__(self, sample_shape: Sequence[int]) -> None:
+        super().__init__()
+        self.arguments: dict[str, Any] = {"sample_shape": [int(n) for n in sample_shape]}
+        channels, _, _ = _image_shape("resnet32", sample_shape)
+        self.conv = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(16)
+        widths = [16] * 5 + [32] * 5 + [64] * 5
+        self.blocks = nn.Sequential(
+            *(
+                _Block(before, after, 1 if before == after else 2)
+                for before, after in zip([16, *widths[:-1]], widths, strict=True)
+            )
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return features (B, 64) for images (B, C, H, W)."""
+        maps: torch.Tensor = self.blocks(F.relu(self.norm(self.conv(images))))
+        return maps.mean((2, 3))
+
+
+class MLP(nn.Module):
+    """Two hidden layers with ReLU on the flattened sample: (B, ...) -> (B, width).
+
+    Parameters
+    ----------
+    sample_shape : sequence of int
+        (D,) of a table row; images are flattened.
+    width : int
+        Units of each hidden layer.
+    """
+
+    def __init__(self, sample_shape: Sequence[int], width: int = 128) -> None:
+        super().__init__()
+        self.arguments: dict[str, Any] = {"sample_shape": [int(n) for n in sample_shape], "width": width}
+        self.hidden1 = nn.Linear(math.prod(sample_shape), width)
+        self.hidden2 = nn.Linear(width, width)
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return features (B, width) for samples (B, ...)."""
+        return F.relu(self.hidden2(F.relu(self.hidden1(samples.flatten(1)))))
+
+
+class Flat(nn.Module):
+    """The sample itself, flattened, so that the head is the whole model: (B, ...) -> (B, D).
+
+    Parameters
+    ----------
+    sample_shape : sequence of int
+        Of one sample.
+    """
+
+    def __init__(self, sample_shape: Sequence[int]) -> None:
+        super().__init__()
+        self.arguments: dict[str, Any] = {"sample_shape": [int(n) for n in sample_shape]}
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return features (B, D) for samples (B, ...)."""
+        return samples.flatten(1)
+
+
+@hookimpl
+def imbtk_models() -> Mapping[str, ModelSpec]:
+    """Offer small-cnn, resnet32, mlp and linear."""
+    specs = (
+        ModelSpec("small-cnn", SmallCNN, "images", "A plain CNN for images from 8x8 up, quick on a CPU."),
+        ModelSpec("resnet32", ResNet32, "images", "The CIFAR ResNet-32 of the long-tail literature."),
+        ModelSpec("mlp", MLP, "any", "Two hidden layers of 128 units, for tables; images are flattened."),
+        ModelSpec("linear", Flat, "any", "A linear classifier, for tables; images are flattened.", lr=1e-2),
+    )
+    return {spec.name: spec for spec in specs}

@@ -1,0 +1,289 @@
+"""Everything before the first batch: data, plan, split, phases, ledger. What a dry run shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from imbtk.catalogue import Catalogue
+from imbtk.config import RunConfig
+from imbtk.context import Rows, RunContext, Split
+from imbtk.data import load
+from imbtk.data.dataset import Dataset
+from imbtk.data.imbalance import induce
+from imbtk.data.leaks import check_split
+from imbtk.data.normalise import Normalisation, features_of
+from imbtk.data.hold_out import hold_out
+from imbtk.dispatch import Dispatcher, wrong_result
+from imbtk.draw import Draw
+from imbtk.errors import OptionError, PlanError, did_you_mean
+from imbtk.models.registry import default_model, find_model
+from imbtk.models.spec import ModelSpec
+from imbtk.plan import Plan, PlanItem, PlannedPhase, StrategyLike
+from imbtk.training.correction import find_overcorrection
+from imbtk.training.phases import BuiltPhase, build_phase
+from imbtk.training.setup import choose_device, choose_epochs, choose_precision
+
+__all__ = ["BUILT_IN_PLUGINS", "PreparedRun", "make_catalogue", "prepare"]
+
+BUILT_IN_PLUGINS = ("imbtk.models.builtin",)
+"""Core's own modules that offer models through the hooks that strangers use."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that is checked and ready to train.
+
+    Attributes
+    ----------
+    config : RunConfig
+        Resolved: model, epochs, learning rate, precision are filled in.
+    dataset : Dataset
+    plan : Plan
+    split : Split
+        Training rows are those that are left after an imbalance was induced.
+    dropped : Tensor of int64
+        Training rows that an induced imbalance took away.
+    folds : int
+        How many folds the split has.
+    normalisation : Normalisation
+    phases : tuple of BuiltPhase
+    context : RunContext
+        Of all training rows: no phase, no resampling.
+    model : ModelSpec
+    device : torch.device
+    positive : int, optional
+    warnings : tuple of str
+    rows : Rows
+        Training rows, as the resampling chain gets them.
+    """
+
+    config: RunConfig
+    catalogue: Catalogue
+    dataset: Dataset
+    plan: Plan
+    split: Split
+    dropped: torch.Tensor
+    folds: int
+    normalisation: Normalisation
+    phases: tuple[BuiltPhase, ...]
+    context: RunContext
+    model: ModelSpec
+    device: torch.device
+    positive: int | None
+    warnings: tuple[str, ...]
+    rows: Rows
+
+
+def make_catalogue(config: RunConfig) -> Catalogue:
+    """Return the catalogue of what is installed, what core offers, and the files that the configuration names."""
+    return Catalogue(config.plugins, BUILT_IN_PLUGINS, without=config.without)
+
+
+def prepare(
+    config: RunConfig,
+    data: Any = None,
+    strategies: Sequence[StrategyLike] | None = None,
+    progress: Progress | None = None,
+    catalogue: Catalogue | None = None,
+) -> PreparedRun:
+    """Read the data, make the plan, split, and build every phase; nothing is written or trained.
+
+    Parameters
+    ----------
+    config : RunConfig
+    data : object, optional
+        Instead of ``config.data``: arrays, a DataFrame, or a Dataset that is read already.
+    strategies : sequence, optional
+        Instead of ``config.strategies``: may hold instances.
+    progress : callable, optional
+        ``(description, done, total)``.
+    catalogue : Catalogue, optional
+
+    Raises
+    ------
+    ImbtkError
+        Whatever is wrong with the data, the plan or the options.
+    """
+    catalogue = catalogue or make_catalogue(config)
+    plan = Plan.build(config.strategies if strategies is None else strategies, catalogue)
+    if config.freeze and not (config.pretrained or config.weights):
+        raise OptionError(
+            "'freeze' keeps the backbone as it is, which makes sense only with weights: add --pretrained or --weights FILE."
+        )
+    dataset = _read(config, data, catalogue, progress)
+    model = _model(config, catalogue, dataset)
+    device = choose_device(config.device)
+    whole = RunContext(
+        class_names=dataset.class_names,
+        class_counts=dataset.class_counts,
+        natural_counts=dataset.class_counts,
+        labels=dataset.labels,
+        kind=dataset.kind,
+        sample_shape=dataset.sample_shape,
+        domain=dataset.domain,
+        groups=dataset.groups,
+        batch_size=config.batch_size,
+        device=device,
+        draw=Draw(config.seed, ""),
+    )
+    split, folds = _split(config, dataset, plan, whole)
+    split, dropped = _induce(dataset, split)
+    natural = torch.bincount(dataset.labels[split.train], minlength=dataset.num_classes)
+    positive = _positive(config, dataset, natural)
+    epochs = config.epochs or choose_epochs(len(split.train))
+    context = dataclasses.replace(
+        whole,
+        class_counts=natural,
+        natural_counts=natural,
+        labels=dataset.labels[split.train],
+        epochs=epochs,
+        positive=positive,
+    )
+    normalisation = _normalisation(dataset, split, model)
+    rows = _rows(dataset, split, normalisation)
+    phases = tuple(build_phase(planned, rows, context) for planned in plan.phases(epochs))
+    warnings = _warnings(config, dataset, split, phases, rows, context)
+    config = config.model_copy(
+        update={
+            "epochs": epochs,
+            "model": model.name,
+            "lr": config.lr or model.lr,
+            "strategies": tuple(map(str, plan.items)),
+            "positive": None if positive is None else dataset.class_names[positive],
+            "precision": choose_precision(config.precision, device),
+        }
+    )
+    return PreparedRun(
+        config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model, device,
+        positive, warnings, rows,
+    )  # fmt: skip
+
+
+def _read(config: RunConfig, data: Any, catalogue: Catalogue, progress: Progress | None) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    source = config.data if data is None else data
+    if source is None:
+        raise OptionError("no data are given. Give a path, or builtin:digits to try imbtk out.")
+    sources = [source for answer, _ in catalogue.offered("imbtk_sources") for source in answer]
+    return load(source, config, sources=sources, progress=progress)
+
+
+def _model(config: RunConfig, catalogue: Catalogue, dataset: Dataset) -> ModelSpec:
+    offered: dict[str, ModelSpec] = {}
+    for answer, _ in catalogue.offered("imbtk_models", built_in_only=config.model is None):
+        offered.update(answer)
+    return find_model(
+        config.model or default_model(dataset.kind),
+        dataset.kind,
+        dataset.sample_shape,
+        offered,
+        pretrained=config.pretrained,
+        weights_file=config.weights,
+    )
+
+
+def _split(config: RunConfig, dataset: Dataset, plan: Plan, context: RunContext) -> tuple[Split, int]:
+    """Return the split of the fold that the configuration names, checked, and the number of folds."""
+    answer = Dispatcher(plan.items).choice("imbtk_split", dataset=dataset, context=context)
+    folds: Sequence[Split] = [hold_out(dataset, config.seed)]
+    if answer is not None:
+        folds, item = answer
+        if not isinstance(folds, Sequence) or not folds or not all(isinstance(fold, Split) for fold in folds):
+            raise wrong_result(item, "imbtk_split", "something else than a sequence of Split")
+    if config.fold >= len(folds):
+        raise OptionError(f"there is no fold {config.fold}: the split has {len(folds)}, counted from 0.")
+    for fold in folds:
+        check_split(dataset, fold)
+    return folds[config.fold], len(folds)
+
+
+def _induce(dataset: Dataset, split: Split) -> tuple[Split, torch.Tensor]:
+    """Return the split with an imbalance induced on its training rows, and the rows taken away."""
+    if dataset.induced is None:
+        return split, torch.empty(0, dtype=torch.int64)
+    kept = induce(dataset.labels, split.train, dataset.induced, dataset.num_classes)
+    return dataclasses.replace(split, train=kept), split.train[~torch.isin(split.train, kept)]
+
+
+def _positive(config: RunConfig, dataset: Dataset, counts: torch.Tensor) -> int | None:
+    """Return the positive class of binary data: the one named, else the rarer one in training."""
+    if config.positive is not None:
+        if config.positive not in dataset.class_names:
+            raise OptionError(
+                f"there is no class '{config.positive}'.{did_you_mean(config.positive, dataset.class_names)}"
+            )
+        if dataset.num_classes != 2:
+            raise OptionError(f"'positive' is for two classes; '{dataset.name}' has {dataset.num_classes}.")
+        return dataset.class_names.index(config.positive)
+    if dataset.num_classes != 2:
+        return None
+    return 0 if counts[0] < counts[1] else 1
+
+
+def _normalisation(dataset: Dataset, split: Split, model: ModelSpec) -> Normalisation:
+    if model.mean is not None and model.std is not None and dataset.kind == "images":
+        channels = dataset.sample_shape[0]
+        # One grey channel under RGB weights: the mean over the channels.
+        mean, std = (torch.tensor(v, dtype=torch.float32) for v in (model.mean, model.std))
+        if channels != len(mean):
+            mean, std = mean.mean().expand(channels).clone(), std.mean().expand(channels).clone()
+        return Normalisation(mean, std)
+    return Normalisation.fit(dataset, split.train)
+
+
+def _rows(dataset: Dataset, split: Split, normalisation: Normalisation) -> Rows:
+    mean, std = (v.numpy().astype("float64") for v in (normalisation.mean, normalisation.std))
+    width = dataset.sample_shape[0] if dataset.kind == "table" else 0
+    return Rows(
+        indices=split.train,
+        labels=dataset.labels[split.train],
+        features_of=lambda indices: features_of(dataset, normalisation, indices),
+        synthetic=torch.empty((0, width)),
+        synthetic_labels=torch.empty(0, dtype=torch.int64),
+        scale=(mean, std),
+    )
+
+
+def _warnings(
+    config: RunConfig,
+    dataset: Dataset,
+    split: Split,
+    phases: tuple[BuiltPhase, ...],
+    rows: Rows,
+    context: RunContext,
+) -> tuple[str, ...]:
+    """Return what must be said of this run; an over-corrected plan is refused here.
+
+    Raises
+    ------
+    PlanError
+        If two strategies or more together correct the prior too far.
+    """
+    said = []
+    for side, where in (("validation", split.validation), ("test", split.test)):
+        counts = torch.bincount(dataset.labels[where], minlength=dataset.num_classes)
+        absent = [dataset.class_names[int(k)] for k in (counts == 0).nonzero()]
+        if absent:
+            names = ", ".join(f"'{name}'" for name in absent[:10])
+            said.append(
+                f"the split left no {side} row of class {names}: figures of such a class cannot be computed. A stratified "
+                "split puts every class on every side."
+            )
+
+    def rebuild(phase: BuiltPhase, items: tuple[PlanItem, ...]) -> BuiltPhase:
+        copies = tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in items)
+        return build_phase(PlannedPhase(phase.planned.phase, copies), rows, context)
+
+    for found in find_overcorrection(phases, rebuild):
+        if found.refused and not config.allow_overcorrection:
+            raise PlanError(found.message())
+        said.append(found.message())
+    return tuple(said)

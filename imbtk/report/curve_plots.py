@@ -1,0 +1,199 @@
+"""ROC, precision-recall and reliability curves, thinned so that a page stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from imbtk.report.palette import BLUE, CLASS_COLOURS, FAINT, INK, LINE_STYLES, MUTED, RARE, plot_style
+from imbtk.report.wording import shorten
+
+__all__ = ["MOST_CURVES", "Bins", "Curve", "precision_recall", "reliability", "roc", "thin"]
+
+MOST_CURVES = 6
+"""More classes than this are drawn as a band, with the rare class and the worst ones on it."""
+
+_MOST_POINTS = 240
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve of one class against the rest.
+
+    Attributes
+    ----------
+    name : str
+    x, y : ndarray of float64, shape (m,)
+        False positive rate and sensitivity, or sensitivity and precision.
+    area : float, optional
+        AUROC or AUPRC, for the legend and for choosing the worst classes.
+    area_text : str
+        The area as it shall be written.
+    rare : bool
+    prevalence : float, optional
+        Share of the class: what precision is worth by guessing.
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    area: float | None = None
+    area_text: str = ""
+    rare: bool = False
+    prevalence: float | None = None
+
+
+@dataclass(frozen=True)
+class Bins:
+    """A reliability curve: mean predicted probability, observed share and number of units of each bin that has any."""
+
+    name: str
+    predicted: np.ndarray
+    observed: np.ndarray
+    counts: np.ndarray
+    rare: bool = False
+
+
+def thin(x: np.ndarray, y: np.ndarray, most: int = _MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """Return at most about `most` points of a curve: those where the path has advanced far enough to be seen.
+
+    Parameters
+    ----------
+    x, y : ndarray of float64, shape (m,)
+        In [0, 1].
+    most : int
+    """
+    if len(x) <= most:
+        return x, y
+    advanced = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
+    step = np.floor(advanced / (advanced[-1] or 1.0) * (most - 2)).astype(np.int64)
+    keep = np.flatnonzero(np.concatenate([[True], np.diff(step) > 0]))
+    keep = np.unique(np.concatenate([keep, [len(x) - 1]]))
+    return x[keep], y[keep]
+
+
+def roc(curves: Sequence[Curve], *, title: str = "ROC") -> Figure:
+    """Return ROC curves: sensitivity over the false positive rate, one class against the rest.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        Both coordinates increase.
+    title : str
+    """
+    with plot_style():
+        figure, axes = _square(title, "false positive rate (1 - specificity)", "sensitivity")
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
+        _draw(axes, curves, steps=None)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="lower right")
+    return figure
+
+
+def precision_recall(curves: Sequence[Curve], *, title: str = "Precision-recall") -> Figure:
+    """Return precision-recall curves: precision over sensitivity, one class against the rest.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        `x` is sensitivity, `y` precision.
+    title : str
+    """
+    with plot_style():
+        figure, axes = _square(title, "sensitivity (recall)", "precision")
+        if len(curves) <= MOST_CURVES:
+            for curve in curves:
+                if curve.prevalence is not None:
+                    axes.axhline(curve.prevalence, color=RARE if curve.rare else FAINT, linewidth=0.9, ls=(0, (1, 2)))
+        _draw(axes, curves, steps="post")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="lower left")
+    return figure
+
+
+def reliability(bins: Sequence[Bins], *, unit: str = "image", title: str = "Reliability") -> Figure:
+    """Return the share that was observed over the probability that was predicted, and how many rows each point has.
+
+    Parameters
+    ----------
+    bins : sequence of Bins
+        The rare class and others; at most six are drawn.
+    unit : str
+        What is counted, in the singular.
+    title : str
+    """
+    with plot_style():
+        figure = Figure(figsize=(4.6, 4.4))
+        axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
+        colours = iter(CLASS_COLOURS)
+        for place, curve in enumerate(bins[:MOST_CURVES]):
+            colour = RARE if curve.rare else next(colours, MUTED)
+            dashes = LINE_STYLES[place % len(LINE_STYLES)]
+            label = shorten(curve.name, 18)
+            axes.plot(curve.predicted, curve.observed, color=colour, ls=dashes, marker="o", label=label)
+            below.plot(curve.predicted, curve.counts, color=colour, ls=dashes, marker="o", markersize=3, linewidth=1)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="observed share", title=title)
+        below.set(xlabel="predicted probability", ylabel=f"{unit}s", yscale="symlog")
+        below.set_ylim(bottom=0)
+        below.yaxis.set_major_locator(_decades(max((int(b.counts.max(initial=1)) for b in bins), default=1)))
+        below.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        below.minorticks_off()
+        if bins:
+            axes.legend(loc="upper left")
+    return figure
+
+
+def _decades(most: int) -> object:
+    from matplotlib.ticker import FixedLocator
+
+    return FixedLocator([0, *(10**power for power in range(len(str(most)) + 1))][:: 1 if most < 1000 else 2])
+
+
+def _square(title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.6, 4.4))
+    axes = figure.add_subplot()
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=xlabel, ylabel=ylabel, title=title)
+    return figure, axes
+
+
+def _label(curve: Curve) -> str:
+    return shorten(curve.name, 18) + (f"  {curve.area_text}" if curve.area_text else "")
+
+
+def _draw(axes: Axes, curves: Sequence[Curve], steps: str | None) -> None:
+    if len(curves) <= MOST_CURVES:
+        chosen = list(curves)
+    else:
+        _band(axes, curves)
+        chosen = _worst(curves)
+    colours = iter(CLASS_COLOURS)
+    for place, curve in enumerate(chosen):
+        colour = RARE if curve.rare else next(colours, MUTED)
+        x, y = thin(curve.x, curve.y)
+        how = {"drawstyle": f"steps-{steps}"} if steps else {}
+        axes.plot(x, y, color=colour, linestyle=LINE_STYLES[place % len(LINE_STYLES)], label=_label(curve), **how)
+
+
+def _worst(curves: Sequence[Curve]) -> list[Curve]:
+    """Return the rare class and the three others with the smallest area."""
+    others = sorted((c for c in curves if not c.rare and c.area is not None), key=lambda c: c.area or 0.0)
+    return [c for c in curves if c.rare] + others[:3]
+
+
+def _band(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Draw the middle nine tenths of all classes' curves, and their median."""
+    grid = np.linspace(0, 1, 101)
+    lines = np.stack([_resampled(curve, grid) for curve in curves])
+    low, middle, high = np.quantile(lines, [0.05, 0.5, 0.95], axis=0)
+    axes.fill_between(grid, low, high, color=BLUE, alpha=0.14, linewidth=0, label="9 of 10 classes")
+    axes.plot(grid, middle, color=INK, linewidth=1.3, label="median class")
+
+
+def _resampled(curve: Curve, grid: np.ndarray) -> np.ndarray:
+    order = np.argsort(curve.x, kind="stable")
+    return np.interp(grid, curve.x[order], curve.y[order])

@@ -1,0 +1,134 @@
+"""The section of ROC, precision-recall and reliability curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from imbtk.report import plots
+from imbtk.report.blocks import Block, Section, Text
+from imbtk.report.curve_plots import MOST_CURVES, Bins, Curve, thin
+from imbtk.report.drawings import Drawings
+from imbtk.report.levels import Level, levels_of, main_side
+from imbtk.report.palette import class_colours
+from imbtk.report.run_folder import Predictions, RunRecord
+from imbtk.report.wording import plural, value_text
+
+__all__ = ["curves_section", "reliability_bins"]
+
+_BINS = 10
+
+
+def curves_section(record: RunRecord, drawings: Drawings) -> Section:
+    """Return how the probabilities rank, and whether they mean what they say."""
+    blocks: list[Block] = [
+        Text(
+            "ROC and precision-recall curves show every trade between finding a class and raising a false alarm, "
+            "whatever threshold is chosen. With rare classes, look at precision-recall: a ROC curve can look good while "
+            "most alarms are false. Reliability: where the model says 30 %, it should happen in 30 of 100 cases; points "
+            "below the dotted line are over-confident."
+        )
+    ]
+    for level in reversed(levels_of(record, main_side(record))):
+        if level.predictions is not None:
+            blocks.extend(_level_blocks(record, level, level.predictions, drawings))
+    return Section("Probabilities", "curves", tuple(blocks))
+
+
+def _shown_classes(record: RunRecord) -> Sequence[int]:
+    """Return the classes whose curves are drawn: of two, one says all."""
+    if record.num_classes != 2:
+        return range(record.num_classes)
+    positive = record.metrics.get("positive_class")
+    return [record.class_names.index(positive)] if positive in record.class_names else [1]
+
+
+def _level_blocks(record: RunRecord, level: Level, units: Predictions, drawings: Drawings) -> list[Block]:
+    _, rare = class_colours(record.train_counts, record.num_classes)
+    roc, pr, bins = [], [], []
+    for k in _shown_classes(record):
+        truth, score = units.truth == k, units.probabilities[:, k]
+        figures, name = level.metrics["per_class"][k], record.class_names[k]
+        if 0 < truth.sum():
+            bins.append(reliability_bins(name, truth, score, k == rare))
+        if not 0 < truth.sum() < len(truth):
+            continue
+        false_alarms, found, _ = roc_curve(truth, score)
+        area = figures["auroc"]
+        roc.append(Curve(name, false_alarms, found, area["value"], value_text(area), k == rare))
+        precision, recall, _ = precision_recall_curve(truth, score)
+        area = figures["auprc"]
+        share = float(truth.mean())
+        pr.append(Curve(name, recall[::-1], precision[::-1], area["value"], value_text(area), k == rare, share))
+    if not roc:
+        return [Text(f"{level.words.capitalize()}: only one class has cases, so there are no curves.", "quiet")]
+    return _drawn(record, level, roc, pr, bins, drawings)
+
+
+def _drawn(
+    record: RunRecord, level: Level, roc: list[Curve], pr: list[Curve], bins: list[Bins], drawings: Drawings
+) -> list[Block]:
+    cases = plural(level.metrics["n"], level.unit)
+    one = f" for “{roc[0].name}”" if len(roc) == 1 else ", each class against the rest" if len(roc) <= MOST_CURVES else ""
+    many = " Shaded: 9 of 10 classes; drawn out: the rare class and the worst." if len(roc) > MOST_CURVES else ""
+    words = f"{level.side.capitalize()}, per {level.unit}: {cases}{one}.{many}"
+    bins = sorted(bins, key=lambda b: (not b.rare, -b.counts.sum()))
+    shown = bins if len(bins) <= MOST_CURVES else _some_bins(bins, pr)
+    return [
+        drawings.add(f"roc_{level.slug}", plots.roc(roc), _points(roc, "false_positive_rate", "sensitivity"), words),
+        drawings.add(
+            f"precision_recall_{level.slug}",
+            plots.precision_recall(pr),
+            _points(pr, "sensitivity", "precision"),
+            f"{words} Dotted: precision by guessing." if len(pr) <= MOST_CURVES else words,
+        ),
+        drawings.add(
+            f"reliability_{level.slug}",
+            plots.reliability(shown, unit=level.unit),
+            _bin_table(bins),
+            f"{level.side.capitalize()}, per {level.unit}. Below: how many {level.unit}s each point rests on.",
+        ),
+    ]
+
+
+def _some_bins(bins: Sequence[Bins], pr: Sequence[Curve]) -> list[Bins]:
+    """Return the rare class and the three others that rank worst."""
+    worst = [c.name for c in sorted((c for c in pr if not c.rare), key=lambda c: c.area or 0.0)[:3]]
+    return [b for b in bins if b.rare or b.name in worst]
+
+
+def reliability_bins(name: str, truth: np.ndarray, score: np.ndarray, rare: bool = False) -> Bins:
+    """Return a reliability curve over ten equal-width bins, those that have units.
+
+    Parameters
+    ----------
+    name : str
+    truth : ndarray of bool, shape (N,)
+    score : ndarray of float64, shape (N,)
+    rare : bool
+    """
+    place = np.minimum((score * _BINS).astype(np.int64), _BINS - 1)
+    counts = np.bincount(place, minlength=_BINS)
+    some = counts > 0
+    predicted = np.bincount(place, weights=score, minlength=_BINS)[some] / counts[some]
+    observed = np.bincount(place, weights=truth, minlength=_BINS)[some] / counts[some]
+    return Bins(name, predicted, observed, counts[some], rare)
+
+
+def _points(curves: Sequence[Curve], x: str, y: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    rows = []
+    for curve in curves:
+        xs, ys = thin(curve.x, curve.y)
+        rows += [(curve.name, f"{a:.6g}", f"{b:.6g}") for a, b in zip(xs, ys, strict=True)]
+    return ("class", x, y), rows
+
+
+def _bin_table(bins: Sequence[Bins]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    rows = [
+        (b.name, f"{p:.6g}", f"{o:.6g}", int(n))
+        for b in bins
+        for p, o, n in zip(b.predicted, b.observed, b.counts, strict=True)
+    ]
+    return ("class", "predicted", "observed", "count"), rows

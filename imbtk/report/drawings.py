@@ -1,0 +1,89 @@
+"""Figures on their way into a page: each as SVG inside it, and as PNG, SVG and CSV beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from imbtk.report.blocks import Plot
+from imbtk.report.palette import page_svg, render
+
+__all__ = ["Drawings", "write_atomically"]
+
+
+class Drawings:
+    """Collects the figures of one page.
+
+    Attributes
+    ----------
+    files : dict of str to bytes
+        File name below ``plots/`` -> content.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def add(
+        self,
+        name: str,
+        figure: Figure,
+        data: tuple[Sequence[str], Iterable[Sequence[object]]] | None,
+        caption: str,
+        *,
+        title: str = "",
+        wide: bool = False,
+    ) -> Plot:
+        """Keep a figure under `name` and return it as a block.
+
+        Parameters
+        ----------
+        name : str
+            File name without an ending.
+        figure : Figure
+        data : (header, rows), optional
+            What is drawn, for the CSV.
+        caption : str
+            What the figure shows, in a sentence or two.
+        title : str
+        wide : bool
+            Takes the width of the page.
+        """
+        svg = render(figure, "svg", name)
+        self.files[f"{name}.svg"] = svg
+        self.files[f"{name}.png"] = render(figure, "png", name)
+        if data is not None:
+            self.add_table(name, *data)
+        return Plot(page_svg(svg, title or caption), caption, title, wide)
+
+    def add_table(self, name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Keep a table under `name` as CSV."""
+        buffer = io.StringIO(newline="")
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows([["" if cell is None else cell for cell in row] for row in rows])
+        self.files[f"{name}.csv"] = buffer.getvalue().encode("utf-8")
+
+    def write(self, folder: Path) -> None:
+        """Write all files into `folder`."""
+        folder.mkdir(exist_ok=True)
+        for name, content in self.files.items():
+            write_atomically(folder / name, content)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that nobody ever reads half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

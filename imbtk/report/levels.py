@@ -1,0 +1,91 @@
+"""The levels of ``metrics.json``: which side, per image or per patient, and which class the headline is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from imbtk.report.palette import class_colours
+from imbtk.report.run_folder import Predictions, RunRecord
+
+__all__ = ["Level", "headline_class", "levels_of", "main_side", "per_patient"]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One side of the split, seen per image or per patient.
+
+    Attributes
+    ----------
+    side : str
+        ``"test"`` or ``"validation"``.
+    unit : str
+        ``"image"``, ``"row"`` or ``"patient"``.
+    metrics : mapping
+        The level's object in ``metrics.json``.
+    predictions : Predictions, optional
+        What the figures are made from.
+    """
+
+    side: str
+    unit: str
+    metrics: Mapping[str, Any]
+    predictions: Predictions | None
+
+    @property
+    def slug(self) -> str:
+        """The level in file names: ``"test_per_patient"``."""
+        return f"{self.side}_per_{self.unit}"
+
+    @property
+    def words(self) -> str:
+        """The level in words: ``"test, per patient"``."""
+        return f"{self.side}, per {self.unit}"
+
+
+def levels_of(record: RunRecord, side: str) -> list[Level]:
+    """Return the levels of a side that could be computed: per image first, then per patient."""
+    parts = record.metrics.get(side)
+    if parts is None:
+        return []
+    rows = record.predictions.get(side)
+    found = []
+    for key, unit in (("per_image", record.noun), ("per_patient", "patient")):
+        level = parts.get(key)
+        if level is not None and "confusion_matrix" in level and level["n"] > 0:
+            units = rows if unit != "patient" or rows is None else per_patient(rows)
+            found.append(Level(side, unit, level, units))
+    return found
+
+
+def main_side(record: RunRecord) -> str:
+    """Return the side that the headline is about: test, or validation where there are no test rows."""
+    return "test" if levels_of(record, "test") else "validation"
+
+
+def headline_class(record: RunRecord) -> int | None:
+    """Return the class that the headline is about: the positive one, else the rare one, else none."""
+    positive = record.metrics.get("positive_class")
+    if positive in record.class_names:
+        return record.class_names.index(positive)
+    return class_colours(record.train_counts, record.num_classes)[1]
+
+
+def per_patient(rows: Predictions) -> Predictions | None:
+    """Return the mean probability of each patient's rows of one class, as ``metrics.json`` has it.
+
+    A patient whose rows have two classes is a unit of each. Decisions are not made here: `predicted` is the most
+    probable class, and only the probabilities are drawn.
+    """
+    if rows.groups is None:
+        return None
+    _, group = np.unique(rows.groups.astype(str), return_inverse=True)
+    keys, unit = np.unique(np.stack([group, rows.truth]), axis=1, return_inverse=True)
+    unit = unit.ravel()
+    sums = np.zeros((keys.shape[1], rows.probabilities.shape[1]))
+    np.add.at(sums, unit, rows.probabilities)
+    means = sums / np.bincount(unit)[:, None]
+    return Predictions(np.unique(unit), np.unique(rows.groups.astype(str))[keys[0]], keys[1], means.argmax(axis=1), means)

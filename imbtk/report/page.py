@@ -1,0 +1,186 @@
+"""The page of a run: one self-contained HTML file, made from the run folder alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from imbtk._version import __version__
+from imbtk.report.blocks import Banner, Block, Details, Facts, Section, Table, Text, Tiles
+from imbtk.report.blocks import Cell as C
+from imbtk.report.curve_sections import curves_section
+from imbtk.report.drawings import Drawings, write_atomically
+from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
+from imbtk.report.palette import DARK, LIGHT
+from imbtk.report.result_sections import (
+    confusion_section,
+    examples_section,
+    learning_section,
+    mistakes_section,
+    per_class_section,
+)
+from imbtk.report.run_folder import RunRecord, read_run
+from imbtk.report.setup_sections import asked_section, classes_section, data_name, data_section, split_section
+from imbtk.report.wording import one_line, plural, shorten
+
+__all__ = ["ExtraSection", "make_report", "render_page"]
+
+ExtraSection = tuple[str, Any]
+"""A title, and a text, a matplotlib Figure, or a table as a sequence of rows, the head first; or a list of those."""
+
+
+def make_report(run_folder: Path, *, sections: Sequence[ExtraSection] = ()) -> Path:
+    """Write ``report.html`` and ``plots/`` into a run folder.
+
+    Parameters
+    ----------
+    run_folder : Path
+        Of a run that came to its end. The data themselves are not needed.
+    sections : sequence of (str, content)
+        What plugins add: a title with a text, a matplotlib Figure, a table (rows, the head first), or a list of those.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder is incomplete or broken, or a newer imbtk wrote it.
+    """
+    record = read_run(Path(run_folder))
+    drawings = Drawings()
+    body = [
+        asked_section(record),
+        data_section(record),
+        classes_section(record, drawings),
+        split_section(record),
+        learning_section(record, drawings),
+        per_class_section(record, drawings),
+        confusion_section(record, drawings),
+        curves_section(record, drawings),
+        examples_section(record, drawings),
+        mistakes_section(record, drawings),
+        *_extra_sections(sections, drawings),
+        _warnings_section(record),
+        _configuration_section(record),
+    ]
+    strategies = [str(s.get("spec") or s.get("name")) for s in record.plan.get("strategies", ())]
+    html = render_page(
+        title=shorten(data_name(record), 80),
+        kicker="imbtk run",
+        subtitle=" + ".join(one_line(spec) for spec in strategies) or "baseline, no strategy",
+        lead=[*verdict_sentences(record), *_header_banners(record)],
+        tiles=headline_tiles(record),
+        sections=body,
+    )
+    drawings.write(record.folder / "plots")
+    page = record.folder / "report.html"
+    write_atomically(page, html.encode("utf-8"))
+    return page
+
+
+def render_page(
+    *, title: str, kicker: str, subtitle: str, lead: Sequence[Block], tiles: Tiles, sections: Sequence[Section]
+) -> str:
+    """Return a page of sections as HTML; everything but the figures' own SVG is escaped.
+
+    Parameters
+    ----------
+    title, kicker, subtitle : str
+        The heading, a line above it and a line below it.
+    lead : sequence of Block
+        What is said first.
+    tiles : Tiles
+        The headline figures.
+    sections : sequence of Section
+    """
+    environment = Environment(
+        loader=PackageLoader("imbtk.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(
+        title=title,
+        kicker=kicker,
+        subtitle=subtitle,
+        lead=lead,
+        tiles=tiles,
+        sections=sections,
+        light=LIGHT,
+        dark=DARK,
+        version=__version__,
+    )
+
+
+def _header_banners(record: RunRecord) -> list[Block]:
+    found: list[Block] = []
+    if not record.groups_known:
+        found.append(
+            Banner(
+                f"These figures assume that no two {record.noun}s come from one patient.",
+                "warning",
+                "Patients unknown",
+            )
+        )
+    note = record.plan.get("split", {}).get("note")
+    if note:
+        found.append(Banner(one_line(note), "note"))
+    return found
+
+
+def _warnings_section(record: RunRecord) -> Section:
+    found = warnings_of(record)
+    blocks: tuple[Block, ...] = tuple(Banner(text, "warning") for text in found)
+    return Section("Warnings", "warnings", blocks or (Text("None."),))
+
+
+def _configuration_section(record: RunRecord) -> Section:
+    config = tuple((one_line(key), _plain(value)) for key, value in record.config.items() if value is not None)
+    environment = tuple((one_line(key), _plain(value)) for key, value in record.environment.items())
+    return Section(
+        "To repeat this run",
+        "configuration",
+        (
+            Text("The run folder holds config.toml; imbtk run -c config.toml repeats the run."),
+            Details("Configuration", (Facts(config),)),
+            Details("Environment", (Facts(environment),)),
+        ),
+    )
+
+
+def _plain(value: object) -> str:
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _extra_sections(sections: Sequence[ExtraSection], drawings: Drawings) -> list[Section]:
+    made = []
+    for number, (title, content) in enumerate(sections, start=1):
+        parts = content if isinstance(content, list) and not _is_table(content) else [content]
+        blocks = [_extra_block(part, f"extra_{number}_{place}", title, drawings) for place, part in enumerate(parts, 1)]
+        made.append(Section(one_line(title), f"extra-{number}", tuple(blocks)))
+    return made
+
+
+def _is_table(content: object) -> bool:
+    return (
+        isinstance(content, (list, tuple)) and bool(content) and all(isinstance(row, (list, tuple)) for row in content)
+    )
+
+
+def _extra_block(part: object, name: str, title: str, drawings: Drawings) -> Block:
+    if isinstance(part, Figure):
+        return drawings.add(name, part, None, one_line(title))
+    if isinstance(part, (list, tuple)) and _is_table(part):
+        head, *rows = part
+        lines = tuple(tuple(C(one_line(value)) for value in row) for row in rows)
+        return Table(tuple(C(one_line(value)) for value in head), lines, plural(len(rows), "row"))
+    return Text(str(part))

@@ -1,0 +1,331 @@
+"""The figures of a run, each a matplotlib Figure in the house style.
+
+Nothing here touches pyplot or global settings: a figure is made, returned, and belongs to the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from imbtk.report.curve_plots import Curve, precision_recall, reliability, roc
+from imbtk.report.palette import (
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    LINE_STYLES,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    RARE,
+    class_colours,
+    plot_style,
+)
+from imbtk.report.wording import per_cent, shorten
+
+__all__ = [
+    "MAX_NAMED",
+    "Curve",
+    "SensitivityRow",
+    "class_distribution",
+    "confusion",
+    "gallery",
+    "learning_curves",
+    "per_class",
+    "precision_recall",
+    "reliability",
+    "roc",
+]
+
+MAX_NAMED = 20
+"""More classes than this are drawn without their names and numbers."""
+
+# The deepest shade of a cell leaves enough contrast for ink on it, on a light and on a dark page.
+_DEEPEST = 0.62
+
+
+def confusion(
+    counts: Sequence[Sequence[int]] | np.ndarray,
+    class_names: Sequence[str],
+    *,
+    train_counts: Sequence[int] | None = None,
+    title: str = "",
+) -> Figure:
+    """Return a confusion matrix: cells shaded by their share of the row, with the count and the share.
+
+    Parameters
+    ----------
+    counts : array of int, shape (K, K)
+        ``counts[truth][predicted]``.
+    class_names : sequence of str, length K
+    train_counts : sequence of int, length K, optional
+        Tells the rare class, whose name is vermillion.
+    title : str
+    """
+    matrix = np.asarray(counts, dtype=np.float64)
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, totals, out=np.zeros_like(matrix), where=totals > 0)
+    size = len(class_names)
+    side = 4.0 if size <= 3 else min(2.4 + 0.62 * size, 9.4) if size <= MAX_NAMED else 5.6
+    with plot_style():
+        figure = Figure(figsize=(max(side, 4.4), side * 0.92))
+        axes = figure.add_subplot()
+        axes.grid(False)
+        if size <= MAX_NAMED:
+            _annotated_cells(axes, matrix, shares)
+        else:
+            shade = np.zeros((size, size, 4))
+            shade[...] = to_rgba(BLUE)
+            shade[..., 3] = shares
+            axes.imshow(shade, interpolation="none", aspect="equal", extent=(-0.5, size - 0.5, size - 0.5, -0.5))
+        _confusion_axes(axes, class_names, train_counts)
+        if title:
+            axes.set_title(title)
+    return figure
+
+
+def _annotated_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
+    size = len(matrix)
+    font = 11.0 if size <= 3 else 9.0 if size <= 6 else 7.5
+    for i, j in np.ndindex(size, size):
+        alpha = _DEEPEST * shares[i, j]
+        axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=BLUE, alpha=alpha, edgecolor="none"))
+        if matrix[i, j] > 0:
+            text = f"{matrix[i, j]:.0f}\n{per_cent(shares[i, j])}" if size <= 12 else f"{matrix[i, j]:.0f}"
+            axes.text(j, i, text, ha="center", va="center", fontsize=font, color=INK, linespacing=1.35)
+        elif size <= 12:
+            axes.text(j, i, "0", ha="center", va="center", fontsize=font, color=MUTED)
+    edges = np.arange(size + 1) - 0.5
+    axes.hlines(edges, -0.5, size - 0.5, color=FAINT, linewidth=0.5)
+    axes.vlines(edges, -0.5, size - 0.5, color=FAINT, linewidth=0.5)
+    axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
+
+
+def _confusion_axes(axes: Axes, class_names: Sequence[str], train_counts: Sequence[int] | None) -> None:
+    size = len(class_names)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    if size > MAX_NAMED:
+        axes.set(xlabel="predicted class, by number", ylabel="true class, by number")
+        axes.spines[:].set_visible(True)
+        return
+    width = 14 if size <= 3 else 11
+    shown = [shorten(name, width) for name in class_names]
+    upright = size <= 3 or max(map(len, shown)) <= 3
+    axes.set_xticks(range(size), shown, rotation=0 if upright else 40, ha="center" if upright else "right")
+    axes.set_yticks(range(size), shown)
+    if not upright:
+        for label in axes.get_xticklabels():
+            label.set_rotation_mode("anchor")
+    _, rare = class_colours(train_counts, size)
+    if rare is not None:
+        for label in (axes.get_xticklabels()[rare], axes.get_yticklabels()[rare]):
+            label.set(color=RARE, fontweight="bold")
+
+
+def class_distribution(
+    stages: Mapping[str, Sequence[float]],
+    class_names: Sequence[str],
+    *,
+    train_counts: Sequence[int] | None = None,
+    title: str = "",
+) -> Figure:
+    """Return the share of each class as each stage leaves it.
+
+    Parameters
+    ----------
+    stages : mapping of str to sequence of float, length K
+        Stage -> class masses; each is brought to sum one.
+    class_names : sequence of str, length K
+    train_counts : sequence of int, length K, optional
+        Tells the rare class.
+    title : str
+    """
+    shares = {name: np.asarray(mass, dtype=np.float64) / np.sum(mass) for name, mass in stages.items()}
+    colours, rare = class_colours(train_counts, len(class_names))
+    with plot_style():
+        if len(class_names) > MAX_NAMED:
+            return _distribution_lines(shares, title)
+        height = max(1.6, 0.75 + 0.27 * len(class_names))
+        figure = Figure(figsize=(9.4, height + 0.35 * bool(title)))
+        row = figure.subplots(1, max(len(shares), 3), sharey=True, squeeze=False)[0]
+        places = np.arange(len(class_names))
+        top = max(share.max() for share in shares.values())
+        for axes, (stage, share) in zip(row, shares.items(), strict=False):
+            plain = [BLUE if k != rare else RARE for k in places] if len(class_names) > 6 else colours
+            axes.barh(places, share, color=plain, height=0.72)
+            for k in places:
+                axes.text(share[k] + 0.02 * top, k, per_cent(share[k]), va="center", fontsize=8.5, color=INK)
+            axes.set(title=stage, xlim=(0, 1.32 * top), ylim=(len(places) - 0.4, -0.6), xticks=[])
+            axes.grid(False)
+            axes.spines[["bottom", "left"]].set_visible(False)
+            axes.tick_params(length=0)
+        row[0].set_yticks(places, [shorten(name, 16) for name in class_names])
+        if rare is not None:
+            row[0].get_yticklabels()[rare].set(color=RARE, fontweight="bold")
+        for axes in row[len(shares) :]:
+            axes.set_visible(False)
+        if title:
+            figure.suptitle(title, x=0.0, ha="left", fontsize=9.5, color=MUTED)
+    return figure
+
+
+def _distribution_lines(shares: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Return shares over the classes' rank by frequency: for more classes than bars can show."""
+    figure = Figure(figsize=(9.4, 3.2))
+    axes = figure.add_subplot()
+    order = np.argsort(-next(iter(shares.values())), kind="stable")
+    colours = (INK, BLUE, GREEN, PURPLE, RARE)
+    for place, (stage, share) in enumerate(shares.items()):
+        ranks = np.arange(1, len(order) + 1)
+        last = place == len(shares) - 1 and place > 0
+        colour = ORANGE if last else colours[min(place, len(colours) - 2)]
+        axes.plot(ranks, 100 * share[order], label=stage, color=colour, ls=LINE_STYLES[place % len(LINE_STYLES)])
+    axes.set(yscale="log", xlabel="classes, from the most to the least frequent", ylabel="share of the class (%)")
+    axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    axes.set_title(title)
+    axes.legend(ncols=min(len(shares), 5), loc="lower left")
+    return figure
+
+
+def learning_curves(history: Mapping[str, np.ndarray], phase_starts: Sequence[int] = ()) -> Figure:
+    """Return the loss, and what validation rows said, over the epochs.
+
+    Parameters
+    ----------
+    history : mapping of str to ndarray
+        Columns of ``history.csv``; ``epoch`` counts from 0.
+    phase_starts : sequence of int
+        Epochs, from 0, at which the set of strategies changes: thin vertical lines.
+    """
+    losses = {"training": "train_loss", "validation": "validation_loss"}
+    scores = {
+        "balanced accuracy": "validation_balanced_accuracy",
+        "worst class's sensitivity": "validation_worst_sensitivity",
+    }
+    with plot_style():
+        figure = Figure(figsize=(9.4, 3.0))
+        left, right = figure.subplots(1, 2)
+        _epoch_lines(left, history, losses, (BLUE, ORANGE))
+        _epoch_lines(right, history, scores, (BLUE, RARE))
+        left.set(title="Loss", xlabel="epoch")
+        right.set(title="On validation rows", xlabel="epoch", ylim=(-0.02, 1.02))
+        for axes in (left, right):
+            for start in phase_starts:
+                axes.axvline(start + 0.5, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
+    return figure
+
+
+def _epoch_lines(
+    axes: Axes, history: Mapping[str, np.ndarray], columns: Mapping[str, str], colours: Sequence[str]
+) -> None:
+    epochs = np.asarray(history.get("epoch", ()), dtype=np.float64) + 1
+    for (label, column), colour, dashes in zip(columns.items(), colours, LINE_STYLES, strict=False):
+        values = history.get(column)
+        if values is None or not np.isfinite(values).any():
+            continue
+        marker = "o" if len(epochs) < 12 else ""
+        axes.plot(epochs, values, color=colour, linestyle=dashes, marker=marker, label=label)
+    if axes.get_lines():
+        axes.legend(loc="best")
+    axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=8))
+    if len(epochs) == 1:
+        axes.set_xlim(0.5, 1.5)
+
+
+@dataclass(frozen=True)
+class SensitivityRow:
+    """A class in the figure of sensitivities: its value and interval, None where there is none."""
+
+    name: str
+    value: float | None
+    interval: tuple[float, float] | None
+    support: int
+
+
+def per_class(
+    rows: Sequence[SensitivityRow], *, train_counts: Sequence[int] | None = None, unit: str = "image", title: str = ""
+) -> Figure:
+    """Return the sensitivity of each class with its 95 % interval.
+
+    Parameters
+    ----------
+    rows : sequence of SensitivityRow, length K
+    train_counts : sequence of int, length K, optional
+        Tells the rare class; beyond 20 classes also the order.
+    unit : str
+        What `support` counts, in the singular.
+    title : str
+    """
+    named = len(rows) <= MAX_NAMED
+    order = range(len(rows)) if named or train_counts is None else np.argsort(-np.asarray(train_counts), kind="stable")
+    _, rare = class_colours(train_counts, len(rows))
+    with plot_style():
+        figure = Figure(figsize=(4.7, max(1.5, 0.8 + 0.3 * len(rows))) if named else (9.4, 3.2))
+        axes = figure.add_subplot()
+        for place, k in enumerate(order):
+            if rows[k].value is not None:
+                _sensitivity_mark(axes, place, rows[k], RARE if k == rare else BLUE, named)
+        if named:
+            axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5), xlabel="sensitivity, with 95 % interval")
+            axes.set_yticks(range(len(rows)), [f"{shorten(row.name, 16)} (n = {row.support})" for row in rows])
+            axes.grid(axis="y", visible=False)
+            if rare is not None:
+                axes.get_yticklabels()[rare].set(color=RARE, fontweight="bold")
+        else:
+            axes.set(ylim=(-0.02, 1.02), ylabel="sensitivity, with 95 % interval")
+            axes.set(xlabel="classes, from the most to the least frequent in training", xlim=(-1, len(rows)))
+            axes.set_xticks([])
+        axes.set_title(title or f"Sensitivity per {unit}")
+    return figure
+
+
+def _sensitivity_mark(axes: Axes, place: int, row: SensitivityRow, colour: str, horizontal: bool) -> None:
+    low, high = row.interval or (row.value, row.value)
+    if horizontal:
+        axes.plot([low, high], [place, place], color=colour, linewidth=3.2, alpha=0.45, solid_capstyle="round")
+        axes.plot([row.value], [place], "o", color=colour, markersize=6)
+    else:
+        axes.plot([place, place], [low, high], color=colour, linewidth=2, alpha=0.4)
+        axes.plot([place], [row.value], "o", color=colour, markersize=3.2)
+
+
+def gallery(
+    originals: np.ndarray, augmented: np.ndarray | None, class_names: Sequence[str], *, most_classes: int = 10
+) -> Figure:
+    """Return a sheet of training images, one row per class: as they are, and as the strategies change them.
+
+    Parameters
+    ----------
+    originals, augmented : ndarray of uint8, shape (K, m, H, W, C)
+    class_names : sequence of str, length K
+    most_classes : int
+        Rows at most.
+    """
+    classes, each = min(len(class_names), most_classes), originals.shape[1]
+    columns = each * (1 if augmented is None else 2)
+    with plot_style():
+        figure = Figure(figsize=(9.4, max(1.0, classes * 9.4 / max(columns + 2, 4))))
+        grid: Any = figure.subplots(classes, columns, squeeze=False)
+        for k, j in np.ndindex(classes, columns):
+            image = originals[k, j] if j < each or augmented is None else augmented[k, j - each]
+            axes = grid[k, j]
+            axes.imshow(image.squeeze(), cmap="gray" if image.shape[-1] == 1 else None, vmin=0, vmax=255)
+            axes.set(xticks=[], yticks=[])
+            axes.grid(False)
+            if j == 0:
+                axes.set_ylabel(shorten(class_names[k], 14), rotation=0, ha="right", va="center")
+            if k == 0 and j % each == 0:
+                axes.set_title("original" if j == 0 else "augmented")
+    return figure

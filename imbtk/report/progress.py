@@ -1,0 +1,124 @@
+"""What a run says while it goes on: live bars on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+__all__ = ["RunProgress"]
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class RunProgress:
+    """Tells the person at the terminal what a run does; everything goes to standard error.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._bar: Any = None
+        self._data_task: Any = None
+        self._task: Any = None
+        self._epochs = 0
+        self._last_line = -SECONDS_BETWEEN_LINES
+        self._figures = ""
+        if not quiet:
+            from rich.console import Console
+
+            self.console = Console(stderr=True, highlight=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = self._data_task = self._task = None
+
+    def _open(self) -> Any:
+        """Return the live display, None where the output is no terminal."""
+        if self._bar is None and self.console.is_terminal:
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=24),
+                TextColumn("{task.percentage:>3.0f}%", markup=False),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[figures]}", markup=False),
+                console=self.console,
+                transient=True,
+            )
+            self._bar.start()
+        return self._bar
+
+    def on_data(self, description: str, done: int, total: int) -> None:
+        """Show how far reading the data is."""
+        if self.quiet:
+            return
+        bar = self._open()
+        if bar is None:
+            if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES or done == total:
+                self._last_line = time.monotonic()
+                print(f"{description}: {done} of {total}", file=sys.stderr)
+            return
+        if self._data_task is None:
+            self._data_task = bar.add_task(description, total=total, figures="")
+        bar.update(self._data_task, completed=done, total=total, description=description)
+
+    def on_plan(self, document: Mapping[str, Any]) -> None:
+        """Print the plan, the defaults and the ledger before training."""
+        if self.quiet:
+            return
+        from imbtk.report.terminal import print_plan
+
+        self._close()
+        self._epochs = document["phases"][-1]["stop"]
+        print_plan(self.console, document)
+
+    def on_step(self, step: int, total: int, loss: float) -> None:
+        """Show how far training is; called at most ten times a second."""
+        if self.quiet or (bar := self._open()) is None:
+            return
+        if self._task is None:
+            self._task = bar.add_task("training", total=total, figures="")
+        bar.update(self._task, completed=step, total=total, figures=f"loss {loss:.3f}  {self._figures}")
+
+    def on_epoch(self, epoch: int, record: Mapping[str, float]) -> None:
+        """Show an epoch's figures: loss, balanced accuracy, the worst class's sensitivity."""
+        if self.quiet:
+            return
+        self._figures = (
+            f"balanced accuracy {record['validation_balanced_accuracy']:.3f}  "
+            f"worst sensitivity {record['validation_worst_sensitivity']:.3f}"
+        )
+        last = epoch + 1 == self._epochs
+        if not self.console.is_terminal and (last or time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES):
+            self._last_line = time.monotonic()
+            print(
+                f"epoch {epoch + 1} of {self._epochs}: loss {record['train_loss']:.4f}, validation {self._figures}",
+                file=sys.stderr,
+            )
+
+    def on_results(self, metrics: Mapping[str, Any], folder: Path) -> None:
+        """Print the per-class table and where everything is."""
+        self._close()
+        if self.quiet:
+            return
+        from imbtk.report.terminal import print_results
+
+        print_results(self.console, metrics, folder)

@@ -1,0 +1,227 @@
+"""The second half of a run's page: how training went, what the model gets right, and what it gets wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from imbtk.report import plots
+from imbtk.report.blocks import Block, Cell, Details, Plot, Section, Table, Text, name_cell
+from imbtk.report.drawings import Drawings
+from imbtk.report.levels import Level, levels_of, main_side
+from imbtk.report.palette import class_colours
+from imbtk.report.pictures import gallery_blocks, mistake_blocks
+from imbtk.report.run_folder import RunRecord
+from imbtk.report.wording import figure_text, interval_text, join_words, one_line, per_cent, plural, reason_of, value_text
+
+__all__ = [
+    "PER_CLASS",
+    "confusion_section",
+    "examples_section",
+    "learning_section",
+    "mistakes_section",
+    "overall_table",
+    "per_class_section",
+    "per_class_table",
+]
+
+PER_CLASS = {
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "precision": "Precision",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+}
+"""Figures of the per-class table, with their headings."""
+
+OVERALL = {
+    "balanced_accuracy": ("Balanced accuracy", "mean of the classes' sensitivities"),
+    "accuracy": ("Accuracy", "share that is right; rewards the frequent class"),
+    "g_mean": ("G-mean", "geometric mean of the sensitivities: 0 if one class is never found"),
+    "macro_f1": ("Macro F1", "mean of the classes' F1"),
+    "mcc": ("MCC", "Matthews' correlation of truth and call: 0 is chance, 1 perfect"),
+    "auroc": ("AUROC", "how well the probabilities rank: 0.5 is chance"),
+    "auprc": ("AUPRC", "mean precision over all thresholds; guessing reaches the class's share"),
+    "log_loss": ("Log-loss", "how far the probabilities are off; less is better"),
+    "brier": ("Brier score", "squared error of the probabilities, 0 to 2; less is better"),
+    "ece": ("Calibration error", "mean gap between a stated probability and what happens; less is better"),
+    "classwise_ece": ("Calibration error, by class", "the same, averaged over the classes"),
+    "coverage": ("Coverage", "share of cases that were decided at all"),
+}
+"""Overall figures with their names and what they say."""
+
+
+def learning_section(record: RunRecord, drawings: Drawings) -> Section:
+    """Return the learning curves."""
+    history = record.history
+    if not history or not len(history.get("epoch", ())):
+        return Section("Learning", "learning", (Text("The run kept no history of its epochs.", "quiet"),))
+    starts = [int(phase["start"]) for phase in record.plan.get("phases", ()) if int(phase["start"]) > 0]
+    figure = plots.learning_curves(history, starts)
+    caption = (
+        "Left: the loss that training makes small. If the validation line turns up while the training line falls, the "
+        "model learns its training rows by heart. Right: what the model gets right on validation rows."
+    )
+    if starts:
+        caption += " Dotted lines: here other strategies take over."
+    data = (list(history), list(zip(*history.values(), strict=True)))
+    return Section("Learning", "learning", (drawings.add("learning_curves", figure, data, caption, wide=True),))
+
+
+def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
+    """Return per-class tables and figures with intervals, and the overall figures."""
+    side = main_side(record)
+    levels = levels_of(record, side)
+    conditional = one_line(record.metrics.get("conditional_on") or "")
+    intro = (
+        "Sensitivity: of the cases that truly are of a class, the share that the model finds. Specificity: of the cases "
+        "that are not, the share that it leaves out. Precision: of the cases that it calls so, the share that are. In "
+        "brackets the 95 % interval: what other patients of the same kind could have given."
+    )
+    blocks: list[Block] = [Text(intro)]
+    if conditional:
+        blocks.append(Text(f"The intervals take as given: {conditional.rstrip('.')}.", "quiet"))
+    for level in reversed(levels):
+        blocks.append(_sensitivity_plot(record, level, drawings))
+    for level in reversed(levels):
+        blocks.append(per_class_table(record, level))
+    others = [level for other in ("validation",) if other != side for level in levels_of(record, other)]
+    if others:
+        tables: tuple[Block, ...] = tuple(per_class_table(record, level) for level in others)
+        blocks.append(Details("The same on validation rows", tables))
+    blocks.append(overall_table([*reversed(levels), *reversed(others)]))
+    blocks.extend(_no_patients(record, side))
+    return Section("Results, class by class", "results", tuple(blocks))
+
+
+def _no_patients(record: RunRecord, side: str) -> list[Block]:
+    reason = (record.metrics.get(side) or {}).get("per_patient", {}).get("reason")
+    return [Text(f"No figures per patient: {one_line(reason).rstrip('.')}.", "quiet")] if reason else []
+
+
+def _sensitivity_plot(record: RunRecord, level: Level, drawings: Drawings) -> Plot:
+    rows = []
+    for figure in level.metrics["per_class"]:
+        found = figure["sensitivity"]
+        interval = found.get("interval")
+        rows.append(
+            plots.SensitivityRow(
+                figure["name"], found["value"], None if interval is None else tuple(interval), figure["support"]
+            )
+        )
+    drawn = plots.per_class(rows, train_counts=record.train_counts, unit=level.unit)
+    data = [(r.name, r.value, *(r.interval or (None, None)), r.support) for r in rows]
+    head = ("class", "sensitivity", "low", "high", "support")
+    caption = f"{level.side.capitalize()} rows, per {level.unit}. The bar is the 95 % interval; n counts {level.unit}s."
+    wide = record.num_classes > plots.MAX_NAMED
+    return drawings.add(f"sensitivity_{level.slug}", drawn, (head, data), caption, wide=wide)
+
+
+def _figure_cell(figure: Mapping[str, Any]) -> Cell:
+    return Cell(value_text(figure), reason_of(figure), "number", sub=interval_text(figure))
+
+
+def per_class_table(record: RunRecord, level: Level) -> Table:
+    """Return the figures of each class at a level, with intervals and support."""
+    _, rare = class_colours(record.train_counts, record.num_classes)
+    rows = []
+    for k, figures in enumerate(level.metrics["per_class"]):
+        groups = figures["groups"]
+        below = plural(groups, "patient") if groups is not None and level.unit != "patient" else ""
+        support = Cell(f"{figures['support']:,}", look="number", sub=below)
+        cells = (_figure_cell(figures[key]) for key in PER_CLASS)
+        rows.append((name_cell(figures["name"], rare=k == rare), support, *cells))
+    head = (
+        Cell("Class"),
+        Cell(f"{level.unit.capitalize()}s", look="number"),
+        *(Cell(word, look="number") for word in PER_CLASS.values()),
+    )
+    return Table(head, tuple(rows), f"{level.side.capitalize()}, per {level.unit}")
+
+
+def overall_table(levels: Sequence[Level]) -> Table:
+    """Return the figures over all classes, one column per level."""
+    rows = []
+    for key, (name, meaning) in OVERALL.items():
+        figures = [level.metrics["overall"][key] for level in levels]
+        if key == "coverage" and all(level.metrics["abstained"] == 0 for level in levels):
+            continue
+        rows.append((Cell(name, sub=meaning), *(_figure_cell(figure) for figure in figures)))
+    shots = {"many": "more than 100", "medium": "20 to 100", "few": "fewer than 20"}
+    for key, words in shots.items():
+        figures = [level.metrics["shots"][key] for level in levels]
+        if any(figure["value"] is not None for figure in figures):
+            meaning = f"mean sensitivity of classes with {words} training rows"
+            rows.append((Cell(f"{key.capitalize()}-shot", sub=meaning), *(_figure_cell(f) for f in figures)))
+    extra = dict.fromkeys(key for level in levels for key in level.metrics["extra"])
+    for key in extra:
+        rows.append((name_cell(key), *(_figure_cell(level.metrics["extra"].get(key)) for level in levels)))
+    head = (Cell("All classes together"), *(Cell(level.words, look="number") for level in levels))
+    return Table(head, tuple(rows), "Over all classes")
+
+
+def confusion_section(record: RunRecord, drawings: Drawings) -> Section:
+    """Return confusion matrices: test big, validation small, per patient first."""
+    side = main_side(record)
+    blocks: list[Block] = [
+        Text(
+            "Each row holds the cases of one true class; the columns say what the model called them. A perfect model "
+            "fills only the diagonal."
+            + (" Cells show the count and its share of the row." if record.num_classes <= 12 else "")
+        )
+    ]
+    for level in reversed(levels_of(record, side)):
+        blocks.append(_confusion_plot(record, level, drawings))
+        if record.num_classes > 6:
+            blocks.extend(_commonest_confusions(record, level))
+        if level.metrics["abstained"]:
+            open_ = plural(level.metrics["abstained"], level.unit)
+            blocks.append(Text(f"{open_} left to a human, not in the matrix.", "quiet"))
+    if side != "validation" and (others := levels_of(record, "validation")):
+        drawn: tuple[Block, ...] = tuple(_confusion_plot(record, level, drawings) for level in reversed(others))
+        blocks.append(Details("Confusion matrices on validation rows", drawn))
+    return Section("What is taken for what", "confusion", tuple(blocks))
+
+
+def _confusion_plot(record: RunRecord, level: Level, drawings: Drawings) -> Plot:
+    counts = level.metrics["confusion_matrix"]["counts"]
+    title = f"{level.side.capitalize()}, per {level.unit}"
+    figure = plots.confusion(counts, record.class_names, train_counts=record.train_counts, title=title)
+    data = [(name, *row) for name, row in zip(record.class_names, counts, strict=True)]
+    caption = f"{plural(int(np.sum(counts)), level.unit)}. The darker a cell, the larger its share of the row."
+    wide = 6 < record.num_classes <= plots.MAX_NAMED
+    head = ("truth", *(f"called {name}" for name in record.class_names))
+    return drawings.add(f"confusion_{level.slug}", figure, (head, data), caption, wide=wide)
+
+
+def _commonest_confusions(record: RunRecord, level: Level) -> list[Block]:
+    counts = np.array(level.metrics["confusion_matrix"]["counts"])
+    totals = counts.sum(axis=1)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:8]
+    pairs = [divmod(int(place), record.num_classes) for place in order if counts.flat[place] > 0]
+    if not pairs:
+        return []
+    rows = tuple(
+        (
+            name_cell(record.class_names[i]),
+            name_cell(record.class_names[j]),
+            Cell(f"{counts[i, j]:,}", look="number", sub=f"{per_cent(counts[i, j] / totals[i])} of {totals[i]:,}"),
+        )
+        for i, j in pairs
+    )
+    head = (Cell("True class"), Cell("Called"), Cell(f"{level.unit.capitalize()}s", look="number"))
+    return [Table(head, rows, f"The commonest confusions ({level.words})")]
+
+
+def examples_section(record: RunRecord, drawings: Drawings) -> Section:
+    """Return the gallery."""
+    return Section("Examples", "examples", tuple(gallery_blocks(record, drawings)))
+
+
+def mistakes_section(record: RunRecord, drawings: Drawings) -> Section:
+    """Return the most confident mistakes."""
+    return Section("The most confident mistakes", "mistakes", tuple(mistake_blocks(record, main_side(record), drawings)))

@@ -1,0 +1,144 @@
+"""Numbers and names as people read them: the digits that the data support, names that cannot break a page."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = [
+    "NO_FIGURE",
+    "decimals",
+    "figure_text",
+    "interval_text",
+    "join_words",
+    "one_line",
+    "per_cent",
+    "plural",
+    "reason_of",
+    "shorten",
+    "value_text",
+]
+
+NO_FIGURE = "–"
+"""What stands where a figure cannot be computed."""
+
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def one_line(name: object) -> str:
+    """Return a name on one line: line breaks, control and direction characters become single spaces.
+
+    Examples
+    --------
+    >>> one_line("benign\\n tumour")
+    'benign tumour'
+    """
+    shown = "".join(" " if unicodedata.category(c) in _INVISIBLE else c for c in str(name))
+    return " ".join(shown.split()) or "(no name)"
+
+
+def shorten(name: object, width: int = 24) -> str:
+    """Return a name on one line of at most `width` characters, cut in the middle: beginnings and ends tell names apart.
+
+    Examples
+    --------
+    >>> shorten("ductal carcinoma in situ, high grade", 16)
+    'ductal c…h grade'
+    """
+    text = one_line(name)
+    if len(text) <= width:
+        return text
+    head = width // 2
+    return text[:head] + "…" + text[len(text) - (width - 1 - head) :]
+
+
+def decimals(support: int | None, interval: Sequence[float] | None = None) -> int:
+    """Return how many decimals of a proportion the data support: 2, or 3 where the uncertainty is under ±0.02.
+
+    Parameters
+    ----------
+    support : int, optional
+        Units in the denominator.
+    interval : (low, high), optional
+        Where there is one, its half-width is the uncertainty; else the widest that `support` allows, 0.98/√support.
+    """
+    if interval is not None and math.isfinite(interval[0]) and math.isfinite(interval[1]):
+        # An interval of no width (a bootstrap that never varied) says nothing about precision.
+        half = (interval[1] - interval[0]) / 2 or 1.0
+    else:
+        half = 0.98 / math.sqrt(support) if support else 1.0
+    return 3 if half < 0.02 and (support is None or support >= 1000) else 2
+
+
+def _fixed(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text[1:] if text.startswith("-") and float(text) == 0 else text
+
+
+def value_text(figure: Mapping[str, Any] | None) -> str:
+    """Return a figure of ``metrics.json`` without its interval: ``"0.86"``, or a dash where there is none."""
+    if figure is None or figure.get("value") is None:
+        return NO_FIGURE
+    return _fixed(figure["value"], decimals(_support(figure), figure.get("interval")))
+
+
+def interval_text(figure: Mapping[str, Any] | None) -> str:
+    """Return the interval of a figure, ``"0.64–0.97"``; empty where there is none."""
+    if figure is None or figure.get("value") is None or figure.get("interval") is None:
+        return ""
+    low, high = figure["interval"]
+    digits = decimals(_support(figure), figure["interval"])
+    between = " to " if low < 0 else "–"
+    return f"{_fixed(low, digits)}{between}{_fixed(high, digits)}"
+
+
+def figure_text(figure: Mapping[str, Any] | None) -> str:
+    """Return a figure with its interval: ``"0.86 (0.64–0.97)"``."""
+    interval = interval_text(figure)
+    return value_text(figure) + (f" ({interval})" if interval else "")
+
+
+def reason_of(figure: Mapping[str, Any] | None) -> str:
+    """Return why a figure or its interval is missing; empty if nothing is."""
+    if figure is None:
+        return "not computed"
+    return str(figure.get("reason") or figure.get("interval_reason") or "")
+
+
+def _support(figure: Mapping[str, Any]) -> int | None:
+    """Return the independent units behind a figure: its groups where they are known."""
+    groups = figure.get("groups")
+    return figure.get("n") if groups is None else int(groups)
+
+
+def per_cent(share: float | None) -> str:
+    """Return a share in per cent with two significant digits at least: ``"31 %"``, ``"0.42 %"``.
+
+    Examples
+    --------
+    >>> [per_cent(s) for s in (1.0, 0.314, 0.0314, 0.0004, 0.0, None)]
+    ['100 %', '31 %', '3.1 %', '0.04 %', '0 %', '–']
+    """
+    if share is None or not math.isfinite(share):
+        return NO_FIGURE
+    value = 100 * share
+    digits = 0 if value == 0 or value >= 9.95 else 1 if value >= 0.995 else 2
+    if 0 < value < 0.005:
+        return "<0.01 %"
+    return f"{value:.{digits}f} %"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: ``"1 patient"``, ``"1,204 images"``, ``"3 classes"``."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun}" + ("es" if noun.endswith("s") else "s")
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return ``"a"``, ``"a and b"``, ``"a, b and c"``."""
+    if len(words) < 2:
+        return "".join(words)
+    return ", ".join(words[:-1]) + " and " + words[-1]

@@ -1,0 +1,85 @@
+"""A run folder as an object: what came of a run, and the model that uses it."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imbtk.errors import RunFolderError
+from imbtk.predictor import Predictor
+
+__all__ = ["RunResult"]
+
+
+class RunResult:
+    """What a run left behind.
+
+    Parameters
+    ----------
+    folder : path
+        A run folder.
+
+    Raises
+    ------
+    RunFolderError
+        If it is none.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "metrics.json").is_file():
+            raise RunFolderError(f"'{folder}' is no run folder: it has no metrics.json.")
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What ``metrics.json`` holds: every figure with its interval, for validation and test rows."""
+        document: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        return document
+
+    @cached_property
+    def history(self) -> list[dict[str, float]]:
+        """One record for each epoch: loss, learning rate, validation figures."""
+        with (self.folder / "history.csv").open(encoding="utf-8", newline="") as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The trained model with its preprocessing, calibration and decision."""
+        return Predictor.load(self.folder)
+
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """Return calibrated probabilities (N, K) for new samples: arrays, a DataFrame, or paths of images."""
+        return self.predictor.predict_proba(x)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Return the class name of each new sample, (N,); an empty text where the decision rule abstains."""
+        return self.predictor.predict(x)
+
+    def __repr__(self) -> str:
+        overall = self.metrics["test"]["per_image"]["overall"]
+        value = overall["balanced_accuracy"]["value"]
+        shown = "unknown" if value is None else f"{value:.3f}"
+        return f"RunResult({str(self.folder)!r}, test balanced accuracy {shown})"
+
+    def _repr_html_(self) -> str:
+        """Return the per-class table of the test rows, for notebooks."""
+        rows = []
+        for entry in self.metrics["test"]["per_image"]["per_class"]:
+            cells = [html.escape(entry["name"]), str(entry["support"])]
+            cells += [_cell(entry[name]) for name in ("sensitivity", "specificity", "precision", "f1")]
+            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        head = "".join(f"<th>{h}</th>" for h in ("class", "support", "sensitivity", "specificity", "precision", "F1"))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _cell(figure: dict[str, Any]) -> str:
+    if figure.get("value") is None:
+        return f'<span title="{html.escape(str(figure.get("reason", "")))}">–</span>'
+    interval = figure.get("interval")
+    return f"{figure['value']:.3f}" + (f" ({interval[0]:.2f}–{interval[1]:.2f})" if interval else "")

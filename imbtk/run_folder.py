@@ -1,0 +1,342 @@
+"""The run folder: written under another name, and given its own only when everything is in it."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from imbtk._version import __version__
+from imbtk.config import check_paths, write_config
+from imbtk.data.dataset import SPLIT_NAMES
+from imbtk.errors import ImbtkError
+from imbtk.gallery import make_gallery
+from imbtk.models.network import Network
+from imbtk.models.saving import save_network
+from imbtk.prediction import CalibrationMap, DecisionRule
+from imbtk.preparation import PreparedRun
+from imbtk.report.page import make_report
+from imbtk.training.batches import Batches
+from imbtk.training.loop import TrainingSettings
+
+__all__ = ["RunFolder", "plan_document"]
+
+SCHEMA_VERSION = 1
+UNFINISHED = ".unfinished"
+
+
+def plan_document(prepared: PreparedRun) -> dict[str, Any]:
+    """Return what ``plan.json`` holds: the strategies, phases, ledger, defaults, split and warnings of a run."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "class_names": list(prepared.dataset.class_names),
+        "strategies": [
+            {
+                "spec": str(item),
+                "name": item.strategy.name,
+                "summary": (type(item.strategy).__doc__ or "").strip().split("\n")[0],
+                "stages": [hook.stage for hook in item.strategy.hooks()],
+                "options": item.strategy.options(),
+                "distribution": item.provider,
+                "window": None if item.window is None else str(item.window),
+            }
+            for item in prepared.plan.items
+        ],
+        "phases": [
+            {
+                "index": phase.planned.phase.index,
+                "start": phase.planned.phase.start,
+                "stop": phase.planned.phase.stop,
+                "steps_per_epoch": phase.steps,
+                "samples_per_epoch": phase.order_length,
+                "strategies": [str(item) for item in phase.planned.items],
+            }
+            for phase in prepared.phases
+        ],
+        "ledger": [
+            {"phase": phase.planned.phase.index, "rows": phase.ledger.table(), "index": phase.ledger.index}
+            for phase in prepared.phases
+        ],
+        "defaults": _defaults(prepared),
+        "split": _split(prepared),
+        "warnings": [*prepared.dataset.notes, *prepared.warnings],
+    }
+
+
+def _defaults(prepared: PreparedRun) -> list[list[str]]:
+    """Return what the run does where the user said nothing, as (what, value) for people."""
+    config, dataset = prepared.config, prepared.dataset
+    splitter = [item for item in prepared.plan.items if any(h.name == "imbtk_split" for h in item.strategy.hooks())]
+    if splitter:
+        split = f"by {splitter[0]}"
+    else:
+        given = " (the data's own split)" if dataset.given_split is not None else ""
+        split = f"shuffled hold-out 64 / 16 / 20 %, whole groups, classes left to chance{given}"
+    stop = "the last epoch's weights"
+    if config.early_stop:
+        stop = f"the best epoch of the last phase by {config.early_stop.replace('_', ' ')}"
+    shape = "x".join(map(str, dataset.sample_shape))
+    sample = f"{shape} images, {config.resize}" if dataset.kind == "images" else f"{shape} features"
+    rows = [
+        ("data", f"{dataset.name}: {len(dataset)} rows, {dataset.num_classes} classes, {sample}"),
+        ("split", split + (f", fold {config.fold} of {prepared.folds}" if prepared.folds > 1 else "")),
+        ("model", str(config.model) + (" (pretrained)" if config.pretrained else "")),
+        (
+            "training",
+            f"{config.optimizer}, {config.schedule} schedule with {config.warmup:.0%} warm-up, learning rate "
+            f"{config.lr:g}, batch {config.batch_size}, {config.epochs} epochs, {stop}",
+        ),
+        (
+            "normalisation",
+            "of the pretrained weights" if prepared.model.mean else "mean and deviation of training rows",
+        ),
+        ("device", f"{prepared.device}, {config.precision}, {torch.get_num_threads()} threads, seed {config.seed}"),
+        ("initial bias", "log of the effective prior"),
+        ("decision", "as trained"),
+    ]
+    if prepared.positive is not None:
+        rows.append(("positive class", dataset.class_names[prepared.positive]))
+    return [list(row) for row in rows]
+
+
+def _split(prepared: PreparedRun) -> dict[str, Any]:
+    dataset, split = prepared.dataset, prepared.split
+    sides = dict(zip(SPLIT_NAMES, (split.train, split.validation, split.test), strict=True))
+    counts = {
+        s: torch.bincount(dataset.labels[rows], minlength=dataset.num_classes).tolist() for s, rows in sides.items()
+    }
+    groups = None
+    if dataset.groups is not None and groups_known(prepared):
+        groups = {side: len(torch.unique(dataset.groups[rows])) for side, rows in sides.items()}
+    return {
+        **{side: len(rows) for side, rows in sides.items()},
+        "class_counts": counts,
+        "groups": groups,
+        "dropped": len(prepared.dropped),
+        "note": (
+            "No group (patient) is on two sides."
+            if groups is not None
+            else "Groups are not known: these figures assume that no two rows come from one patient."
+        ),
+    }
+
+
+def groups_known(prepared: PreparedRun) -> bool:
+    """Return whether the data say which rows belong together, beyond rows that are identical."""
+    dataset = prepared.dataset
+    return dataset.groups is not None and bool(dataset.description.get("groups_known", True))
+
+
+class RunFolder:
+    """Where a run leaves what it made.
+
+    Parameters
+    ----------
+    prepared : PreparedRun
+
+    Raises
+    ------
+    ImbtkError
+        If the folder that the user named exists already.
+    """
+
+    def __init__(self, prepared: PreparedRun) -> None:
+        self._prepared = prepared
+        check_paths(prepared.config)
+        self.final = Path(prepared.config.out or _free_name(Path("runs"), str(prepared.plan)))
+        self.path = self.final.with_name(self.final.name + UNFINISHED)
+        self.plan_document = plan_document(prepared)
+
+    @property
+    def run_description(self) -> dict[str, Any]:
+        """What observers are told of the run."""
+        config = self._prepared.config
+        return {
+            "plan": list(config.strategies),
+            "data": self._prepared.dataset.name,
+            "model": config.model,
+            "seed": config.seed,
+            "epochs": config.epochs,
+            "out": str(self.final),
+        }
+
+    def evaluated_rows(self) -> dict[str, torch.Tensor]:
+        """Return validation and test rows."""
+        return {"validation": self._prepared.split.validation, "test": self._prepared.split.test}
+
+    def known_groups(self, rows: torch.Tensor) -> np.ndarray | None:
+        """Return the groups of rows, None where groups are not known."""
+        groups = self._prepared.dataset.groups
+        return groups[rows].numpy() if groups is not None and groups_known(self._prepared) else None
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the folder; give it its name at the end, or leave it as ``….unfinished`` with what went wrong."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(parents=True)
+        prepared = self._prepared
+        write_config(prepared.config, self.path / "config.toml")
+        _write_json(self.path / "plan.json", self.plan_document)
+        _write_json(self.path / "environment.json", environment(prepared))
+        self._write_split()
+        began = time.time()
+        self.log(f"imbtk {__version__}: {prepared.plan}")
+        for line in self.plan_document["warnings"]:
+            self.log(f"warning: {line}")
+        try:
+            yield
+        except BaseException as error:
+            self.log("".join(traceback.format_exception(error)))
+            if isinstance(error, ImbtkError) and not (self.path / "checkpoint").exists():
+                # A user's mistake before anything was learnt leaves nothing behind.
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
+        self.log(f"done in {time.time() - began:.1f} s")
+        if self.final.exists():
+            raise ImbtkError(f"'{self.final}' appeared while the run was going on; the run is in '{self.path}'.")
+        os.replace(self.path, self.final)
+        self.path = self.final
+
+    def log(self, line: str) -> None:
+        """Add a line with the time to ``log.txt``."""
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
+
+    def _write_split(self) -> None:
+        dataset, split = self._prepared.dataset, self._prepared.split
+        side = np.full(len(dataset), "unused", dtype=object)
+        for name, rows in zip(SPLIT_NAMES, (split.train, split.validation, split.test), strict=True):
+            side[rows.numpy()] = name
+        side[self._prepared.dropped.numpy()] = "dropped"
+        names = dataset.row_names or tuple(map(str, range(len(dataset))))
+        labels = dataset.labels.tolist()
+        rows_out = (
+            (row, names[row], dataset.class_names[labels[row]], self._group_name(row), side[row])
+            for row in range(len(dataset))
+        )
+        _write_csv(self.path / "split.csv", ("row", "file", "label", "group", "split"), rows_out)
+
+    def _group_name(self, row: int) -> str:
+        dataset = self._prepared.dataset
+        if dataset.groups is None or not groups_known(self._prepared):
+            return ""
+        group = int(dataset.groups[row])
+        return dataset.group_names[group] if dataset.group_names else str(group)
+
+    def write_results(
+        self,
+        network: Network,
+        history: Sequence[Mapping[str, float]],
+        logits: Mapping[str, np.ndarray],
+        calibration: CalibrationMap,
+        decision: DecisionRule,
+        metrics: Mapping[str, Any],
+        settings: TrainingSettings,
+        batches: Batches,
+    ) -> None:
+        """Write history, predictions, metrics, model, gallery and page."""
+        prepared = self._prepared
+        columns = list(dict.fromkeys(key for record in history for key in record))
+        _write_csv(self.path / "history.csv", columns, ([repr(record[c]) for c in columns] for record in history))
+        self._write_predictions(logits, calibration, decision)
+        _write_json(self.path / "metrics.json", metrics)
+        save_network(self.path / "model", network, self._model_description(calibration, decision))
+        make_gallery(self.path / "gallery.npz", prepared, batches, logits["test"], calibration)
+        make_report(self.path)
+
+    def _model_description(self, calibration: CalibrationMap, decision: DecisionRule) -> dict[str, Any]:
+        """Return what prediction needs beside the weights: data, never code, and nothing of the test rows."""
+        prepared = self._prepared
+        dataset = prepared.dataset
+        return {
+            "imbtk_version": __version__,
+            "model": prepared.model.name,
+            "kind": dataset.kind,
+            "sample_shape": list(dataset.sample_shape),
+            "class_names": list(dataset.class_names),
+            "feature_names": list(dataset.feature_names),
+            "positive_class": prepared.config.positive,
+            "preprocessing": dataset.preprocessing,
+            "normalisation": prepared.normalisation.to_json(),
+            "precision": prepared.config.precision,
+            "calibration": calibration.to_json(),
+            "decision": decision.to_json(),
+            "natural_prior": prepared.phases[-1].ledger.table()["natural"],
+            "effective_prior": prepared.phases[-1].ledger.table()["effective"],
+        }
+
+    def _write_predictions(
+        self, logits: Mapping[str, np.ndarray], calibration: CalibrationMap, decision: DecisionRule
+    ) -> None:
+        dataset = self._prepared.dataset
+        header = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in dataset.class_names))
+        names = (*dataset.class_names, "")  # the last one stands for an abstention, class number -1
+
+        def lines() -> Iterator[Sequence[Any]]:
+            for side, rows in self.evaluated_rows().items():
+                probabilities = calibration.probabilities(logits[side])
+                decided = decision.decide(logits[side], probabilities)
+                labels = dataset.labels[rows].tolist()
+                for i, row in enumerate(rows.tolist()):
+                    shares = [repr(float(p)) for p in probabilities[i]]
+                    yield (row, side, self._group_name(row), names[labels[i]], names[decided[i]], *shares)
+
+        _write_csv(self.path / "predictions.csv", header, lines())
+
+
+def environment(prepared: PreparedRun) -> dict[str, Any]:
+    """Return what a reader needs to repeat the run elsewhere: versions, processor, device, data digest."""
+    packages = ("torch", "torchvision", "numpy", "scikit-learn", "imbalanced-learn", "pluggy", "pydantic")
+    found = {}
+    for package in packages:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    gpu = torch.cuda.get_device_name(prepared.device) if prepared.device.type == "cuda" else None
+    return {
+        "imbtk": __version__,
+        "python": platform.python_version(),
+        **found,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": str(prepared.device),
+        "gpu": gpu,
+        "command": " ".join(sys.argv[1:]),
+        "plugins": {item.strategy.name: item.provider for item in prepared.plan.items},
+        "data": prepared.dataset.description,
+    }
+
+
+def _free_name(parent: Path, plan: str) -> Path:
+    """Return a folder name that is not taken: time, then the plan in letters that every file system has."""
+    slug = re.sub(r"[^A-Za-z0-9.=@%+-]+", "_", plan)[:60].strip("_.") or "nothing"
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}"
+    path, number = parent / stem, 2
+    while path.exists() or path.with_name(path.name + UNFINISHED).exists():
+        path, number = parent / f"{stem}-{number}", number + 1
+    return path
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Any) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -1,0 +1,290 @@
+"""The training loop: hooks were called when the phases were built, here plain callables run."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from imbtk.draw import Draw
+from imbtk.errors import PluginError, TrainingError
+from imbtk.models.network import Network
+from imbtk.training.batches import Batches
+from imbtk.training.checkpoint import Checkpoint
+from imbtk.training.phases import BuiltPhase
+
+__all__ = ["TrainingSettings", "learning_rate_factor", "predict", "train"]
+
+EpochRecord = dict[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; what each means stands in :class:`imbtk.config.RunConfig`."""
+
+    seed: int
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    warmup: float = 0.05
+    clip_norm: float | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = False
+    early_stop: str | None = None
+    patience: int | None = None
+
+
+@dataclass
+class _Progress:
+    """Where training stands, and what it found: what a checkpoint holds besides weights."""
+
+    history: list[EpochRecord] = field(default_factory=list)
+    step: int = 0
+    best_epoch: int | None = None
+    best_value: float = -math.inf
+    best_state: dict[str, torch.Tensor] | None = None
+
+
+def learning_rate_factor(step: int, total: int, schedule: str, warmup: float) -> float:
+    """Return the factor on the peak learning rate at `step` of `total`.
+
+    A linear rise over the first `warmup` of the steps, then a half cosine to zero (Loshchilov & Hutter 2017, equation
+    5, one cycle), or steps of 1/10 at 60 % and 80 %, or nothing.
+    """
+    rising = max(1, round(warmup * total)) if warmup else 0
+    if step < rising:
+        return (step + 1) / rising
+    done = (step - rising) / max(1, total - rising)
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    if schedule == "step":
+        return 1.0 if done < 0.6 else 0.1 if done < 0.8 else 0.01
+    return 1.0
+
+
+def train(
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    phases: Sequence[BuiltPhase],
+    batches: Batches,
+    validation: tuple[torch.Tensor, torch.Tensor],
+    settings: TrainingSettings,
+    checkpoint: Checkpoint,
+    on_epoch: Callable[[int, EpochRecord], None] = lambda epoch, record: None,
+    on_step: Callable[[int, int, float], None] | None = None,
+) -> list[EpochRecord]:
+    """Train a network through all phases, in place.
+
+    Parameters
+    ----------
+    network : Network
+        On the device.
+    optimizer : Optimizer
+        Its groups' learning rates are the peaks.
+    phases : sequence of BuiltPhase
+    batches : Batches
+    validation : tuple of Tensor
+        Rows (n,) of the data set and their labels (n,).
+    settings : TrainingSettings
+    checkpoint : Checkpoint
+        Where the state goes.
+    on_epoch : callable
+        Called with (epoch, record) after each epoch.
+    on_step : callable, optional
+        Called with (step within the run, total steps, loss) at most ten times a second.
+
+    Returns
+    -------
+    list of dict
+        One record for each epoch.
+
+    Raises
+    ------
+    TrainingError
+        If a loss is not finite: names epoch, step and rows; the last good state is kept in the checkpoint.
+    """
+    progress = _Progress()
+    total = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
+    peaks = [float(group["lr"]) for group in optimizer.param_groups]
+
+    def set_rate(step: int) -> None:
+        factor = learning_rate_factor(step, total, settings.schedule, settings.warmup)
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * factor
+
+    for phase in phases:
+        phase_batches = batches.phase(phase)
+        stretch = phase.planned.phase
+        for epoch in range(stretch.start, stretch.stop):
+            began = time.perf_counter()
+            # The network's own randomness (dropout) hangs on seed and epoch alone.
+            torch.manual_seed(Draw(settings.seed, "network", epoch).key & 0x7FFFFFFF)
+            try:
+                loss = _train_epoch(
+                    network, optimizer, phase_batches, epoch, settings, set_rate, progress.step, total, on_step
+                )
+            except TrainingError as error:
+                checkpoint.save(network, optimizer, phases, epoch, progress.history)
+                raise TrainingError(f"{error} The last good state is kept in '{checkpoint.folder}'.") from None
+            progress.step += phase.steps
+            seconds = time.perf_counter() - began
+            record: EpochRecord = {
+                "epoch": epoch,
+                "phase": stretch.index,
+                "lr": float(optimizer.param_groups[0]["lr"]),
+                "seconds": seconds,
+                "samples_per_second": phase.order_length / seconds,
+                "train_loss": loss,
+                **_validate(network, batches, validation, settings),
+            }
+            progress.history.append(record)
+            on_epoch(epoch, record)
+            checkpoint.save_if_due(network, optimizer, phases, epoch + 1, progress.history)
+            if phase is phases[-1] and settings.early_stop and _keep_best(network, progress, epoch, settings):
+                break
+    if progress.best_state is not None:
+        network.load_state_dict(progress.best_state)
+    checkpoint.save(network, optimizer, phases, len(progress.history), progress.history)
+    return progress.history
+
+
+def _train_epoch(
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    phase_batches: Any,
+    epoch: int,
+    settings: TrainingSettings,
+    set_rate: Callable[[int], None],
+    step: int,
+    total: int,
+    on_step: Callable[[int, int, float], None] | None,
+) -> float:
+    """Run one epoch; return its mean training loss."""
+    network.train()
+    phase: BuiltPhase = phase_batches.phase
+    criterion, weights, state = phase.criterion, phase.weights, phase.state
+    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    device, seed, size = phase_batches.batches.device, settings.seed, phase.context.batch_size
+    if weights is not None:
+        weights = weights.to(device)
+    half = settings.precision == "bf16"
+    state.epoch = epoch
+    loss_sum, samples, first = 0.0, 0, 0
+    told = time.perf_counter()
+    for rows, labels, places in phase_batches.epoch(epoch):
+        x, target = phase_batches.load(labels, places, epoch, first, seed)
+        if settings.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        set_rate(step)
+        with torch.autocast(device.type, torch.bfloat16) if half else contextlib.nullcontext():
+            features = network.backbone(x)
+            logits = network.head(features)
+        if half:
+            features, logits = features.float(), logits.float()
+        state.features, state.rows = features, rows
+        losses = criterion(logits, target)
+        if first == 0:
+            _check_losses(losses, logits, phase)
+        # The reduction is core's: weights have mean 1 over the rows as drawn, so no strategy moves the learning rate.
+        loss = losses.mean() if weights is None else (losses * (target @ weights)).mean()
+        value = float(loss)
+        if not math.isfinite(value):
+            raise TrainingError(_not_finite(epoch, first // size, rows, losses))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if settings.clip_norm:
+            nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+        optimizer.step()
+        step += 1
+        first += len(labels)
+        samples += len(labels)
+        loss_sum += value * len(labels)
+        if on_step is not None and time.perf_counter() - told > 0.1:
+            told = time.perf_counter()
+            on_step(step, total, value)
+    return loss_sum / samples
+
+
+def _check_losses(losses: torch.Tensor, logits: torch.Tensor, phase: BuiltPhase) -> None:
+    """Refuse a criterion that reduces or reshapes."""
+    if not isinstance(losses, torch.Tensor) or losses.shape != logits.shape[:1]:
+        shape = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
+        names = ", ".join(f"'{item.strategy.name}' ({item.provider})" for item in phase.planned.items)
+        raise PluginError(
+            f"the criterion that the plan makes ({names}) returned {shape} for a batch of {len(logits)}: it must give "
+            f"one loss for each sample, shape ({len(logits)},), unreduced."
+        )
+
+
+def _not_finite(epoch: int, step: int, rows: torch.Tensor, losses: torch.Tensor) -> str:
+    bad = rows[~losses.detach().isfinite().cpu()].tolist()
+    shown = ", ".join(map(str, bad[:10])) + (f" and {len(bad) - 10} more" if len(bad) > 10 else "")
+    where = f"rows {shown}" if bad else "the mean over the batch"
+    return (
+        f"the loss is not finite in epoch {epoch}, step {step}: {where}. Lower --lr, set --clip-norm, or look at those "
+        "rows."
+    )
+
+
+def _keep_best(network: Network, progress: _Progress, epoch: int, settings: TrainingSettings) -> bool:
+    """Remember the best epoch of the last phase; return whether patience is at its end."""
+    metric = settings.early_stop or ""
+    value = progress.history[-1][f"validation_{metric}"]
+    score = -value if metric.endswith("loss") else value
+    if score > progress.best_value:
+        progress.best_value, progress.best_epoch = score, epoch
+        progress.best_state = {k: v.detach().clone() for k, v in network.state_dict().items()}
+    for record in progress.history:
+        record["kept"] = float(record["epoch"] == progress.best_epoch)
+    return settings.patience is not None and epoch - (progress.best_epoch or 0) >= settings.patience
+
+
+@torch.no_grad()
+def predict(
+    network: Network,
+    batches: Batches,
+    rows: torch.Tensor,
+    settings: TrainingSettings,
+    features: bool = False,
+    batch_size: int = 256,
+) -> torch.Tensor:
+    """Return logits (n, K), or features (n, D), of rows of the data set, without augmentation, float32 on the CPU."""
+    network.eval()
+    half = settings.precision == "bf16"
+    parts = []
+    for part in rows.split(batch_size):
+        x = batches.samples(part)
+        if settings.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(batches.device.type, torch.bfloat16) if half else contextlib.nullcontext():
+            out = network.backbone(x)
+            if not features:
+                out = network.head(out)
+        parts.append(out.float().cpu())
+    return torch.cat(parts)
+
+
+def _validate(
+    network: Network, batches: Batches, validation: tuple[torch.Tensor, torch.Tensor], settings: TrainingSettings
+) -> EpochRecord:
+    """Return the figures of an epoch on validation rows, over the classes that they have."""
+    rows, labels = validation
+    logits = predict(network, batches, rows, settings)
+    losses = nn.functional.cross_entropy(logits, labels, reduction="none").double()
+    hits = (logits.argmax(1) == labels).double()
+    support = torch.bincount(labels, minlength=logits.shape[1]).double()
+    present = support > 0
+    per_class_loss = torch.zeros_like(support).index_add_(0, labels, losses)[present] / support[present]
+    sensitivity = torch.zeros_like(support).index_add_(0, labels, hits)[present] / support[present]
+    return {
+        "validation_log_loss": float(losses.mean()),
+        "validation_balanced_log_loss": float(per_class_loss.mean()),
+        "validation_accuracy": float(hits.mean()),
+        "validation_balanced_accuracy": float(sensitivity.mean()),
+        "validation_worst_sensitivity": float(np.min(sensitivity.numpy())),
+    }

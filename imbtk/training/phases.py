@@ -1,0 +1,267 @@
+"""From planned phases to what the loop runs: rows, order, augmentation, mixing, weights, criterion, ledger.
+
+Every hook of a phase is called here, once, and what it returns is checked here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from imbtk.context import Augment, Criterion, EpochOrder, Mix, Rows, RunContext
+from imbtk.dispatch import BatchState, Dispatcher, bind, wrong_result
+from imbtk.draw import Draw
+from imbtk.plan import PlanItem, PlannedPhase
+from imbtk.prior import PhaseLedger, ledger_of
+
+__all__ = ["BuiltPhase", "build_phase", "cross_entropy"]
+
+DRAWN_EPOCHS = 64
+"""How many epochs are drawn to learn the expected class mass of an order that does not state it."""
+
+
+@dataclass(frozen=True)
+class BuiltPhase:
+    """What the loop needs of a phase.
+
+    Attributes
+    ----------
+    planned : PlannedPhase
+    context : RunContext
+        As the phase's hooks were told.
+    indices : Tensor of int64, shape (n,)
+        Row of the data set for each of the phase's rows; -1 for synthetic ones, which come last.
+    labels : Tensor of int64, shape (n,)
+    synthetic : Tensor of float32, shape (m, D)
+    order : callable
+        ``epoch -> (M,) int64``, positions into the phase's rows.
+    order_length : int
+        M.
+    augment, mix : callable, optional
+    weights : Tensor of float32, shape (K,), optional
+        Scaled to mean 1 over the rows as the order draws them.
+    criterion : callable
+        ``(logits, target) -> (B,)``.
+    state : BatchState
+        Where the loop puts what callables may ask for.
+    ledger : PhaseLedger
+    """
+
+    planned: PlannedPhase
+    context: RunContext
+    indices: torch.Tensor
+    labels: torch.Tensor
+    synthetic: torch.Tensor
+    order: Callable[[int], torch.Tensor]
+    order_length: int
+    augment: Augment | None
+    mix: Mix | None
+    weights: torch.Tensor | None
+    criterion: Criterion
+    state: BatchState
+    ledger: PhaseLedger
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch; a remainder of a single sample is left out, since batch norm cannot learn from it."""
+        full, rest = divmod(self.order_length, self.context.batch_size)
+        return max(1, full + (rest > 1 or (rest == 1 and self.context.batch_size == 1)))
+
+
+def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy of each sample, (B,), for logits (B, K) and soft targets (B, K)."""
+    return F.cross_entropy(logits, target, reduction="none")
+
+
+def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPhase:
+    """Call every hook of a phase and return what the loop runs.
+
+    Parameters
+    ----------
+    planned : PlannedPhase
+    rows : Rows
+        All training rows.
+    base : RunContext
+        Of the run; counts, labels and phase are filled in here.
+
+    Raises
+    ------
+    ConflictError
+        If two strategies claim one choice.
+    PluginError
+        If a hook fails or returns what it may not.
+    """
+    dispatcher = Dispatcher(planned.items)
+    state = BatchState()
+    groups = base.groups
+    context = _counted(dataclasses.replace(base, phase=planned.phase), rows, groups)
+    rows = dispatcher.chain(
+        "imbtk_resample", "rows", rows, lambda result, item: _checked_rows(result, item, context), context=context
+    )
+    context = _counted(context, rows, groups)
+    order, length, mass = _order(dispatcher, context)
+    context = dataclasses.replace(context, steps_per_epoch=-(-length // context.batch_size))
+    weights = _weights(dispatcher, context, mass)
+    ledger = ledger_of(
+        context.natural_counts, context.class_counts, mass, weights, _adjusted_cross_entropy(planned, context)
+    )
+    made = torch.full((len(rows.synthetic),), -1, dtype=torch.int64)
+    return BuiltPhase(
+        planned,
+        context,
+        torch.cat([rows.indices, made]),
+        rows.all_labels,
+        rows.synthetic,
+        order,
+        length,
+        _augment(dispatcher, context, state),
+        _mix(dispatcher, context, state),
+        None if weights is None else weights.to(torch.float32),
+        _adjusted(dispatcher, _criterion(dispatcher, context, state), context, state),
+        state,
+        ledger,
+    )
+
+
+def _counted(context: RunContext, rows: Rows, groups: torch.Tensor | None) -> RunContext:
+    """Return the context with labels, counts and groups of `rows`; `groups` are those of the whole data set."""
+    labels = rows.all_labels
+    if groups is not None:
+        made = torch.full((len(rows.synthetic_labels),), -1, dtype=torch.int64)
+        groups = torch.cat([groups[rows.indices], made])
+    counts = torch.bincount(labels, minlength=context.num_classes)
+    return dataclasses.replace(context, labels=labels, class_counts=counts, groups=groups)
+
+
+def _checked_rows(result: Any, item: PlanItem, context: RunContext) -> Rows:
+    if not isinstance(result, Rows):
+        raise wrong_result(item, "imbtk_resample", f"{type(result).__name__}, not Rows,")
+    if not len(result.all_labels):
+        raise wrong_result(item, "imbtk_resample", "no rows at all")
+    if context.kind == "images" and len(result.synthetic):
+        raise wrong_result(item, "imbtk_resample", "synthetic rows for images, which core does not train on,")
+    return result
+
+
+def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int], torch.Tensor], int, torch.Tensor]:
+    """Return ``epoch -> positions``, its length, and its expected class mass (K,) float64."""
+    answer = dispatcher.choice("imbtk_epoch_order", context=context)
+    n = len(context.labels)
+    if answer is None:
+        shuffle = context.draw.named("shuffle")
+        mass = context.class_counts.double() / n
+        return (lambda epoch: torch.randperm(n, generator=shuffle.at(epoch).generator())), n, mass
+    order, item = answer
+    draw = context.draw.named(item.label)
+    draw_epoch = bind(
+        order.draw_epoch if isinstance(order, EpochOrder) else order, item, "imbtk_epoch_order", BatchState()
+    )
+
+    def positions(epoch: int) -> torch.Tensor:
+        result = draw_epoch(epoch, draw.at(epoch))
+        if not isinstance(result, torch.Tensor) or result.dtype != torch.int64 or result.dim() != 1 or not len(result):
+            raise wrong_result(
+                item, "imbtk_epoch_order", "an order that is no int64 tensor of shape (M,), M at least 1,"
+            )
+        if int(result.min()) < 0 or int(result.max()) >= n:
+            raise wrong_result(item, "imbtk_epoch_order", f"positions outside [0, {n})")
+        return result
+
+    first = positions(context.phase.start)
+    mass = order.class_mass if isinstance(order, EpochOrder) else None
+    if mass is None:
+        # A single draw of a small set is noise: the ledger looks at many.
+        drawn = torch.stack([_mass(context, positions(epoch)) for epoch in range(DRAWN_EPOCHS)])
+        mass = drawn.mean(0)
+    elif mass.shape != (context.num_classes,) or not bool((mass >= 0).all()) or abs(float(mass.sum()) - 1) > 1e-6:
+        raise wrong_result(item, "imbtk_epoch_order", "a class_mass that is no (K,) of shares summing to one")
+    return positions, len(first), mass.double()
+
+
+def _mass(context: RunContext, positions: torch.Tensor) -> torch.Tensor:
+    return torch.bincount(context.labels[positions], minlength=context.num_classes).double() / len(positions)
+
+
+def _weights(dispatcher: Dispatcher, context: RunContext, mass: torch.Tensor) -> torch.Tensor | None:
+    """Return the class weights (K,) float64, scaled to mean 1 over the rows as the order draws them."""
+    answer = dispatcher.choice("imbtk_class_weights", context=context)
+    if answer is None:
+        return None
+    weights, item = answer
+    if not isinstance(weights, torch.Tensor) or weights.shape != (context.num_classes,):
+        shape = tuple(weights.shape) if isinstance(weights, torch.Tensor) else type(weights).__name__
+        raise wrong_result(
+            item, "imbtk_class_weights", f"{shape} instead of a tensor of shape ({context.num_classes},)"
+        )
+    weights = weights.detach().double().cpu()
+    present = context.class_counts > 0
+    bad = present & ~(weights.isfinite() & (weights > 0))
+    if bool(bad.any()):
+        name = context.class_names[int(bad.nonzero()[0])]
+        raise wrong_result(item, "imbtk_class_weights", f"a weight for class '{name}' that is not finite and positive")
+    weights = torch.where(present, weights, torch.zeros_like(weights))
+    return weights / (mass * weights).sum()
+
+
+def _criterion(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> Criterion:
+    answer = dispatcher.choice("imbtk_criterion", context=context)
+    return cross_entropy if answer is None else bind(*answer, "imbtk_criterion", state)
+
+
+def _mix(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> Mix | None:
+    answer = dispatcher.choice("imbtk_mix", context=context)
+    if answer is None:
+        return None
+    bound, label = bind(*answer, "imbtk_mix", state), answer[1].label
+
+    def named(images: torch.Tensor, target: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+        mixed: tuple[torch.Tensor, torch.Tensor] = bound(images, target, draw.named(label))
+        return mixed
+
+    return named
+
+
+def _adjusted(dispatcher: Dispatcher, criterion: Criterion, context: RunContext, state: BatchState) -> Criterion:
+    def link(result: Any, item: PlanItem) -> Criterion:
+        bound = bind(result, item, "imbtk_adjust_criterion", state)
+        wanted: frozenset[str] = bound.wanted | getattr(criterion, "wanted", frozenset())  # type: ignore[attr-defined]
+        bound.wanted = wanted  # type: ignore[attr-defined]
+        return bound
+
+    adjusted: Criterion = dispatcher.chain("imbtk_adjust_criterion", "criterion", criterion, link, context=context)
+    return adjusted
+
+
+def _adjusted_cross_entropy(planned: PlannedPhase, context: RunContext) -> Criterion | None:
+    """Return the chain of adjustments over plain cross-entropy, on copies of the strategies; None if there is none."""
+    copies = tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in planned.items)
+    dispatcher = Dispatcher(copies)
+    if not dispatcher.answering("imbtk_adjust_criterion"):
+        return None
+    return _adjusted(dispatcher, cross_entropy, context, BatchState())
+
+
+def _augment(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> Augment | None:
+    if not dispatcher.answering("imbtk_augment"):
+        return None
+
+    def nothing(images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
+        return images
+
+    def link(result: Any, item: PlanItem) -> Augment:
+        bound, label = bind(result, item, "imbtk_augment", state), item.label
+
+        # Each link draws under its own name, whoever calls it: no strategy reshuffles another.
+        def named(images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
+            changed: torch.Tensor = bound(images, target, draw.named(label))
+            return changed
+
+        return named
+
+    augment: Augment = dispatcher.chain("imbtk_augment", "augment", nothing, link, context=context)
+    return augment

@@ -1,0 +1,59 @@
+"""Device, precision and optimiser, from what the user said and what the machine has."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+
+from imbtk.errors import OptionError
+
+__all__ = ["choose_device", "choose_epochs", "choose_precision", "make_optimizer"]
+
+SAMPLES_SEEN = 100_000
+FEWEST_EPOCHS, MOST_EPOCHS = 5, 100
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name; ``auto`` is the GPU where there is one.
+
+    Raises
+    ------
+    OptionError
+        If there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise OptionError(f"'{name}' is no device. Write auto, cpu, cuda or cuda:1.") from None
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise OptionError(f"there is no device '{name}' here ({torch.cuda.device_count()} GPUs). Use --device auto.")
+    if device.type not in ("cpu", "cuda"):
+        raise OptionError(f"the device '{name}' is not supported: imbtk runs on cpu and cuda.")
+    return device
+
+
+def choose_precision(wanted: str, device: torch.device) -> Literal["fp32", "bf16"]:
+    """Return the precision of the forward pass: bf16 on GPUs that have it, unless told otherwise.
+
+    On a CPU bf16 makes some networks faster and others slower, and changes the numbers: only if asked for.
+    """
+    if wanted == "auto":
+        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if wanted == "bf16" else "fp32"
+
+
+def choose_epochs(rows: int) -> int:
+    """Return the number of epochs in which about 100,000 samples are seen, between 5 and 100."""
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(SAMPLES_SEEN / max(rows, 1))))
+
+
+def make_optimizer(name: str, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
+    """Return the optimiser over parameter groups that carry their own ``lr`` and ``weight_decay``."""
+    groups = [group for group in groups if group["params"]]
+    if name == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, nesterov=True)
+    # One fused kernel for all parameters: a small network spends more time in the plain loop than in arithmetic.
+    return torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda"))

@@ -1,0 +1,83 @@
+"""A split with the same class shares on every side, whole groups at a time."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import torch
+from pydantic import model_validator
+
+from imbtk import Dataset, RunContext, Split, Strategy, hookimpl, option
+from imbtk_plugins._group_cuts import Pool
+
+__all__ = ["StratifiedSplit"]
+
+
+class StratifiedSplit(Strategy):
+    """Split so that train, validation and test have all classes in the same shares, groups (patients) kept whole.
+
+    Notes
+    -----
+    A share f of every class is cut off, f · n_c rows but for rounding: first test, then validation from the rest. Where
+    groups are known they stay whole. Groups are drawn in random order, class by class beginning with the rarest class
+    that a group holds, until the share is reached; the first draw in which no class misses its share by more than a
+    tenth of it is taken, or else the best of up to 200. Each class has a group on each side. Only labels and groups are
+    looked at.
+
+    ``folds=k`` deals groups by scikit-learn's ``StratifiedGroupKFold``, rows without groups by ``StratifiedKFold``:
+    test sides are disjoint and together all rows. `test` then only keeps the share of validation among the other rows
+    at validation / (1 - test).
+
+    A split that comes with the data is respected: rows stay on their side, and a side that is missing is cut from the
+    training rows. With ``folds=k`` the given test rows are the test side of every fold, and the validation side goes
+    round over the given training and validation rows; without given test rows, given validation rows stay.
+
+    References
+    ----------
+    Kohavi 1995, "A study of cross-validation and bootstrap for accuracy estimation and model selection", section 2
+    (stratified cross-validation).
+    """
+
+    test: float = option(0.2, "Share of all rows for the test side, as a fraction.", gt=0, lt=1)
+    validation: float = option(0.16, "Share of all rows for the validation side, as a fraction.", gt=0, lt=1)
+    folds: int | None = option(None, "Number of folds, each the test side once; not set: one hold-out split.", ge=2)
+    shuffle: bool = option(True, "Whether the seed decides which rows go where; if not, their order does.")
+
+    @model_validator(mode="after")
+    def _check_shares(self) -> Self:
+        if self.test + self.validation >= 1:
+            raise ValueError(f"test={self.test:g} and validation={self.validation:g} leave no rows to train on")
+        return self
+
+    @hookimpl
+    def imbtk_split(self, dataset: Dataset, context: RunContext) -> list[Split]:
+        """Return one split, or one for each fold.
+
+        Raises
+        ------
+        DataError
+            If a class has too few groups (or rows) to stand on every side.
+        """
+        generator = context.draw.numpy() if self.shuffle else None
+        given = torch.zeros(len(dataset)) if dataset.given_split is None else dataset.given_split
+        train, validation, test = (np.flatnonzero(given.numpy() == side) for side in range(3))
+        leave = 1 if len(validation) else 2
+        if self.folds and len(test):
+            pool = Pool(dataset, np.sort(np.concatenate([train, validation])))
+            return [_split(*parts, test) for parts in pool.folds(self.folds, 1, generator)]
+        if self.folds:
+            parts = Pool(dataset, train).folds(self.folds, leave, generator)
+        elif len(test):
+            parts = [(train, test)]
+        else:
+            share = self.test / (1 - self.validation if len(validation) else 1)
+            parts = [Pool(dataset, train).cut(share, leave, generator)]
+        if len(validation):
+            return [_split(rest, validation, side) for rest, side in parts]
+        share = self.validation / (1 - self.test)
+        return [_split(*Pool(dataset, rest).cut(share, 1, generator), side) for rest, side in parts]
+
+
+def _split(train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> Split:
+    return Split(*(torch.from_numpy(np.sort(side)) for side in (train, validation, test)))
