@@ -70,9 +70,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         A sentence with a leading space; empty if nothing exists.
     """
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    by_lower = {known_name.lower(): known_name for known_name in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
     if close:
-        return " Did you mean " + " or ".join(repr(c) for c in close) + "?"
+        return " Did you mean " + " or ".join(repr(by_lower[c]) for c in close) + "?"
     if names:
         return " There is: " + ", ".join(names) + "."
     return ""

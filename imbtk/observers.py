@@ -1,4 +1,4 @@
-"""What watches a run: strategies and objects that answer ``imbtk_run_start``, ``imbtk_epoch_end``, ``imbtk_run_end``."""
+"""What watches a run: strategies and objects that answer its start, the end of each epoch, and its end."""
 
 from __future__ import annotations
 

@@ -95,6 +95,11 @@ def run_prepared(prepared: PreparedRun, progress: RunProgress) -> RunResult:
         groups = parameter_groups(
             network, config.weight_decay, config.lr or prepared.model.lr, config.lr_backbone, config.freeze
         )
+
+        def on_epoch(epoch: int, record: dict[str, float]) -> None:
+            observers.epoch_end(epoch, record)
+            progress.on_epoch(epoch, record)
+
         history = train(
             network,
             make_optimizer(config.optimizer, groups, prepared.device),
@@ -103,7 +108,7 @@ def run_prepared(prepared: PreparedRun, progress: RunProgress) -> RunResult:
             (split.validation, dataset.labels[split.validation]),
             settings,
             Checkpoint(folder.path / "checkpoint"),
-            on_epoch=lambda epoch, record: (observers.epoch_end(epoch, record), progress.on_epoch(epoch, record)),
+            on_epoch=on_epoch,
             on_step=progress.on_step,
         )
         _refit(prepared, network, batches, settings)
@@ -141,19 +146,20 @@ def _own_random_state() -> Iterator[None]:
 def _network(prepared: PreparedRun) -> Network:
     """Build the network with the plan's head, its bias at the log of the effective prior."""
     context = prepared.phases[0].context
-    answer = {}
+    dispatcher = Dispatcher(prepared.plan.items)
 
     def make_head(in_features: int) -> torch.nn.Module:
-        found = Dispatcher(prepared.plan.items).choice("imbtk_head", in_features=in_features, context=context)
+        found = dispatcher.choice("imbtk_head", in_features=in_features, context=context)
         if found is None:
             return LinearHead(in_features, context.num_classes)
         head, item = found
         if not isinstance(head, torch.nn.Module):
             raise wrong_result(item, "imbtk_head", f"{type(head).__name__}, not a torch Module,")
-        answer["item"] = item
         return head
 
-    network = build_network(prepared.model, prepared.dataset.sample_shape, make_head, seed=prepared.config.seed)
+    network = build_network(
+        prepared.model, prepared.dataset.sample_shape, make_head, prepared.config.seed, context.num_classes
+    )
     ledger = prepared.phases[0].ledger
     prior = ledger.weighted if ledger.effective is None else ledger.effective
     # A class without mass gets the logit of a single row, so that it is unlikely and not impossible.
@@ -161,7 +167,7 @@ def _network(prepared: PreparedRun) -> Network:
     set_prior_bias(network.head, prior.clamp_min(floor).log().float())
     network.to(prepared.device)
     if prefers_channels_last(network):
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
     return network
 
 

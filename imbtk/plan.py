@@ -15,7 +15,7 @@ from imbtk.strategy import Strategy
 __all__ = ["Plan", "PlanItem", "PlannedPhase", "StrategyLike"]
 
 StrategyLike = str | Strategy | tuple[Strategy, Window]
-"""What a user may put in a list of strategies: ``"focal-loss:gamma=2@80%-"``, ``FocalLoss()``, ``FocalLoss().at("80%-")``."""
+"""What a list of strategies may hold: ``"focal-loss:gamma=2@80%-"``, ``FocalLoss()``, ``FocalLoss().at("80%-")``."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class Plan:
             if window is not None and all(hook.scope == "once" for hook in strategy.hooks()):
                 stages = ", ".join(hook.stage for hook in strategy.hooks())
                 raise PlanError(
-                    f"'{strategy.name}' takes no window: it acts once in a run ({stages}). Write it without '@{window}'."
+                    f"'{strategy.name}' takes no window: it acts once in a run ({stages}). "
+                    f"Write it without '@{window}'."
                 )
             seen[strategy.name] = seen.get(strategy.name, 0) + 1
             label = strategy.name if seen[strategy.name] == 1 else f"{strategy.name}#{seen[strategy.name]}"

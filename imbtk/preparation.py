@@ -14,10 +14,10 @@ from imbtk.config import RunConfig
 from imbtk.context import Rows, RunContext, Split
 from imbtk.data import load
 from imbtk.data.dataset import Dataset
+from imbtk.data.hold_out import hold_out
 from imbtk.data.imbalance import induce
 from imbtk.data.leaks import check_split
-from imbtk.data.normalise import Normalisation, features_of
-from imbtk.data.hold_out import hold_out
+from imbtk.data.normalise import Normalisation, feature_scale, features_of
 from imbtk.dispatch import Dispatcher, wrong_result
 from imbtk.draw import Draw
 from imbtk.errors import OptionError, PlanError, did_you_mean
@@ -115,10 +115,20 @@ def prepare(
     plan = Plan.build(config.strategies if strategies is None else strategies, catalogue)
     if config.freeze and not (config.pretrained or config.weights):
         raise OptionError(
-            "'freeze' keeps the backbone as it is, which makes sense only with weights: add --pretrained or --weights FILE."
+            "'freeze' keeps the backbone as it is, which makes sense only with weights: add --pretrained or --weights "
+            "FILE."
         )
+    offered = _offered_models(config, catalogue)
+    config = _with_image_size(config, offered)
     dataset = _read(config, data, catalogue, progress)
-    model = _model(config, catalogue, dataset)
+    model = find_model(
+        config.model or default_model(dataset.kind),
+        dataset.kind,
+        dataset.sample_shape,
+        offered,
+        pretrained=config.pretrained,
+        weights_file=config.weights,
+    )
     device = choose_device(config.device)
     whole = RunContext(
         class_names=dataset.class_names,
@@ -176,18 +186,20 @@ def _read(config: RunConfig, data: Any, catalogue: Catalogue, progress: Progress
     return load(source, config, sources=sources, progress=progress)
 
 
-def _model(config: RunConfig, catalogue: Catalogue, dataset: Dataset) -> ModelSpec:
+def _offered_models(config: RunConfig, catalogue: Catalogue) -> dict[str, ModelSpec]:
+    """Return models by name; plugins are asked only if the user named a model."""
     offered: dict[str, ModelSpec] = {}
     for answer, _ in catalogue.offered("imbtk_models", built_in_only=config.model is None):
         offered.update(answer)
-    return find_model(
-        config.model or default_model(dataset.kind),
-        dataset.kind,
-        dataset.sample_shape,
-        offered,
-        pretrained=config.pretrained,
-        weights_file=config.weights,
-    )
+    return offered
+
+
+def _with_image_size(config: RunConfig, offered: dict[str, ModelSpec]) -> RunConfig:
+    """Return the configuration with the image size of the pretrained weights, where the user gave none."""
+    if not config.pretrained or config.image_size is not None or config.model is None:
+        return config
+    spec = find_model(config.model, "images", (3, 224, 224), offered, pretrained=True, weights_file=config.weights)
+    return config.model_copy(update={"image_size": spec.image_size})
 
 
 def _split(config: RunConfig, dataset: Dataset, plan: Plan, context: RunContext) -> tuple[Split, int]:
@@ -240,7 +252,6 @@ def _normalisation(dataset: Dataset, split: Split, model: ModelSpec) -> Normalis
 
 
 def _rows(dataset: Dataset, split: Split, normalisation: Normalisation) -> Rows:
-    mean, std = (v.numpy().astype("float64") for v in (normalisation.mean, normalisation.std))
     width = dataset.sample_shape[0] if dataset.kind == "table" else 0
     return Rows(
         indices=split.train,
@@ -248,7 +259,7 @@ def _rows(dataset: Dataset, split: Split, normalisation: Normalisation) -> Rows:
         features_of=lambda indices: features_of(dataset, normalisation, indices),
         synthetic=torch.empty((0, width)),
         synthetic_labels=torch.empty(0, dtype=torch.int64),
-        scale=(mean, std),
+        scale=feature_scale(dataset, normalisation),
     )
 
 
@@ -274,8 +285,8 @@ def _warnings(
         if absent:
             names = ", ".join(f"'{name}'" for name in absent[:10])
             said.append(
-                f"the split left no {side} row of class {names}: figures of such a class cannot be computed. A stratified "
-                "split puts every class on every side."
+                f"the split left no {side} row of class {names}: figures of such a class cannot be computed. A "
+                "stratified split puts every class on every side."
             )
 
     def rebuild(phase: BuiltPhase, items: tuple[PlanItem, ...]) -> BuiltPhase:

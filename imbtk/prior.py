@@ -127,7 +127,9 @@ def _fitted_belief(weighted: torch.Tensor, criterion: Criterion) -> torch.Tensor
     mass = weighted[present]
     start = weighted.clamp_min(1e-12).log()
     bias = start.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([bias], max_iter=200, tolerance_grad=1e-10, tolerance_change=1e-15, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        [bias], max_iter=200, tolerance_grad=1e-10, tolerance_change=1e-15, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()

@@ -134,7 +134,7 @@ class Strategy(BaseModel):
         return type(self)(**{key: getattr(self, key) for key in type(self).model_fields})
 
     def states_costs(self) -> bool:
-        """Return whether the user wrote down real costs in the options: then over-correction is warned of, not refused."""
+        """Return whether the options state real costs: then over-correction is warned of and not refused."""
         return False
 
     def state_dict(self) -> dict[str, Any]:

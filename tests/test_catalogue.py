@@ -101,7 +101,7 @@ def test_the_random_state_is_put_back(modules: Path) -> None:
 
 def test_two_plugins_with_one_name_are_both_named(modules: Path) -> None:
     catalogue = Catalogue(points=[point(modules, "one", GOOD), point(modules, "two", GOOD)])
-    with pytest.raises(PluginError, match="strategy 'sqrt-weights' is offered by .* and by"):
+    with pytest.raises(PluginError, match=r"strategy 'sqrt-weights' is offered by .* and by"):
         catalogue.find("sqrt-weights")
 
 
@@ -112,10 +112,10 @@ def test_a_file_needs_no_packaging(modules: Path) -> None:
     cls, plugin = catalogue.find("sqrt-weights")
     assert plugin.version.startswith("sha256:")
     assert catalogue.provider_of(cls) == plugin.provider
-    with pytest.raises(PluginError, match="there is no plugin file"):
+    with pytest.raises(PluginError, match=r"there is no plugin file"):
         Catalogue(files=[modules / "missing.py"], points=[])
     (modules / "bad.py").write_text("1/0")
-    with pytest.raises(PluginError, match="ZeroDivisionError"):
+    with pytest.raises(PluginError, match=r"ZeroDivisionError"):
         Catalogue(files=[modules / "bad.py"], points=[])
 
 

@@ -63,10 +63,10 @@ def test_what_acts_once_takes_no_window() -> None:
 
 
 def test_something_else_in_the_list_is_refused() -> None:
-    with pytest.raises(PlanError, match="is no strategy"):
+    with pytest.raises(PlanError, match=r"is no strategy"):
         plan(Weigh)
 
 
 def test_an_unknown_name_without_plugins_says_so() -> None:
-    with pytest.raises(PlanError, match="there is no strategy 'focal-loss'. No plugin is installed"):
+    with pytest.raises(PlanError, match=r"there is no strategy 'focal-loss'. No plugin is installed"):
         plan("focal-loss")

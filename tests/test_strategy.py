@@ -60,7 +60,7 @@ def test_bad_options_are_refused_by_name(options: dict[str, Any], message: str) 
 
 
 def test_options_cannot_be_changed_afterwards() -> None:
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(ValueError, match=r"frozen"):
         Halver().power = 2.0
 
 
@@ -82,14 +82,14 @@ def test_what_is_fitted_round_trips(tmp_path: Any) -> None:
 
 
 def test_an_unmarked_hook_is_refused_when_the_class_is_made() -> None:
-    with pytest.raises(PluginError, match="is not marked as one. Write @hookimpl above it"):
+    with pytest.raises(PluginError, match=r"is not marked as one. Write @hookimpl above it"):
 
         class Forgetful(Strategy):
             def imbtk_class_weights(self, context: RunContext) -> None: ...
 
 
 def test_a_misspelt_hook_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(PluginError, match="Did you mean 'imbtk_class_weights'"):
+    with pytest.raises(PluginError, match=r"Did you mean 'imbtk_class_weights'"):
 
         class Misspelt(Strategy):
             @hookimpl

@@ -14,6 +14,7 @@ import torch
 
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import domain_of
+from imbtk.data.frames import is_file
 from imbtk.data.groups import GroupKeys, group_rows, keys_from_column
 from imbtk.data.labels import check_classes, encode_labels, listing
 from imbtk.data.options import DataOptions
@@ -186,7 +187,7 @@ class NpzSource:
 
     def accepts(self, data: object, options: DataOptions) -> bool:
         """Return whether `data` is the path of an ``.npz`` file."""
-        return isinstance(data, (str, Path)) and Path(data).suffix.casefold() == ".npz" and Path(data).is_file()
+        return isinstance(data, (str, Path)) and is_file(data, ".npz")
 
     def load(self, data: object, options: DataOptions, progress: Progress | None = None) -> Dataset:
         """Return the data set.
@@ -196,7 +197,7 @@ class NpzSource:
         DataError
             If the file is broken, holds objects, or has no arrays of the names expected.
         """
-        path = Path(str(data)).resolve()
+        path = Path(str(data)).expanduser().resolve()
         arrays = _read_npz(path)
         x, y, groups, sides = _parts(arrays, path) or _pair(arrays, path)
         dataset = dataset_from_arrays(x, y, groups, options, name=path.name, given_split=sides, progress=progress)
@@ -216,8 +217,8 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         if "allow_pickle" in str(error) or "pickled" in str(error):
             raise DataError(
                 f"{path}: {f'array {name!r}' if name else 'the file'} holds Python objects, which could run code when "
-                "loaded and are refused. Save plain arrays: rows of one shape, labels as whole numbers or text of fixed "
-                "length."
+                "loaded and are refused. Save plain arrays: rows of one shape, labels as whole numbers or fixed "
+                "text."
             ) from None
         raise DataError(f"{path} is broken: {error}.") from None
     except (OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, KeyError, NotImplementedError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from imbtk.data.arrays import dataset_from_arrays
@@ -64,8 +65,9 @@ def _digits(given: dict[str, Any], options: DataOptions) -> Dataset:
     _refuse_others(given, ("imbalance", "profile", "seed"), "digits")
     bunch = load_digits()
     # Pixels are whole numbers in 0..16, so that no two of them meet in 0..255.
+    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     plain = options.model_copy(update={"domain": "digits" if options.domain == "auto" else options.domain})
-    dataset = dataset_from_arrays(bunch.images / 16, bunch.target, None, plain, name="builtin:digits")
+    dataset = dataset_from_arrays(pixels, bunch.target, None, plain, name="builtin:digits")
     dataset.description.update({"source": "builtin"})
     if options.induce_imbalance is not None:
         if "imbalance" in given or "profile" in given:

@@ -34,8 +34,8 @@ from imbtk.errors import DataError
 
 __all__ = [
     "POLICY_VERSION",
-    "READ_ERRORS",
     "Resize",
+    "UnreadableImageError",
     "array_to_image",
     "decode_image",
     "fit_to_size",
@@ -52,7 +52,7 @@ POLICY_VERSION = 1
 
 Resize = Literal["pad", "stretch", "crop"]
 
-READ_ERRORS = (
+_DECODER_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -67,6 +67,11 @@ READ_ERRORS = (
     Image.DecompressionBombError,
 )
 """What Pillow's decoders raise on files that are broken."""
+
+
+class UnreadableImageError(Exception):
+    """A file that cannot be read as an image; the text is the reason in a few words."""
+
 
 _REMARKS = {
     "16-bit": "16 bits a channel, scaled to 8",
@@ -87,7 +92,7 @@ def remark_sentences(counts: Mapping[str, int], total: int) -> tuple[str, ...]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return why a file could not be read, in a few words."""
+    """Return what an error says, in a few words."""
     if isinstance(error, UnidentifiedImageError):
         return "no image format that can be read"
     if isinstance(error, OSError) and error.strerror:
@@ -96,9 +101,17 @@ def reason_of(error: BaseException) -> str:
 
 
 def probe(file: str | Path) -> tuple[int, bool]:
-    """Return the longer side in pixels, and whether the image is grey, from the file's header alone."""
-    with Image.open(file) as image:
-        return max(image.size), _is_grey(image.mode)
+    """Return the longer side in pixels, and whether the image is grey, from the file's header alone.
+
+    Raises
+    ------
+    UnreadableImageError
+    """
+    try:
+        with Image.open(file) as image:
+            return max(image.size), _is_grey(image.mode)
+    except _DECODER_ERRORS as error:
+        raise UnreadableImageError(reason_of(error)) from None
 
 
 def _is_grey(mode: str) -> bool:
@@ -110,16 +123,19 @@ def read_image(file: str | Path | BinaryIO) -> tuple[Image.Image, frozenset[str]
 
     Raises
     ------
-    OSError, ValueError, ...
-        One of :data:`READ_ERRORS`, if the file is broken, empty, or its values have no meaning as pixels.
+    UnreadableImageError
+        If the file is broken, empty, or its values have no meaning as pixels.
     """
-    if isinstance(file, (str, Path)) and Path(file).stat().st_size == 0:
-        raise ValueError("the file is empty")
-    with Image.open(file) as opened:
-        remarks = {"frames"} if getattr(opened, "n_frames", 1) > 1 else set()
-        opened.load()
-        upright = ImageOps.exif_transpose(opened)
-    image, more = _to_eight_bits(upright)
+    try:
+        if isinstance(file, (str, Path)) and Path(file).stat().st_size == 0:
+            raise UnreadableImageError("the file is empty")
+        with Image.open(file) as opened:
+            remarks = {"frames"} if getattr(opened, "n_frames", 1) > 1 else set()
+            opened.load()
+            upright = ImageOps.exif_transpose(opened)
+        image, more = _to_eight_bits(upright)
+    except _DECODER_ERRORS as error:
+        raise UnreadableImageError(reason_of(error)) from None
     return image, frozenset(remarks | more)
 
 
@@ -227,8 +243,8 @@ def decode_image(
     """
     try:
         image, _ = read_image(file)
-    except READ_ERRORS as error:
+    except UnreadableImageError as error:
         name = file if isinstance(file, (str, Path)) else getattr(file, "name", "the image")
-        raise DataError(f"{name} cannot be read as an image: {reason_of(error)}.") from None
+        raise DataError(f"{name} cannot be read as an image: {error}.") from None
     image = with_channels(image, channels)
     return image_to_array(image if size is None else fit_to_size(image, size, resize))

@@ -151,7 +151,7 @@ def _labels(tree: _Tree, names: list[BreakHisName] | None, options: DataOptions)
     if loose:
         raise DataError(
             f"{tree.root}: {len(loose)} of {len(tree.parts)} images lie in no class folder: {listing(loose, 5)}. "
-            "Put each into the folder of its class, or give a CSV manifest with a column of files and a column of labels."
+            "Put each into the folder of its class, or give a CSV manifest with a column of files and one of labels."
         )
     if tree.empty:
         raise DataError(

@@ -15,12 +15,29 @@ from imbtk.data.options import parse_where
 from imbtk.data.splits import side_of
 from imbtk.errors import DataError, did_you_mean
 
-__all__ = ["GROUP_NAMES", "LABEL_NAMES", "PATH_NAMES", "column_named", "filter_rows", "find_column", "read_csv"]
+__all__ = [
+    "GROUP_NAMES",
+    "LABEL_NAMES",
+    "PATH_NAMES",
+    "column_named",
+    "filter_rows",
+    "find_column",
+    "is_file",
+    "label_column",
+    "read_csv",
+    "split_column",
+]
 
 LABEL_NAMES = ("label", "target", "class", "y", "diagnosis")
 PATH_NAMES = ("file", "path", "image", "filename", "filepath")
 GROUP_NAMES = ("patient", "patient_id", "group", "subject", "subject_id")
 SPLIT_NAMES = ("split",)
+
+
+def is_file(data: str | Path, *suffixes: str) -> bool:
+    """Return whether a path is a file that ends like one of `suffixes`."""
+    path = Path(data).expanduser()
+    return path.suffix.casefold() in suffixes and path.is_file()
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -34,34 +51,46 @@ def read_csv(path: Path) -> pd.DataFrame:
         If the file is empty, is no UTF-8, has two columns of one name, or lines of different length.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            if not first.strip():
-                raise DataError(f"{path} is empty: a CSV file needs a line of column names and rows below it.")
-            separator = next((mark for mark in ",;\t" if mark in first), ",")
-            file.seek(0)
-            header = next(csv.reader(file, delimiter=separator))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start} of a chunk read): save it as UTF-8.") from None
+        header, first, separator = _read_header(path)
+        _check_header(header, first, path)
+        frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8: save it as UTF-8.") from None
+    except (csv.Error, pd.errors.ParserError) as error:
+        reason = str(error).strip()
+        raise DataError(f"{path} is no table: {reason}. Every line needs as many fields as the first.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
+    frame.index = pd.RangeIndex(1, len(frame) + 1)
+    # Lines that are too short are filled up with NaN, which no text of the file can be.
+    short = frame.index[frame.isna().any(axis=1)].tolist()
+    if short:
+        raise DataError(
+            f"{path}: too few fields in row {listing(short)}. Every line needs as many fields as the first."
+        )
+    return frame
+
+
+def _read_header(path: Path) -> tuple[list[str], list[str], str]:
+    """Return the first two lines and what separates their fields."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+        if not first.strip():
+            raise DataError(f"{path} is empty: a CSV file needs a line of column names and rows below it.")
+        separator = next((mark for mark in ",;\t" if mark in first), ",")
+        file.seek(0)
+        lines = (line for line in csv.reader(file, delimiter=separator) if line)
+        return next(lines), next(lines, []), separator
+
+
+def _check_header(header: list[str], first: list[str], path: Path) -> None:
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
         raise DataError(f"{path}: {listing([repr(name) for name in twice])} stands twice in the line of column names.")
-    try:
-        frame = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-        )
-    except pd.errors.ParserError as error:
-        raise DataError(
-            f"{path} is no table: {str(error).strip()}. Every line needs as many fields as the first."
-        ) from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not UTF-8: save it as UTF-8.") from None
-    if not len(frame):
+    if not first:
         raise DataError(f"{path} has column names but no row.")
-    frame.index = pd.RangeIndex(1, len(frame) + 1)
-    return frame
+    if len(first) > len(header):
+        raise DataError(f"{path} is no table: {len(header)} column names, but {len(first)} fields in row 1.")
 
 
 def find_column(frame: pd.DataFrame, names: Sequence[str]) -> Any | None:

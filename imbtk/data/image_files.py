@@ -21,8 +21,11 @@ from imbtk.data.store import Progress, stored_images
 __all__ = ["IMAGE_SUFFIXES", "ImageFiles", "dataset_from_files", "looks_like_image"]
 
 IMAGE_SUFFIXES = frozenset(
-    [".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".webp"]
-    + [".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".tga", ".avif"]
+    f".{suffix}"
+    for suffix in (
+        *("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "tif", "tiff", "gif", "webp"),
+        *("ppm", "pgm", "pbm", "pnm", "jp2", "tga", "avif"),
+    )
 )
 
 

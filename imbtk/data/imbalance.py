@@ -26,8 +26,8 @@ def target_counts(counts: torch.Tensor, induced: InducedImbalance) -> torch.Tens
     Notes
     -----
     Long tail: ``n_c = n_max · IF^(-c/(K-1))``; step: n_max in the first half of the classes, ``n_max / IF`` in the
-    others (Buda, Maki & Mazurowski 2018, section 2.1). Rounded down as in Cao et al. 2019, at least one row where there is
-    one, and never more than there are.
+    others (Buda, Maki & Mazurowski 2018, section 2.1). Rounded down as in Cao et al. 2019, at least one row where
+    there is one, and never more than there are.
 
     References
     ----------

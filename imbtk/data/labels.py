@@ -40,6 +40,8 @@ def text_of(value: object) -> str:
     """Return a value as a name: whole floats without their fraction, texts as they are."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     return str(value)
 
 

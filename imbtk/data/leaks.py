@@ -105,8 +105,8 @@ def _check_rows(dataset: Dataset, split: Split) -> None:
         where = [name for name, side in zip(SPLIT_NAMES, sides, strict=True) for n in side.tolist() if n == row]
         named = dataset.row_names[row] if dataset.row_names else str(row)
         raise DataError(
-            f"{len(twice)} row{'s stand' if len(twice) > 1 else ' stands'} twice in the split, first row {row} ({named}) "
-            f"in {' and '.join(where)}. Every row belongs to one side."
+            f"{len(twice)} {'row stands' if len(twice) == 1 else 'rows stand'} twice in the split, first row {row} "
+            f"({named}) in {' and '.join(where)}. Every row belongs to one side."
         )
 
 

@@ -74,8 +74,7 @@ def _to_bytes(images: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...
         if not (low >= 0 and high <= 1):
             raise DataError(
                 f"{what} holds floating-point pixels from {low:g} to {high:g}, where 0 to 1 is expected. Divide by "
-                "their largest possible value (255, say), or give uint8. Do not standardise: imbtk does, by the training "
-                "rows."
+                "their largest possible value (255, say), or give uint8. Do not standardise: imbtk does."
             )
         return _scaled(images, 255.0), ("Pixels were floats in 0..1 and became whole numbers in 0..255.",)
     if images.dtype == np.uint16:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -31,8 +32,8 @@ from PIL import Image
 
 from imbtk.data.decode import (
     POLICY_VERSION,
-    READ_ERRORS,
     Resize,
+    UnreadableImageError,
     fit_to_size,
     image_to_array,
     probe,
@@ -135,8 +136,8 @@ class _Failures:
                 return None
             try:
                 return work(row)
-            except READ_ERRORS as error:
-                self.reasons[row] = reason_of(error)
+            except UnreadableImageError as error:
+                self.reasons[row] = str(error)
                 return None
 
         return tried
@@ -197,8 +198,11 @@ def stored_images(
 
 
 def _file_digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise UnreadableImageError(reason_of(error)) from None
 
 
 def _write_store(
@@ -238,6 +242,13 @@ def _decode_into(
     progress: Progress | None,
 ) -> dict[str, Any]:
     shape = (len(paths), channels, size, size)
+    needed, free = math.prod(shape), shutil.disk_usage(folder).free
+    if needed > free:
+        # Writing to a memory map on a full disk kills the process without a word.
+        raise DataError(
+            f"the image store needs {needed / 1e9:.1f} GB and {folder.parent} has {free / 1e9:.1f} GB free. Make room, "
+            "take a smaller --image-size, or give another folder with --cache-dir or IMBTK_CACHE."
+        )
     images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
     digests = np.zeros((len(paths), 16), dtype=np.uint8)
 

@@ -104,8 +104,8 @@ def _column_type(name: str, values: pd.Series, where: str) -> dict[str, Any]:
     if len(distinct) > MOST_TEXTS:
         raise DataError(
             f"column '{name}' of {where} holds {len(distinct)} different texts "
-            f"({listing([repr(text) for text in distinct], 3)}): at most {MOST_TEXTS} can become features. Take the column "
-            "out, or turn it into numbers or fewer values."
+            f"({listing([repr(text) for text in distinct], 3)}): at most {MOST_TEXTS} can become features. Take the "
+            "column out, or turn it into numbers or fewer values."
         )
     return {"name": name, "type": "text", "values": distinct}
 

@@ -13,11 +13,13 @@ from imbtk.data.frames import (
     column_named,
     filter_rows,
     find_column,
+    is_file,
     label_column,
     read_csv,
     split_column,
 )
 from imbtk.data.groups import keys_from_column
+from imbtk.data.image_files import looks_like_image
 from imbtk.data.manifest import load_manifest, path_column
 from imbtk.data.options import DataOptions
 from imbtk.data.splits import sides_of
@@ -38,9 +40,7 @@ class CsvSource:
 
     def accepts(self, data: object, options: DataOptions) -> bool:
         """Return whether `data` is the path of a ``.csv`` or ``.tsv`` file."""
-        return (
-            isinstance(data, (str, Path)) and Path(data).suffix.casefold() in (".csv", ".tsv") and Path(data).is_file()
-        )
+        return isinstance(data, (str, Path)) and is_file(data, ".csv", ".tsv")
 
     def load(self, data: object, options: DataOptions, progress: Progress | None = None) -> Dataset:
         """Return the data set.
@@ -50,7 +50,7 @@ class CsvSource:
         DataError
             If columns are missing or hold what they may not.
         """
-        path = Path(str(data)).resolve()
+        path = Path(str(data)).expanduser().resolve()
         return _load(read_csv(path), path.parent, path, options, progress)
 
 
@@ -85,6 +85,7 @@ def _load(
     files = path_column(frame, folder, options, name)
     if files is not None:
         return load_manifest(frame, files, folder, location, options, progress)
+    _refuse_unnamed_files(frame, name)
     options.refuse_unused(_USED, f"{name}, which is a table of features (it has no column of image files)")
     label = label_column(frame, options.label_column, name)
     group = _group_column(frame, options, name)
@@ -105,6 +106,17 @@ def _load(
         given_split=sides,
         description={"path": str(location), "where": list(options.where)},
     )
+
+
+def _refuse_unnamed_files(frame: pd.DataFrame, name: str) -> None:
+    """Refuse a manifest whose column of files has a name that nobody could guess, before it is taken for a table."""
+    for column in frame.columns:
+        first = frame[column].iloc[0]
+        if isinstance(first, str) and looks_like_image(first):
+            raise DataError(
+                f"column '{column}' of {name} seems to hold image files ({first}). Say so with --path-column "
+                f"'{column}'; if they are not what is to be learnt from, take the column out."
+            )
 
 
 def _group_column(frame: pd.DataFrame, options: DataOptions, name: str) -> Any | None:

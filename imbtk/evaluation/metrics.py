@@ -45,7 +45,7 @@ CALIBRATION_BINS = 15
 """Equal-width bins of a calibration error (Guo et al. 2017, section 2)."""
 
 MANY_SHOT, FEW_SHOT = 100, 20
-"""Many-shot classes have more training rows than the first, few-shot classes fewer than the second (Liu et al. 2019)."""
+"""Many-shot classes have more training rows than the first, few-shot ones fewer than the second (Liu et al. 2019)."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,7 @@ class Predictions:
     @property
     def decided(self) -> np.ndarray:
         """Where the decision rule did not abstain, bool of shape (N,)."""
-        return self.predicted != ABSTAIN
-
-    @property
-    def support(self) -> np.ndarray:
-        """Units of each class, int64 of shape (K,)."""
-        return np.bincount(self.labels, minlength=self.num_classes)
+        return np.asarray(self.predicted != ABSTAIN)
 
 
 def confusion_counts(predictions: Predictions) -> np.ndarray:
@@ -128,10 +123,11 @@ def confusion_counts(predictions: Predictions) -> np.ndarray:
 
 def calibration_bin(probability: np.ndarray) -> np.ndarray:
     """Return the equal-width bin, 0 to 14, of each probability; the upper edge of a bin belongs to it."""
-    return np.clip(np.ceil(probability * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
+    above = np.ceil(probability * CALIBRATION_BINS).astype(np.int64)
+    return np.asarray(np.clip(above - 1, 0, CALIBRATION_BINS - 1))
 
 
-def shot_classes(train_counts: Sequence[int]) -> dict[str, list[int]]:
+def shot_classes(train_counts: Sequence[int] | np.ndarray) -> dict[str, list[int]]:
     """Return the classes that are many-shot (> 100 training rows), medium-shot and few-shot (< 20).
 
     References
@@ -239,7 +235,9 @@ def _decisions_overall(predictions: Predictions, per_class: Sequence[Mapping[str
         "accuracy": float(accuracy_score(truth, called)),
         "balanced_accuracy": absent[0] if absent else float(balanced_accuracy_score(truth, called)),
         "g_mean": absent[0] if absent else float(geometric_mean_score(truth, called, labels=classes)),
-        "macro_f1": absent[0] if absent else float(f1_score(truth, called, labels=classes, average="macro", zero_division=0)),
+        "macro_f1": absent[0]
+        if absent
+        else float(f1_score(truth, called, labels=classes, average="macro", zero_division=0)),
         "mcc": _mcc(truth, called),
         "coverage": coverage,
     }

@@ -31,6 +31,12 @@ class Strata:
         Class that a group is resampled with: of the classes that it has, the one with the fewest groups.
     sizes : ndarray of int64, shape (K,)
         Groups in each stratum.
+
+    Notes
+    -----
+    A stratum of one group shows no spread, so it is collapsed into the smallest other one (Cochran 1977, "Sampling
+    techniques", section 5A.12): its class is then missing from some resamples, and figures that need it have no
+    interval.
     """
 
     unit: Array
@@ -56,14 +62,20 @@ def make_strata(labels: Array, groups: Array | None, num_classes: int) -> Strata
     has[unit, labels] = True
     rarity = np.where(has, has.sum(axis=0), units + 1)
     stratum = rarity.argmin(axis=1)
-    return Strata(unit, stratum, np.bincount(stratum, minlength=num_classes))
+    sizes = np.bincount(stratum, minlength=num_classes)
+    while (sizes == 1).any() and (sizes > 0).sum() > 1:
+        lone = int(np.flatnonzero(sizes == 1)[0])
+        others = np.where((sizes > 0) & (np.arange(num_classes) != lone), sizes, units + 1)
+        stratum[stratum == lone] = int(others.argmin())
+        sizes = np.bincount(stratum, minlength=num_classes)
+    return Strata(unit, stratum, sizes)
 
 
 def bootstrap_weights(strata: Strata, resamples: int, rng: np.random.Generator) -> Array:
     """Return the weight of each group in each resample, (U, R) float64.
 
     From the n groups of a stratum n − 1 are drawn with replacement and weighted n / (n − 1), which makes the variance
-    right for small n. A stratum of one group keeps its weight of 1.
+    right for small n. The one group of data that have only one keeps its weight of 1.
 
     References
     ----------
@@ -211,4 +223,4 @@ def _probability_replicates(predictions: Predictions, unit: Array, weights: Arra
 def _calibration_replicates(confidence: Array, right: Array, unit: Array, weights: Array) -> Array:
     shape = (CALIBRATION_BINS, len(weights))
     gap = _indicator(calibration_bin(confidence), unit, shape, confidence - right)
-    return np.abs(gap @ weights).sum(axis=0)
+    return np.asarray(np.abs(gap @ weights).sum(axis=0))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from imbtk.errors import DataError, PlanError, PluginError, did_you_mean
+from imbtk.errors import PlanError, PluginError, did_you_mean
 from imbtk.models.builtin import imbtk_models
 from imbtk.models.spec import Backbone, ModelSpec
 from imbtk.models.weights import fill_backbone, read_weights

@@ -24,6 +24,7 @@ from imbtk.models.weights import adapt_channels, fill_backbone, first_convolutio
 
 __all__ = ["TorchvisionBackbone", "torchvision_names", "torchvision_spec"]
 
+
 @functools.cache
 def torchvision_names() -> tuple[str, ...]:
     """Return the names of torchvision's image classifiers, sorted."""
@@ -92,8 +93,7 @@ def _check_size(name: str, shape: tuple[int, ...]) -> None:
     elif name.startswith("maxvit"):
         if height % 224 or width % 224:
             raise DataError(
-                f"model '{name}' takes images whose sides are multiples of 224, these are {size}. "
-                "Set --image-size 224."
+                f"model '{name}' takes images whose sides are multiples of 224, these are {size}. Set --image-size 224."
             )
     elif min(height, width) < (least := _smallest_side(name)):
         raise DataError(
@@ -157,7 +157,7 @@ def _set_channels(network: nn.Module, channels: int) -> None:
         padding_mode=old.padding_mode,
     )
     with torch.no_grad():
-        # Starting from its weights keeps the family's own initialisation: a sum of three is drawn for a third of the inputs.
+        # Its weights carry the family's initialisation; the sum of three suits a third of the inputs.
         new.weight.copy_(adapt_channels(old.weight, channels))
         if old.bias is not None and new.bias is not None:
             new.bias.copy_(old.bias)

@@ -11,7 +11,14 @@ from torch import nn
 
 from imbtk.errors import DataError
 
-__all__ = ["adapt_channels", "fill_backbone", "first_convolution", "read_weights"]
+__all__ = [
+    "adapt_channels",
+    "fill_backbone",
+    "first_convolution",
+    "load_state",
+    "read_weights",
+    "state_differences",
+]
 
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
@@ -37,9 +44,7 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise DataError(f"the file of weights '{path}' does not exist. Give --weights the path of a state dict.")
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    tensors = {
-        name.removeprefix("module."): value for name, value in state.items() if isinstance(value, torch.Tensor)
-    }
+    tensors = {name.removeprefix("module."): value for name, value in state.items() if isinstance(value, torch.Tensor)}
     if not tensors:
         raise DataError(f"'{path}' holds no tensors by name: --weights takes a state dict (.pth or .safetensors).")
     if any(name.startswith("backbone.") for name in tensors):
@@ -133,24 +138,40 @@ def fill_backbone(network: nn.Module, state: Mapping[str, torch.Tensor], what: s
         If a tensor of the network is missing, or has another shape.
     """
     own = network.state_dict()
-    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
-    other = [name for name in own if name in state and own[name].shape != state[name].shape]
-    if missing or other:
-        raise DataError(f"the weights in '{where}' are not those of '{what}': {_differences(own, state, missing, other)}.")
-    chosen = {name: state.get(name, value) for name, value in own.items()}
-    # Some modules read their version from here, and refuse tensors that do not state one.
-    chosen_with_metadata = type(own)(chosen)
-    chosen_with_metadata._metadata = own._metadata  # type: ignore[attr-defined]
-    network.load_state_dict(chosen_with_metadata)
+    found = {name: state.get(name, value) for name, value in own.items() if name in state or _is_counter(name)}
+    if differences := state_differences(own, found):
+        raise DataError(f"the weights in '{where}' are not those of '{what}': {differences}.")
+    load_state(network, found)
 
 
-def _differences(
-    own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], missing: list[str], other: list[str]
-) -> str:
+def _is_counter(name: str) -> bool:
+    # Batch norm's count of batches: older files have none, and nothing depends on it.
+    return name.endswith("num_batches_tracked")
+
+
+def state_differences(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> str:
+    """Return in words how tensors differ in names and shapes from those that a network has; empty if they do not.
+
+    Parameters
+    ----------
+    own, state : mapping of str to Tensor
+        Of the network, and of the file.
+    """
     parts = []
-    if missing:
+    if missing := [name for name in own if name not in state]:
         parts.append(f"{len(missing)} of {len(own)} tensors are missing, '{missing[0]}' first")
-    if other:
-        first = other[0]
-        parts.append(f"'{first}' has shape {tuple(state[first].shape)} instead of {tuple(own[first].shape)}")
+    if other := [name for name in own if name in state and own[name].shape != state[name].shape]:
+        shapes = f"{tuple(state[other[0]].shape)} instead of {tuple(own[other[0]].shape)}"
+        parts.append(f"'{other[0]}' has shape {shapes}")
+    if extra := [name for name in state if name not in own]:
+        parts.append(f"{len(extra)} tensors are too many, '{extra[0]}' first")
     return " and ".join(parts)
+
+
+def load_state(network: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Put copies of tensors into a network that has exactly these, each with its own dtype."""
+    own = network.state_dict()
+    copies = type(own)((name, value.clone()) for name, value in state.items())
+    # Some modules read their version from here, and refuse tensors that do not state one.
+    copies._metadata = own._metadata  # type: ignore[attr-defined]
+    network.load_state_dict(copies, assign=True)

@@ -17,6 +17,7 @@ __all__ = [
     "Cell",
     "Details",
     "Facts",
+    "Level",
     "Picture",
     "PictureRow",
     "Pictures",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 Level = Literal["ok", "note", "warning", "error"]
+"""How much a banner matters."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure with its caption: the SVG as text, already safe."""
+    """A figure with its caption: the SVG as text, already safe; `width` is its share of a wide page."""
 
     kind: ClassVar[str] = "plot"
     svg: str
     caption: str
     title: str = ""
-    wide: bool = False
+    width: Literal["third", "half", "wide"] = "half"
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class PictureRow:
-    """Images that belong together, under a name."""
+    """Images that belong together, under a name; a quiet one is a second line of the row above."""
 
     name: str
     pictures: tuple[Picture, ...]
     title: str = ""
     rare: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True)

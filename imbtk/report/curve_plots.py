@@ -1,9 +1,10 @@
-"""ROC, precision-recall and reliability curves, thinned so that a page stays small."""
+"""ROC, precision-recall and reliability curves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,12 +13,10 @@ from matplotlib.figure import Figure
 from imbtk.report.palette import BLUE, CLASS_COLOURS, FAINT, INK, LINE_STYLES, MUTED, RARE, plot_style
 from imbtk.report.wording import shorten
 
-__all__ = ["MOST_CURVES", "Bins", "Curve", "precision_recall", "reliability", "roc", "thin"]
+__all__ = ["MOST_CURVES", "Bins", "Curve", "precision_recall", "reliability", "roc"]
 
 MOST_CURVES = 6
 """More classes than this are drawn as a band, with the rare class and the worst ones on it."""
-
-_MOST_POINTS = 240
 
 
 @dataclass(frozen=True)
@@ -58,24 +57,6 @@ class Bins:
     rare: bool = False
 
 
-def thin(x: np.ndarray, y: np.ndarray, most: int = _MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """Return at most about `most` points of a curve: those where the path has advanced far enough to be seen.
-
-    Parameters
-    ----------
-    x, y : ndarray of float64, shape (m,)
-        In [0, 1].
-    most : int
-    """
-    if len(x) <= most:
-        return x, y
-    advanced = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
-    step = np.floor(advanced / (advanced[-1] or 1.0) * (most - 2)).astype(np.int64)
-    keep = np.flatnonzero(np.concatenate([[True], np.diff(step) > 0]))
-    keep = np.unique(np.concatenate([keep, [len(x) - 1]]))
-    return x[keep], y[keep]
-
-
 def roc(curves: Sequence[Curve], *, title: str = "ROC") -> Figure:
     """Return ROC curves: sensitivity over the false positive rate, one class against the rest.
 
@@ -109,7 +90,7 @@ def precision_recall(curves: Sequence[Curve], *, title: str = "Precision-recall"
             for curve in curves:
                 if curve.prevalence is not None:
                     axes.axhline(curve.prevalence, color=RARE if curve.rare else FAINT, linewidth=0.9, ls=(0, (1, 2)))
-        _draw(axes, curves, steps="post")
+        _draw(axes, curves, steps="pre")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="lower left")
     return figure
@@ -127,7 +108,7 @@ def reliability(bins: Sequence[Bins], *, unit: str = "image", title: str = "Reli
     title : str
     """
     with plot_style():
-        figure = Figure(figsize=(4.6, 4.4))
+        figure = Figure(figsize=(3.65, 3.55))
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
         colours = iter(CLASS_COLOURS)
@@ -143,8 +124,8 @@ def reliability(bins: Sequence[Bins], *, unit: str = "image", title: str = "Reli
         below.yaxis.set_major_locator(_decades(max((int(b.counts.max(initial=1)) for b in bins), default=1)))
         below.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         below.minorticks_off()
-        if bins:
-            axes.legend(loc="upper left")
+        if len(bins) > 1:
+            axes.legend(loc="best")
     return figure
 
 
@@ -155,7 +136,7 @@ def _decades(most: int) -> object:
 
 
 def _square(title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(4.6, 4.4))
+    figure = Figure(figsize=(3.65, 3.55))
     axes = figure.add_subplot()
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=xlabel, ylabel=ylabel, title=title)
     return figure, axes
@@ -174,9 +155,10 @@ def _draw(axes: Axes, curves: Sequence[Curve], steps: str | None) -> None:
     colours = iter(CLASS_COLOURS)
     for place, curve in enumerate(chosen):
         colour = RARE if curve.rare else next(colours, MUTED)
-        x, y = thin(curve.x, curve.y)
-        how = {"drawstyle": f"steps-{steps}"} if steps else {}
-        axes.plot(x, y, color=colour, linestyle=LINE_STYLES[place % len(LINE_STYLES)], label=_label(curve), **how)
+        how: dict[str, Any] = {"drawstyle": f"steps-{steps}"} if steps else {}
+        axes.plot(
+            curve.x, curve.y, color=colour, linestyle=LINE_STYLES[place % len(LINE_STYLES)], label=_label(curve), **how
+        )
 
 
 def _worst(curves: Sequence[Curve]) -> list[Curve]:
@@ -196,4 +178,5 @@ def _band(axes: Axes, curves: Sequence[Curve]) -> None:
 
 def _resampled(curve: Curve, grid: np.ndarray) -> np.ndarray:
     order = np.argsort(curve.x, kind="stable")
-    return np.interp(grid, curve.x[order], curve.y[order])
+    sampled: np.ndarray = np.interp(grid, curve.x[order], curve.y[order])
+    return sampled

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.metrics import precision_recall_curve, roc_curve
 
+from imbtk.evaluation.curves import pr_curve_points, reliability_bins, roc_curve_points
+from imbtk.evaluation.metrics import Missing, Predictions
 from imbtk.report import plots
 from imbtk.report.blocks import Block, Section, Text
-from imbtk.report.curve_plots import MOST_CURVES, Bins, Curve, thin
+from imbtk.report.curve_plots import MOST_CURVES, Bins, Curve
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.report.palette import class_colours
-from imbtk.report.run_folder import Predictions, RunRecord
+from imbtk.report.record import RunRecord
 from imbtk.report.wording import plural, value_text
 
-__all__ = ["curves_section", "reliability_bins"]
-
-_BINS = 10
+__all__ = ["curves_section"]
 
 
 def curves_section(record: RunRecord, drawings: Drawings) -> Section:
@@ -26,9 +25,9 @@ def curves_section(record: RunRecord, drawings: Drawings) -> Section:
     blocks: list[Block] = [
         Text(
             "ROC and precision-recall curves show every trade between finding a class and raising a false alarm, "
-            "whatever threshold is chosen. With rare classes, look at precision-recall: a ROC curve can look good while "
-            "most alarms are false. Reliability: where the model says 30 %, it should happen in 30 of 100 cases; points "
-            "below the dotted line are over-confident."
+            "whatever threshold is chosen. With rare classes, look at precision-recall: a ROC curve can look good "
+            "while most alarms are false. Reliability: where the model says 30 %, it should happen in 30 of 100 "
+            "cases; below the dotted line it happens less often than the model says."
         )
     ]
     for level in reversed(levels_of(record, main_side(record))):
@@ -49,19 +48,17 @@ def _level_blocks(record: RunRecord, level: Level, units: Predictions, drawings:
     _, rare = class_colours(record.train_counts, record.num_classes)
     roc, pr, bins = [], [], []
     for k in _shown_classes(record):
-        truth, score = units.truth == k, units.probabilities[:, k]
+        truth, score = units.labels == k, units.probabilities[:, k]
         figures, name = level.metrics["per_class"][k], record.class_names[k]
-        if 0 < truth.sum():
-            bins.append(reliability_bins(name, truth, score, k == rare))
-        if not 0 < truth.sum() < len(truth):
+        if truth.any():
+            bins.append(_reliability(name, truth, score, k == rare))
+        points, steps = roc_curve_points(truth, score), pr_curve_points(truth, score)
+        if isinstance(points, Missing) or isinstance(steps, Missing):
             continue
-        false_alarms, found, _ = roc_curve(truth, score)
         area = figures["auroc"]
-        roc.append(Curve(name, false_alarms, found, area["value"], value_text(area), k == rare))
-        precision, recall, _ = precision_recall_curve(truth, score)
+        roc.append(Curve(name, *points, area["value"], value_text(area), k == rare))
         area = figures["auprc"]
-        share = float(truth.mean())
-        pr.append(Curve(name, recall[::-1], precision[::-1], area["value"], value_text(area), k == rare, share))
+        pr.append(Curve(name, *steps, area["value"], value_text(area), k == rare, float(truth.mean())))
     if not roc:
         return [Text(f"{level.words.capitalize()}: only one class has cases, so there are no curves.", "quiet")]
     return _drawn(record, level, roc, pr, bins, drawings)
@@ -71,24 +68,35 @@ def _drawn(
     record: RunRecord, level: Level, roc: list[Curve], pr: list[Curve], bins: list[Bins], drawings: Drawings
 ) -> list[Block]:
     cases = plural(level.metrics["n"], level.unit)
-    one = f" for “{roc[0].name}”" if len(roc) == 1 else ", each class against the rest" if len(roc) <= MOST_CURVES else ""
+    one = (
+        f" for “{roc[0].name}”" if len(roc) == 1 else ", each class against the rest" if len(roc) <= MOST_CURVES else ""
+    )
     many = " Shaded: 9 of 10 classes; drawn out: the rare class and the worst." if len(roc) > MOST_CURVES else ""
     words = f"{level.side.capitalize()}, per {level.unit}: {cases}{one}.{many}"
     bins = sorted(bins, key=lambda b: (not b.rare, -b.counts.sum()))
     shown = bins if len(bins) <= MOST_CURVES else _some_bins(bins, pr)
     return [
-        drawings.add(f"roc_{level.slug}", plots.roc(roc), _points(roc, "false_positive_rate", "sensitivity"), words),
+        drawings.add(
+            f"roc_{level.slug}",
+            plots.roc(roc, title=f"ROC, per {level.unit}"),
+            _points(roc, "false_positive_rate", "sensitivity"),
+            words,
+            width="third",
+        ),
         drawings.add(
             f"precision_recall_{level.slug}",
-            plots.precision_recall(pr),
+            plots.precision_recall(pr, title=f"Precision-recall, per {level.unit}"),
             _points(pr, "sensitivity", "precision"),
             f"{words} Dotted: precision by guessing." if len(pr) <= MOST_CURVES else words,
+            width="third",
         ),
         drawings.add(
             f"reliability_{level.slug}",
-            plots.reliability(shown, unit=level.unit),
+            plots.reliability(shown, unit=level.unit, title=f"Reliability, per {level.unit}"),
             _bin_table(bins),
-            f"{level.side.capitalize()}, per {level.unit}. Below: how many {level.unit}s each point rests on.",
+            f"{level.side.capitalize()}, per {level.unit}{one if len(shown) == 1 else ''}. Below: how many "
+            f"{level.unit}s each point rests on.",
+            width="third",
         ),
     ]
 
@@ -99,34 +107,21 @@ def _some_bins(bins: Sequence[Bins], pr: Sequence[Curve]) -> list[Bins]:
     return [b for b in bins if b.rare or b.name in worst]
 
 
-def reliability_bins(name: str, truth: np.ndarray, score: np.ndarray, rare: bool = False) -> Bins:
-    """Return a reliability curve over ten equal-width bins, those that have units.
-
-    Parameters
-    ----------
-    name : str
-    truth : ndarray of bool, shape (N,)
-    score : ndarray of float64, shape (N,)
-    rare : bool
-    """
-    place = np.minimum((score * _BINS).astype(np.int64), _BINS - 1)
-    counts = np.bincount(place, minlength=_BINS)
-    some = counts > 0
-    predicted = np.bincount(place, weights=score, minlength=_BINS)[some] / counts[some]
-    observed = np.bincount(place, weights=truth, minlength=_BINS)[some] / counts[some]
-    return Bins(name, predicted, observed, counts[some], rare)
+def _reliability(name: str, truth: np.ndarray, score: np.ndarray, rare: bool) -> Bins:
+    found = reliability_bins(truth, score)
+    said, true, counts = (np.array([entry[key] for entry in found]) for key in ("confidence", "frequency", "n"))
+    return Bins(name, said, true, counts, rare)
 
 
 def _points(curves: Sequence[Curve], x: str, y: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for curve in curves:
-        xs, ys = thin(curve.x, curve.y)
-        rows += [(curve.name, f"{a:.6g}", f"{b:.6g}") for a, b in zip(xs, ys, strict=True)]
+        rows += [(curve.name, f"{a:.6g}", f"{b:.6g}") for a, b in zip(curve.x, curve.y, strict=True)]
     return ("class", x, y), rows
 
 
 def _bin_table(bins: Sequence[Bins]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (b.name, f"{p:.6g}", f"{o:.6g}", int(n))
         for b in bins
         for p, o, n in zip(b.predicted, b.observed, b.counts, strict=True)

@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.figure import Figure
 
@@ -37,7 +38,7 @@ class Drawings:
         caption: str,
         *,
         title: str = "",
-        wide: bool = False,
+        width: Literal["third", "half", "wide"] = "half",
     ) -> Plot:
         """Keep a figure under `name` and return it as a block.
 
@@ -51,15 +52,14 @@ class Drawings:
         caption : str
             What the figure shows, in a sentence or two.
         title : str
-        wide : bool
-            Takes the width of the page.
+        width : "third", "half" or "wide"
+            Share of a wide page; on a phone a figure always takes the whole width.
         """
-        svg = render(figure, "svg", name)
-        self.files[f"{name}.svg"] = svg
-        self.files[f"{name}.png"] = render(figure, "png", name)
+        svg, png = render(figure, name)
+        self.files |= {f"{name}.svg": svg, f"{name}.png": png}
         if data is not None:
             self.add_table(name, *data)
-        return Plot(page_svg(svg, title or caption), caption, title, wide)
+        return Plot(page_svg(svg, title or caption), caption, title, width)
 
     def add_table(self, name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Keep a table under `name` as CSV."""

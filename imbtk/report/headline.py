@@ -8,8 +8,8 @@ from typing import Any
 from imbtk.report.blocks import Block, Text, Tile, Tiles
 from imbtk.report.levels import Level, headline_class, levels_of, main_side
 from imbtk.report.palette import class_colours
-from imbtk.report.run_folder import RunRecord
-from imbtk.report.wording import interval_text, one_line, plural, reason_of, shorten, value_text
+from imbtk.report.record import RunRecord
+from imbtk.report.wording import interval_text, one_line, plural, reason_of, sentence, shorten, value_text
 
 __all__ = ["headline_tiles", "verdict_sentences", "warnings_of"]
 
@@ -28,9 +28,8 @@ def verdict_sentences(record: RunRecord) -> list[Block]:
         what = "the rare class" if k == rare else "the positive class"
         interval = interval_text(level.metrics["per_class"][k]["sensitivity"])
         between = f" (sensitivity between {interval.replace('–', ' and ')}, 95 % interval)" if interval else ""
-        sentences.append(
-            f"Of {plural(total, f'{level.side} {level.unit}')} of “{name}”, {what}, the model finds {row[k]:,}{between}."
-        )
+        cases = plural(total, f"{level.side} {level.unit}")
+        sentences.append(f"Of {cases} of “{name}”, {what}, the model finds {row[k]:,}{between}.")
     supports = [figures["support"] for figures in level.metrics["per_class"]]
     most = max(range(len(supports)), key=lambda j: supports[j])
     sentences.append(
@@ -57,7 +56,9 @@ def headline_tiles(record: RunRecord) -> Tiles:
         tiles.append(_tile(label, levels, lambda m: m["per_class"][k]["specificity"]))
     else:
         worst = _worst_class(levels[-1])
-        if worst is not None:
+        if worst == k:
+            tiles.append(_tile("Macro F1", levels, lambda m: m["overall"]["macro_f1"]))
+        elif worst is not None:
             label = f"Worst sensitivity: {shorten(record.class_names[worst], 18)}"
             tiles.append(_tile(label, levels, lambda m: m["per_class"][worst]["sensitivity"], worst == rare))
     tiles.append(_tile("AUROC", levels, lambda m: m["overall"].get("auroc_positive") or m["overall"]["auroc"]))
@@ -97,4 +98,4 @@ def warnings_of(record: RunRecord) -> list[str]:
     for side in ("test", "validation"):
         for level in levels_of(record, side):
             found += [f"{level.words.capitalize()}: {warning['text']}" for warning in level.metrics["warnings"]]
-    return list(dict.fromkeys(one_line(text) for text in found))
+    return list(dict.fromkeys(sentence(text) for text in found))

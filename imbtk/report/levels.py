@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from imbtk.evaluation.groups import per_patient
+from imbtk.evaluation.metrics import Missing, Predictions
 from imbtk.report.palette import class_colours
-from imbtk.report.run_folder import Predictions, RunRecord
+from imbtk.report.record import RunRecord, SideRows
 
-__all__ = ["Level", "headline_class", "levels_of", "main_side", "per_patient"]
+__all__ = ["Level", "headline_class", "levels_of", "main_side"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def levels_of(record: RunRecord, side: str) -> list[Level]:
     for key, unit in (("per_image", record.noun), ("per_patient", "patient")):
         level = parts.get(key)
         if level is not None and "confusion_matrix" in level and level["n"] > 0:
-            units = rows if unit != "patient" or rows is None else per_patient(rows)
+            units = None if rows is None else _units(rows, record.class_names, unit)
             found.append(Level(side, unit, level, units))
     return found
 
@@ -74,18 +74,10 @@ def headline_class(record: RunRecord) -> int | None:
     return class_colours(record.train_counts, record.num_classes)[1]
 
 
-def per_patient(rows: Predictions) -> Predictions | None:
-    """Return the mean probability of each patient's rows of one class, as ``metrics.json`` has it.
-
-    A patient whose rows have two classes is a unit of each. Decisions are not made here: `predicted` is the most
-    probable class, and only the probabilities are drawn.
-    """
-    if rows.groups is None:
-        return None
-    _, group = np.unique(rows.groups.astype(str), return_inverse=True)
-    keys, unit = np.unique(np.stack([group, rows.truth]), axis=1, return_inverse=True)
-    unit = unit.ravel()
-    sums = np.zeros((keys.shape[1], rows.probabilities.shape[1]))
-    np.add.at(sums, unit, rows.probabilities)
-    means = sums / np.bincount(unit)[:, None]
-    return Predictions(np.unique(unit), np.unique(rows.groups.astype(str))[keys[0]], keys[1], means.argmax(axis=1), means)
+def _units(rows: SideRows, class_names: tuple[str, ...], unit: str) -> Predictions | None:
+    """Return what the curves of a level are drawn from: the rows, or the mean probability of each patient."""
+    predictions = Predictions(rows.truth, rows.predicted, rows.probabilities, class_names, rows.group_numbers)
+    if unit != "patient":
+        return predictions
+    patients = per_patient(predictions)
+    return None if isinstance(patients, Missing) else patients

@@ -17,6 +17,7 @@ from imbtk.report.curve_sections import curves_section
 from imbtk.report.drawings import Drawings, write_atomically
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
 from imbtk.report.palette import DARK, LIGHT
+from imbtk.report.record import RunRecord, read_run
 from imbtk.report.result_sections import (
     confusion_section,
     examples_section,
@@ -24,9 +25,8 @@ from imbtk.report.result_sections import (
     mistakes_section,
     per_class_section,
 )
-from imbtk.report.run_folder import RunRecord, read_run
 from imbtk.report.setup_sections import asked_section, classes_section, data_name, data_section, split_section
-from imbtk.report.wording import one_line, plural, shorten
+from imbtk.report.wording import one_line, plural, sentence, shorten
 
 __all__ = ["ExtraSection", "make_report", "render_page"]
 
@@ -131,9 +131,10 @@ def _header_banners(record: RunRecord) -> list[Block]:
                 "Patients unknown",
             )
         )
-    note = record.plan.get("split", {}).get("note")
-    if note:
-        found.append(Banner(one_line(note), "note"))
+    said = [sentence(text) for text in record.plan.get("warnings", ())]
+    found += [Banner(text, "warning") for text in said[:3]]
+    if len(said) > 3:
+        found.append(Banner(f"{plural(len(said) - 3, 'more warning')}, under Warnings.", "warning"))
     return found
 
 

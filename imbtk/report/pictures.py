@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 from PIL import Image
@@ -13,12 +14,12 @@ from imbtk.report.blocks import Cell as C
 from imbtk.report.drawings import Drawings
 from imbtk.report.palette import class_colours
 from imbtk.report.plots import gallery
-from imbtk.report.run_folder import Predictions, RunRecord
+from imbtk.report.record import RunRecord, SideRows
 from imbtk.report.wording import one_line, per_cent, plural, shorten
 
 __all__ = ["data_uri", "gallery_blocks", "mistake_blocks"]
 
-_MOST_CLASSES, _MOST_EACH, _MOST_MISTAKES = 10, 6, 12
+_MOST_CLASSES, _MOST_EACH, _MOST_MISTAKES = 12, 6, 12
 _LARGEST_SIDE = 144
 
 
@@ -49,46 +50,79 @@ def _no_images(record: RunRecord, what: str) -> Text:
 
 def gallery_blocks(record: RunRecord, drawings: Drawings) -> list[Block]:
     """Return examples of each class, as they are and as training sees them."""
-    if record.gallery is None or record.gallery.originals is None:
+    kept = record.gallery
+    if kept is None or kept.originals is None:
         return [_no_images(record, "to show")]
-    originals, augmented = record.gallery.originals, record.gallery.augmented
-    changed = augmented is not None and augmented.shape == originals.shape and not np.array_equal(originals, augmented)
-    chosen, words = _chosen_classes(record)
-    shown = gallery(originals[chosen], augmented[chosen] if changed else None, [record.class_names[k] for k in chosen])
-    drawings.add("gallery", shown, None, "Example images.")
+    originals, augmented = kept.originals[:_MOST_CLASSES, :_MOST_EACH], kept.augmented
+    if augmented is not None:
+        augmented = augmented[:_MOST_CLASSES, :_MOST_EACH]
+    if augmented is not None and np.array_equal(originals, augmented):
+        augmented = None
+    classes = [int(k) for k in kept.classes[:_MOST_CLASSES]]
+    names = [record.class_names[k] for k in classes]
+    drawings.add("gallery", gallery(originals, augmented, names), None, "Example images.")
     _, rare = class_colours(record.train_counts, record.num_classes)
     rows = []
-    for k in chosen:
-        name = record.class_names[k]
-        for kind, images in (("", originals), ("augmented", augmented if changed else None)):
-            if images is not None:
-                pictures = tuple(_picture(image) for image in images[k][:_MOST_EACH] if image.size)
-                rows.append(PictureRow(kind or shorten(name, 28), pictures, one_line(name), rare=k == rare and not kind))
+    for i, (k, name) in enumerate(zip(classes, names, strict=True)):
+        rows.append(PictureRow(shorten(name, 28), _pictures(originals[i]), one_line(name), rare=k == rare))
+        if augmented is not None:
+            rows.append(PictureRow("as training sees them", _pictures(augmented[i]), one_line(name), quiet=True))
     text = "Training images of each class"
-    text += ", and below them the same images as the strategies change them." if changed else ", as the model sees them."
-    if not changed:
-        text += " No strategy of this run changes images."
-    return [Text(text + words), Pictures(tuple(rows))]
+    text += f", for {len(classes)} of {record.num_classes} classes" if len(classes) < record.num_classes else ""
+    if augmented is None:
+        text += ". No strategy of this run changes images."
+    else:
+        text += ", and below them the same images as the strategies change them: new each time."
+    return [Text(text), Pictures(tuple(rows))]
 
 
-def _chosen_classes(record: RunRecord) -> tuple[list[int], str]:
-    total, counts = record.num_classes, record.train_counts
-    if total <= _MOST_CLASSES:
-        return list(range(total)), ""
-    order = list(np.argsort(counts, kind="stable")) if counts is not None else list(range(total))
-    half = _MOST_CLASSES // 2
-    return [int(k) for k in order[:half] + order[-half:]], f" Of {total} classes, the {half} rarest and {half} commonest."
+def _pictures(images: np.ndarray) -> tuple[Picture, ...]:
+    return tuple(_picture(image) for image in images)
 
 
 def _picture(image: np.ndarray, caption: str = "", title: str = "") -> Picture:
     return Picture(data_uri(image), caption, title, pixelated=max(image.shape[:2]) <= 64)
 
 
-def _confident_mistakes(record: RunRecord, side: Predictions) -> list[int]:
-    """Return positions of wrong rows, the most confident first."""
+@dataclass(frozen=True)
+class Mistake:
+    """A row that the model got wrong, and how sure it was of its answer."""
+
+    row: int
+    file: str
+    group: str
+    truth: str
+    called: str
+    probability: float
+
+    @property
+    def caption(self) -> str:
+        """Truth and answer on one line."""
+        return f"{shorten(self.truth, 18)}, called {shorten(self.called, 18)} ({per_cent(self.probability)})"
+
+    @property
+    def title(self) -> str:
+        """The whole of it, for a tooltip."""
+        patient = f", patient {one_line(self.group)}" if self.group else ""
+        where = one_line(self.file or self.row)
+        return f"{where}: truth {one_line(self.truth)}, called {one_line(self.called)}{patient}"
+
+
+def _surest_mistakes(record: RunRecord, side: SideRows) -> list[Mistake]:
     wrong = np.flatnonzero((side.predicted != side.truth) & (side.predicted >= 0))
     confidence = side.probabilities[wrong, side.predicted[wrong]]
-    return [int(i) for i in wrong[np.argsort(-confidence, kind="stable")][:_MOST_MISTAKES]]
+    names = record.class_names
+    return [
+        Mistake(
+            row=int(side.rows[i]),
+            file=record.file_names.get(int(side.rows[i]), ""),
+            group="" if side.groups is None else str(side.groups[i]),
+            truth=names[side.truth[i]],
+            called=names[side.predicted[i]],
+            probability=float(side.probabilities[i, side.predicted[i]]),
+        )
+        for i in wrong[np.argsort(-confidence, kind="stable")][:_MOST_MISTAKES]
+    ]
 
 
 def mistake_blocks(record: RunRecord, side_name: str, drawings: Drawings) -> list[Block]:
@@ -96,59 +130,41 @@ def mistake_blocks(record: RunRecord, side_name: str, drawings: Drawings) -> lis
     side = record.predictions.get(side_name)
     if side is None:
         return [Text(f"There are no predictions on {side_name} rows.", "quiet")]
-    places = _confident_mistakes(record, side)
-    if not places:
+    mistakes = _surest_mistakes(record, side)
+    if not mistakes:
         return [Text(f"The model made no mistake on {plural(len(side.truth), f'{side_name} {record.noun}')}.")]
-    drawings.add_table("mistakes", ("row", "file", "group", "truth", "predicted", "probability"), _lines(record, side, places))
+    drawings.add_table("mistakes", [field.name for field in fields(Mistake)], [astuple(m) for m in mistakes])
     intro = (
-        f"The {side_name} {record.noun}s that the model got wrong and was surest of. Look at them: a wrong label, an odd "
-        f"{record.noun}, or something that the model has not learnt?"
+        f"The {side_name} {record.noun}s that the model got wrong and was surest of. Look at them: a wrong label, "
+        f"an odd {record.noun}, or something that the model has not learnt?"
     )
-    kept = {} if record.gallery is None else {int(row): i for i, row in enumerate(record.gallery.mistake_rows)}
-    if record.gallery is not None and record.gallery.mistakes is not None and any(int(side.rows[p]) in kept for p in places):
-        images = record.gallery.mistakes
-        pictures = tuple(
-            _picture(images[kept[int(side.rows[p])]], *_mistake_words(record, side, p)) for p in places if int(side.rows[p]) in kept
-        )
+    pictures = _mistake_pictures(record, mistakes)
+    if pictures:
         return [Text(intro), Pictures((PictureRow("", pictures),))]
-    blocks: list[Block] = [Text(intro), _mistake_table(record, side, places)]
+    blocks: list[Block] = [Text(intro), _mistake_table(mistakes)]
     if record.noun == "image":
         blocks.append(_no_images(record, "beside them"))
     return blocks
 
 
-def _lines(record: RunRecord, side: Predictions, places: list[int]) -> list[tuple[object, ...]]:
-    names = record.class_names
-    return [
+def _mistake_pictures(record: RunRecord, mistakes: list[Mistake]) -> tuple[Picture, ...]:
+    if record.gallery is None or record.gallery.mistakes is None:
+        return ()
+    images = dict(zip(record.gallery.mistake_rows.tolist(), record.gallery.mistakes, strict=True))
+    return tuple(_picture(images[m.row], m.caption, m.title) for m in mistakes if m.row in images)
+
+
+def _mistake_table(mistakes: list[Mistake]) -> Table:
+    grouped = any(m.group for m in mistakes)
+    head = (C("Row"), C("Truth"), C("Called"), C("Probability", look="number"), *((C("Patient"),) if grouped else ()))
+    rows = tuple(
         (
-            int(side.rows[p]),
-            record.file_names.get(int(side.rows[p]), ""),
-            "" if side.groups is None else side.groups[p],
-            names[side.truth[p]],
-            names[side.predicted[p]],
-            float(side.probabilities[p, side.predicted[p]]),
+            name_cell(m.file or str(m.row)),
+            name_cell(m.truth),
+            name_cell(m.called),
+            C(per_cent(m.probability), look="number"),
+            *((name_cell(m.group),) if grouped else ()),
         )
-        for p in places
-    ]
-
-
-def _mistake_words(record: RunRecord, side: Predictions, place: int) -> tuple[str, str]:
-    row, file, group, truth, called, probability = _lines(record, side, [place])[0]
-    caption = f"{shorten(truth, 18)}, called {shorten(called, 18)} ({per_cent(float(str(probability)))})"
-    title = f"{one_line(file or row)}: truth {one_line(truth)}, called {one_line(called)}"
-    return caption, title + (f", patient {one_line(group)}" if group else "")
-
-
-def _mistake_table(record: RunRecord, side: Predictions, places: list[int]) -> Table:
-    head = (C("Row"), C("Truth"), C("Called"), C("Probability", look="number"), C("Patient"))
-    rows = []
-    for row, file, group, truth, called, probability in _lines(record, side, places):
-        cells = (
-            name_cell(str(file or row)),
-            name_cell(str(truth)),
-            name_cell(str(called)),
-            C(per_cent(float(str(probability))), look="number"),
-            name_cell(str(group)) if group else C("–"),
-        )
-        rows.append(cells if side.groups is not None else cells[:-1])
-    return Table(head if side.groups is not None else head[:-1], tuple(rows))
+        for m in mistakes
+    )
+    return Table(head, rows)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -100,7 +99,7 @@ def _annotated_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None
         alpha = _DEEPEST * shares[i, j]
         axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=BLUE, alpha=alpha, edgecolor="none"))
         if matrix[i, j] > 0:
-            text = f"{matrix[i, j]:.0f}\n{per_cent(shares[i, j])}" if size <= 12 else f"{matrix[i, j]:.0f}"
+            text = f"{matrix[i, j]:.0f}\n{per_cent(float(shares[i, j]))}" if size <= 12 else f"{matrix[i, j]:.0f}"
             axes.text(j, i, text, ha="center", va="center", fontsize=font, color=INK, linespacing=1.35)
         elif size <= 12:
             axes.text(j, i, "0", ha="center", va="center", fontsize=font, color=MUTED)
@@ -165,7 +164,7 @@ def class_distribution(
             plain = [BLUE if k != rare else RARE for k in places] if len(class_names) > 6 else colours
             axes.barh(places, share, color=plain, height=0.72)
             for k in places:
-                axes.text(share[k] + 0.02 * top, k, per_cent(share[k]), va="center", fontsize=8.5, color=INK)
+                axes.text(share[k] + 0.02 * top, k, per_cent(float(share[k])), va="center", fontsize=8.5, color=INK)
             axes.set(title=stage, xlim=(0, 1.32 * top), ylim=(len(places) - 0.4, -0.6), xticks=[])
             axes.grid(False)
             axes.spines[["bottom", "left"]].set_visible(False)
@@ -218,7 +217,7 @@ def learning_curves(history: Mapping[str, np.ndarray], phase_starts: Sequence[in
         figure = Figure(figsize=(9.4, 3.0))
         left, right = figure.subplots(1, 2)
         _epoch_lines(left, history, losses, (BLUE, ORANGE))
-        _epoch_lines(right, history, scores, (BLUE, RARE))
+        _epoch_lines(right, history, scores, (BLUE, GREEN))
         left.set(title="Loss", xlabel="epoch")
         right.set(title="On validation rows", xlabel="epoch", ylim=(-0.02, 1.02))
         for axes in (left, right):
@@ -275,8 +274,7 @@ def per_class(
         figure = Figure(figsize=(4.7, max(1.5, 0.8 + 0.3 * len(rows))) if named else (9.4, 3.2))
         axes = figure.add_subplot()
         for place, k in enumerate(order):
-            if rows[k].value is not None:
-                _sensitivity_mark(axes, place, rows[k], RARE if k == rare else BLUE, named)
+            _sensitivity_mark(axes, place, rows[k], RARE if k == rare else BLUE, named)
         if named:
             axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5), xlabel="sensitivity, with 95 % interval")
             axes.set_yticks(range(len(rows)), [f"{shorten(row.name, 16)} (n = {row.support})" for row in rows])
@@ -292,6 +290,8 @@ def per_class(
 
 
 def _sensitivity_mark(axes: Axes, place: int, row: SensitivityRow, colour: str, horizontal: bool) -> None:
+    if row.value is None:
+        return
     low, high = row.interval or (row.value, row.value)
     if horizontal:
         axes.plot([low, high], [place, place], color=colour, linewidth=3.2, alpha=0.45, solid_capstyle="round")
@@ -313,19 +313,34 @@ def gallery(
     most_classes : int
         Rows at most.
     """
-    classes, each = min(len(class_names), most_classes), originals.shape[1]
-    columns = each * (1 if augmented is None else 2)
+    classes = min(len(class_names), most_classes)
+    sheets = [originals] if augmented is None else [originals, augmented]
+    each, height, width = originals.shape[1:4]
     with plot_style():
-        figure = Figure(figsize=(9.4, max(1.0, classes * 9.4 / max(columns + 2, 4))))
-        grid: Any = figure.subplots(classes, columns, squeeze=False)
-        for k, j in np.ndindex(classes, columns):
-            image = originals[k, j] if j < each or augmented is None else augmented[k, j - each]
-            axes = grid[k, j]
-            axes.imshow(image.squeeze(), cmap="gray" if image.shape[-1] == 1 else None, vmin=0, vmax=255)
-            axes.set(xticks=[], yticks=[])
+        figure = Figure(figsize=(9.4, min(1.2 + 8.0 * classes * height / (width * each * len(sheets)), 14)))
+        row = figure.subplots(1, len(sheets), squeeze=False)[0]
+        for axes, sheet, title in zip(row, sheets, ("original", "augmented"), strict=False):
+            axes.imshow(_mosaic(sheet[:classes]), interpolation="nearest")
+            axes.set(title=title, xticks=[], yticks=[])
             axes.grid(False)
-            if j == 0:
-                axes.set_ylabel(shorten(class_names[k], 14), rotation=0, ha="right", va="center")
-            if k == 0 and j % each == 0:
-                axes.set_title("original" if j == 0 else "augmented")
+            axes.spines[:].set_visible(False)
+        middle = (np.arange(classes) + 0.5) * (height + _gap(height)) - 0.5
+        row[0].set_yticks(middle, [shorten(name, 14) for name in class_names[:classes]])
+        row[0].tick_params(length=0)
     return figure
+
+
+def _gap(height: int) -> int:
+    return max(1, height // 16)
+
+
+def _mosaic(images: np.ndarray) -> np.ndarray:
+    """Return images (K, m, H, W, C) side by side on a clear ground, as RGBA."""
+    classes, each, height, width, channels = images.shape
+    gap = _gap(height)
+    sheet = np.zeros((classes, height + gap, each, width + gap, 4), dtype=np.uint8)
+    sheet[:, :height, :, :width, :3] = (
+        images.transpose(0, 2, 1, 3, 4)[..., :3] if channels > 1 else images.transpose(0, 2, 1, 3, 4)
+    )
+    sheet[:, :height, :, :width, 3] = 255
+    return sheet.reshape(classes * (height + gap), each * (width + gap), 4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,8 +13,15 @@ from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.report.palette import class_colours
 from imbtk.report.pictures import gallery_blocks, mistake_blocks
-from imbtk.report.run_folder import RunRecord
-from imbtk.report.wording import figure_text, interval_text, join_words, one_line, per_cent, plural, reason_of, value_text
+from imbtk.report.record import RunRecord
+from imbtk.report.wording import (
+    interval_text,
+    one_line,
+    per_cent,
+    plural,
+    reason_of,
+    value_text,
+)
 
 __all__ = [
     "PER_CLASS",
@@ -68,7 +75,7 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
     if starts:
         caption += " Dotted lines: here other strategies take over."
     data = (list(history), list(zip(*history.values(), strict=True)))
-    return Section("Learning", "learning", (drawings.add("learning_curves", figure, data, caption, wide=True),))
+    return Section("Learning", "learning", (drawings.add("learning_curves", figure, data, caption, width="wide"),))
 
 
 def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
@@ -77,9 +84,9 @@ def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
     levels = levels_of(record, side)
     conditional = one_line(record.metrics.get("conditional_on") or "")
     intro = (
-        "Sensitivity: of the cases that truly are of a class, the share that the model finds. Specificity: of the cases "
-        "that are not, the share that it leaves out. Precision: of the cases that it calls so, the share that are. In "
-        "brackets the 95 % interval: what other patients of the same kind could have given."
+        "Sensitivity: of the cases that truly are of a class, the share that the model finds. Specificity: of the "
+        "cases that are not, the share that it leaves out. Precision: of the cases that it calls so, the share that "
+        "are. Below each figure its 95 % interval: what other patients of the same kind could have given."
     )
     blocks: list[Block] = [Text(intro)]
     if conditional:
@@ -116,8 +123,8 @@ def _sensitivity_plot(record: RunRecord, level: Level, drawings: Drawings) -> Pl
     data = [(r.name, r.value, *(r.interval or (None, None)), r.support) for r in rows]
     head = ("class", "sensitivity", "low", "high", "support")
     caption = f"{level.side.capitalize()} rows, per {level.unit}. The bar is the 95 % interval; n counts {level.unit}s."
-    wide = record.num_classes > plots.MAX_NAMED
-    return drawings.add(f"sensitivity_{level.slug}", drawn, (head, data), caption, wide=wide)
+    width: Literal["half", "wide"] = "wide" if record.num_classes > plots.MAX_NAMED else "half"
+    return drawings.add(f"sensitivity_{level.slug}", drawn, (head, data), caption, width=width)
 
 
 def _figure_cell(figure: Mapping[str, Any]) -> Cell:
@@ -192,9 +199,9 @@ def _confusion_plot(record: RunRecord, level: Level, drawings: Drawings) -> Plot
     figure = plots.confusion(counts, record.class_names, train_counts=record.train_counts, title=title)
     data = [(name, *row) for name, row in zip(record.class_names, counts, strict=True)]
     caption = f"{plural(int(np.sum(counts)), level.unit)}. The darker a cell, the larger its share of the row."
-    wide = 6 < record.num_classes <= plots.MAX_NAMED
+    width: Literal["half", "wide"] = "wide" if 6 < record.num_classes <= plots.MAX_NAMED else "half"
     head = ("truth", *(f"called {name}" for name in record.class_names))
-    return drawings.add(f"confusion_{level.slug}", figure, (head, data), caption, wide=wide)
+    return drawings.add(f"confusion_{level.slug}", figure, (head, data), caption, width=width)
 
 
 def _commonest_confusions(record: RunRecord, level: Level) -> list[Block]:
@@ -224,4 +231,6 @@ def examples_section(record: RunRecord, drawings: Drawings) -> Section:
 
 def mistakes_section(record: RunRecord, drawings: Drawings) -> Section:
     """Return the most confident mistakes."""
-    return Section("The most confident mistakes", "mistakes", tuple(mistake_blocks(record, main_side(record), drawings)))
+    return Section(
+        "The most confident mistakes", "mistakes", tuple(mistake_blocks(record, main_side(record), drawings))
+    )

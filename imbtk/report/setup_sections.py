@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from imbtk.report import plots
-from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, name_cell
+from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Level, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
 from imbtk.report.palette import class_colours
-from imbtk.report.run_folder import SIDES, RunRecord
+from imbtk.report.record import SIDES, RunRecord
 from imbtk.report.wording import join_words, one_line, per_cent, plural, shorten
 
 __all__ = [
@@ -39,9 +39,7 @@ STAGES = {
 
 def data_name(record: RunRecord) -> str:
     """Return what the data are called."""
-    said = record.plan.get("data")
-    name = said.get("name") if isinstance(said, dict) else None
-    return one_line(name or record.config.get("data") or "data given as arrays")
+    return one_line(record.config.get("data") or "data given as arrays")
 
 
 def when_words(window: object, epochs: int | None) -> str:
@@ -112,7 +110,7 @@ def data_section(record: RunRecord) -> Section:
 
 def _finding_blocks(finding: Mapping[str, Any]) -> list[Block]:
     level = finding.get("level")
-    known = level if level in ("ok", "note", "warning", "error") else "note"
+    known: Level = level if level in ("ok", "note", "warning", "error") else "note"
     text, title = one_line(finding.get("text") or ""), one_line(finding.get("title") or "")
     blocks: list[Block] = [Banner("" if text == title else text, known, title)]
     table = finding.get("table")
@@ -176,7 +174,9 @@ def index_words(index: float | None) -> str:
         if index < 1
         else "the imbalance is over-corrected: rare classes come to count for more than frequent ones"
     )
-    return f"Correction index {index:.2f}: {meaning} (0 leaves the frequencies, 1 makes them alike, 2 turns them round)."
+    return (
+        f"Correction index {index:.2f}: {meaning} (0 leaves the frequencies, 1 makes them alike, 2 turns them round)."
+    )
 
 
 def classes_section(record: RunRecord, drawings: Drawings) -> Section:
@@ -209,7 +209,9 @@ def _ledger_blocks(
     number = int(entry.get("phase") or 0)
     name = "class_distribution" if phases == 1 else f"class_distribution_{number + 1}"
     data = zip(record.class_names, *words.values(), strict=True)
-    drawn = drawings.add(name, figure, (("class", *stages), data), index_words(entry.get("index")), title=title, wide=True)
+    drawn = drawings.add(
+        name, figure, (("class", *stages), data), index_words(entry.get("index")), title=title, width="wide"
+    )
     return [drawn, Details("The same as a table", (_ledger_table(record, entry["rows"]),))]
 
 
@@ -231,11 +233,10 @@ def _ledger_table(record: RunRecord, rows: Mapping[str, Sequence[float] | None])
 
 def split_section(record: RunRecord) -> Section:
     """Return the sides of the split, and whether a patient stands on two of them."""
-    blocks: list[Block] = [_leak_banner(record)]
-    note = record.plan.get("split", {}).get("note")
-    if note:
-        blocks.append(Banner(one_line(note), "note"))
-    blocks.append(_split_table(record))
+    blocks: list[Block] = [_leak_banner(record), _split_table(record)]
+    left_out = sum(row["split"] not in SIDES for row in record.split)
+    if left_out:
+        blocks.append(Text(f"{plural(left_out, record.noun)} left out: on no side of the split.", "quiet"))
     return Section("The split, and whether it leaks", "split", tuple(blocks))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbtk.report.record import sample_kind
 from imbtk.report.wording import figure_text, one_line, per_cent, plural, reason_of, shorten
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def print_results(console: Console, metrics_document: Mapping[str, Any], run_fol
     side = "test" if "test" in metrics_document else "validation"
     parts = metrics_document.get(side) or {}
     warnings: list[str] = []
-    for key, unit in (("per_image", "row"), ("per_patient", "patient")):
+    noun = "image" if sample_kind(run_folder) == "images" else "row"
+    for key, unit in (("per_image", noun), ("per_patient", "patient")):
         level = parts.get(key) or {}
         if "per_class" not in level:
             continue
@@ -87,8 +89,7 @@ def print_results(console: Console, metrics_document: Mapping[str, Any], run_fol
 
 def _class_names(plan: Mapping[str, Any]) -> list[str] | None:
     """Return the class names where the plan has them."""
-    data = plan.get("data")
-    names = plan.get("class_names") or (data.get("class_names") if isinstance(data, Mapping) else None)
+    names = plan.get("class_names")
     return None if names is None else [str(name) for name in names]
 
 
@@ -129,12 +130,14 @@ def _print_split(console: Console, split: Mapping[str, Any]) -> None:
     if not sides:
         return
     groups = split.get("groups") or {}
-    parts = [f"{side} {split[side]:,}" + (f" ({plural(groups[side], 'patient')})" if side in groups else "") for side in sides]
+    parts = [
+        f"{side} {split[side]:,}" + (f" ({plural(groups[side], 'patient')})" if side in groups else "")
+        for side in sides
+    ]
     console.print(Text.assemble(("Split ", "bold"), ", ".join(parts)))
-    if not groups:
-        console.print(_warning("groups unknown: these figures assume that no two rows come from one patient."))
-    if split.get("note"):
-        console.print(Text("  " + one_line(split["note"]), style="dim"))
+    note = split.get("note")
+    if note:
+        console.print(Text("  " + one_line(note), style="dim") if groups else _warning(note))
 
 
 def _shown(counts: Sequence[float]) -> tuple[list[int], int | None]:
@@ -183,7 +186,9 @@ def _ledger(
         table.add_row(Text(name), *cells)
     index = entry.get("index")
     if index is not None:
-        table.caption = Text(f"correction index {index:.2f} (0 leaves the frequencies, 1 makes them alike)", style="dim")
+        table.caption = Text(
+            f"correction index {index:.2f} (0 leaves the frequencies, 1 makes them alike)", style="dim"
+        )
         table.caption_justify = "left"
     return table
 
@@ -208,7 +213,9 @@ def _results(metrics: Mapping[str, Any], level: Mapping[str, Any]) -> Table:
         cells = [figure_text(figures[key]) for key in keys]
         name = Text(shorten(figures["name"], 18), style="bold red" if k == rare else "")
         table.add_row(name, f"{figures['support']:,}", *cells)
-    reasons = dict.fromkeys(reason_of(classes[k][key]) for k in shown for key in keys if classes[k][key]["value"] is None)
+    reasons = dict.fromkeys(
+        reason_of(classes[k][key]) for k in shown for key in keys if classes[k][key]["value"] is None
+    )
     if reasons:
         table.caption = Text("–: " + "; ".join(reasons), style="dim")
         table.caption_justify = "left"

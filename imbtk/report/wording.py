@@ -17,6 +17,7 @@ __all__ = [
     "per_cent",
     "plural",
     "reason_of",
+    "sentence",
     "shorten",
     "value_text",
 ]
@@ -37,6 +38,12 @@ def one_line(name: object) -> str:
     """
     shown = "".join(" " if unicodedata.category(c) in _INVISIBLE else c for c in str(name))
     return " ".join(shown.split()) or "(no name)"
+
+
+def sentence(text: object) -> str:
+    """Return a text on one line that begins with a capital and ends with a full stop."""
+    line = one_line(text)
+    return line[0].upper() + line[1:] + ("" if line[-1] in ".!?" else ".")
 
 
 def shorten(name: object, width: int = 24) -> str:
@@ -74,7 +81,7 @@ def decimals(support: int | None, interval: Sequence[float] | None = None) -> in
 
 def _fixed(value: float, digits: int) -> str:
     text = f"{value:.{digits}f}"
-    return text[1:] if text.startswith("-") and float(text) == 0 else text
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def value_text(figure: Mapping[str, Any] | None) -> str:

@@ -86,7 +86,7 @@ class PhaseBatches:
             # Synthetic rows stand last among the phase's rows and last in the table that was put together.
             places = torch.where(rows >= 0, rows, order + (len(self.with_synthetic) - len(phase.indices)))
         size = phase.context.batch_size
-        parts = zip(rows.split(size), labels.split(size), places.split(size), strict=True)
+        parts = zip(torch.split(rows, size), torch.split(labels, size), torch.split(places, size), strict=True)
         return list(parts)[: phase.steps]
 
     def load(

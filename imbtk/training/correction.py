@@ -48,8 +48,8 @@ class Overcorrection:
         names = " and ".join(f"'{item.strategy.name}'" for item, _ in self.culprits)
         return (
             f"the plan corrects the class frequencies too far in epochs {stretch.start}-{stretch.stop}: the correction "
-            f"index is {self.index:.2f}, where 0 leaves the data's frequencies, 1 makes them uniform and 2 inverts them "
-            f"({alone}). At work together: {names}. Take one away, weaken them (scheme=sqrt, power=0.5), give them "
+            f"index is {self.index:.2f}, where 0 leaves the data's frequencies, 1 makes them uniform and 2 inverts "
+            f"them ({alone}). At work together: {names}. Take one away, weaken them by their options, give them "
             "separate epochs, or run it as it is with --allow-overcorrection."
         )
 
@@ -57,7 +57,7 @@ class Overcorrection:
 def find_overcorrection(
     phases: Sequence[BuiltPhase], rebuild: Callable[[BuiltPhase, tuple[PlanItem, ...]], BuiltPhase]
 ) -> list[Overcorrection]:
-    """Return the phases whose index is above 1.25 (below -0.25 is the same the other way round).
+    """Return the phases whose index is above 1.25.
 
     Parameters
     ----------

@@ -192,11 +192,11 @@ def _train_epoch(
             _check_losses(losses, logits, phase)
         # The reduction is core's: weights have mean 1 over the rows as drawn, so no strategy moves the learning rate.
         loss = losses.mean() if weights is None else (losses * (target @ weights)).mean()
-        value = float(loss)
+        value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(_not_finite(epoch, first // size, rows, losses))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if settings.clip_norm:
             nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
         optimizer.step()
@@ -257,7 +257,7 @@ def predict(
     network.eval()
     half = settings.precision == "bf16"
     parts = []
-    for part in rows.split(batch_size):
+    for part in torch.split(rows, batch_size):
         x = batches.samples(part)
         if settings.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)

@@ -154,8 +154,8 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
     n = len(context.labels)
     if answer is None:
         shuffle = context.draw.named("shuffle")
-        mass = context.class_counts.double() / n
-        return (lambda epoch: torch.randperm(n, generator=shuffle.at(epoch).generator())), n, mass
+        natural = context.class_counts.double() / n
+        return (lambda epoch: torch.randperm(n, generator=shuffle.at(epoch).generator())), n, natural
     order, item = answer
     draw = context.draw.named(item.label)
     draw_epoch = bind(
@@ -173,7 +173,7 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
         return result
 
     first = positions(context.phase.start)
-    mass = order.class_mass if isinstance(order, EpochOrder) else None
+    mass: torch.Tensor | None = order.class_mass if isinstance(order, EpochOrder) else None
     if mass is None:
         # A single draw of a small set is noise: the ledger looks at many.
         drawn = torch.stack([_mass(context, positions(epoch)) for epoch in range(DRAWN_EPOCHS)])

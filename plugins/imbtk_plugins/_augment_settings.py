@@ -43,8 +43,8 @@ class Settings:
 
     @property
     def tints(self) -> bool:
-        """Whether colours change or a part is erased."""
-        return any((self.brightness, self.contrast, self.saturation, self.hue, self.stain, self.erase))
+        """Whether colours change."""
+        return any((self.brightness, self.contrast, self.saturation, self.hue, self.stain))
 
 
 PRESETS: dict[str, Settings] = {

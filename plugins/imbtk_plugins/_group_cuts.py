@@ -36,10 +36,20 @@ class Pool:
         own = rows if dataset.groups is None else dataset.groups.numpy()[rows]
         names, self.groups = np.unique(own, return_inverse=True)
         self.grouped = len(names) < len(rows)
-        # Rows of each class in each group, (G, K).
-        pairs = self.groups * len(classes) + self.labels
-        self.table = np.bincount(pairs, minlength=len(names) * len(classes)).reshape(len(names), len(classes))
-        self.class_groups = (self.table > 0).sum(axis=0)
+        # What a group has of a class, as pairs: a table of G times K would not fit in memory for many of both.
+        pairs, self.first, self.pair_rows = np.unique(
+            self.groups * len(classes) + self.labels, return_index=True, return_counts=True
+        )
+        self.pair_group, self.pair_class = np.divmod(pairs, len(classes))
+        self.size = len(names)
+        self.class_rows, self.class_groups = self._counts(np.ones(self.size, dtype=bool))
+
+    def _counts(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and groups of each class, (K,) each, among the chosen groups, bool (G,)."""
+        pairs = chosen[self.pair_group]
+        classes, width = self.pair_class[pairs], len(self.class_names)
+        rows = np.bincount(classes, weights=self.pair_rows[pairs], minlength=width)
+        return rows, np.bincount(classes, minlength=width)
 
     def cut(self, share: float, leave: int, generator: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray]:
         """Return (the other rows, about `share` of the rows), with `leave` groups of each class among the first.
@@ -50,13 +60,11 @@ class Pool:
             If a class has too few groups, or no such cut is found.
         """
         self._check_enough(leave + 1, "train, validation and test need" if leave == 2 else "the cut in two needs")
-        total = self.table.sum(axis=0)
         best, chosen = math.inf, None
         for taken in self._draws(share, leave, generator):
-            cut = self.table[taken]
-            here = (cut > 0).sum(axis=0)
-            class_error = np.abs(cut.sum(axis=0) / total - share).max()
-            error = class_error + abs(cut.sum() / total.sum() - share)
+            cut, here = self._counts(taken)
+            class_error = np.abs(cut / self.class_rows - share).max()
+            error = class_error + abs(cut.sum() / len(self.rows) - share)
             if here.min() >= 1 and (self.class_groups - here).min() >= leave and error < best:
                 best, chosen = error, taken
                 if class_error <= share / 10:
@@ -66,11 +74,12 @@ class Pool:
 
     def _draws(self, share: float, leave: int, generator: np.random.Generator | None) -> Iterator[np.ndarray]:
         """Yield ways to choose groups, bool (G,)."""
-        size = len(self.table)
+        size = self.size
         # A group stands with the rarest class that it holds: that class has the fewest other groups to choose from.
         rarity = np.argsort(np.argsort(self.class_groups, kind="stable"))
-        key = np.where(self.table > 0, rarity, len(rarity)).argmin(axis=1)
-        weight = self.table[np.arange(size), key]
+        order = np.lexsort((rarity[self.pair_class], self.pair_group))
+        rarest = order[np.unique(self.pair_group[order], return_index=True)[1]]
+        key, weight = self.pair_class[rarest], self.pair_rows[rarest]
         heads = np.bincount(key, minlength=len(rarity))
         aim = share * np.bincount(key, weights=weight, minlength=len(rarity))
         for _ in range(1 if generator is None else min(max(_WORK // size, 5), 200)):
@@ -96,12 +105,11 @@ class Pool:
             If a class has too few groups, or no such folds are found.
         """
         self._check_enough(2 * leave if k == 2 else k, f"folds={k} needs")
-        total = self.table.sum(axis=0)
         best, chosen = math.inf, None
         for fold in self._deals(k, generator):
-            parts = [self.table[fold == i] for i in range(k)]
-            here = np.stack([(part > 0).sum(axis=0) for part in parts])
-            error = max(np.abs(part.sum(axis=0) / total - 1 / k).max() for part in parts)
+            parts = [self._counts(fold == i) for i in range(k)]
+            here = np.stack([groups for _, groups in parts])
+            error = max(np.abs(rows / self.class_rows - 1 / k).max() for rows, _ in parts)
             if here.min() >= 1 and (self.class_groups - here).min() >= leave and error < best:
                 best, chosen = error, fold
         side = self._found(chosen)[self.groups]
@@ -112,12 +120,12 @@ class Pool:
         from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
         make = StratifiedGroupKFold if self.grouped else StratifiedKFold
-        for _ in range(1 if generator is None or len(self.table) > 1000 else _DEALS):
+        for _ in range(1 if generator is None or self.size > 1000 else _DEALS):
             seen, seed = np.arange(len(self.rows)), None
             if generator is not None:
                 seed = int(generator.integers(2**31))
                 seen = self._half(generator) if self.grouped else seen
-            fold = np.zeros(len(self.table), dtype=np.int64)
+            fold = np.zeros(self.size, dtype=np.int64)
             labels, groups = self.labels[seen], self.groups[seen]
             with warnings.catch_warnings():
                 # A class with fewer rows than folds: it has enough groups, and what comes out is looked at above.
@@ -134,7 +142,7 @@ class Pool:
         would make the same folds. Half of the rows leave the shares about as they are and shuffle the sizes.
         """
         seen = generator.random(len(self.rows)) < 0.5
-        seen[np.unique(self.groups * len(self.class_names) + self.labels, return_index=True)[1]] = True
+        seen[self.first] = True
         return np.flatnonzero(seen)
 
     def _found(self, chosen: np.ndarray | None) -> np.ndarray:

@@ -25,6 +25,9 @@ AugmentFunction = Callable[[torch.Tensor, torch.Tensor, Draw], torch.Tensor]
 _COLOUR_ONLY = ("saturation", "hue", "stain")
 """What grey images do not have."""
 
+_LONGEST = 10 / 3
+"""Most that an erased rectangle is longer than wide (Zhong et al. 2020: r1 = 0.3)."""
+
 
 def _as_names(value: object) -> object:
     """Let one name stand for a list of one, and take digits for names: ``classes=[8, 9]``."""
@@ -182,76 +185,77 @@ class Augment(Strategy):
         return (share * self.probability * chosen).float().to(context.device)
 
 
+def _columns(settings: Settings) -> list[tuple[float, float, float]]:
+    """Return low, high, and the value that changes nothing, for each number that a sample draws.
+
+    Each option has columns of its own, used or not: to change one option does not reshuffle the others.
+    """
+
+    def around(centre: float, reach: float) -> tuple[float, float, float]:
+        return centre - reach, centre + reach, centre
+
+    geometry = [
+        around(0, math.radians(settings.rotation)),
+        around(0, settings.shift),
+        around(0, settings.shift),
+        around(1, settings.zoom),
+        around(0, math.radians(settings.shear)),
+    ]
+    never = (0.0, 1.0, 1.0)  # compared with "less than a chance"
+    tint = [around(1, settings.brightness), around(1, settings.contrast), around(1, settings.saturation)]
+    tint += [around(0, settings.hue)] + 3 * [around(1, settings.stain)] + 3 * [around(0, settings.stain)]
+    erasing = [never, (*settings.erase_area, 0.0), around(0, math.log(_LONGEST)), (0.0, 1.0, 0.0), (0.0, 1.0, 0.0)]
+    return [*geometry, never, never, (0.0, 4.0, 0.0), *tint, *erasing, (0.0, 1.0, 0.0)]
+
+
 class _Augmentation:
     """The callable that :class:`Augment` builds: the numbers of a whole batch, then a pass for each kind of change."""
 
     def __init__(self, before: AugmentFunction, settings: Settings, chance: torch.Tensor | None) -> None:
         self.before, self.settings, self.chance = before, settings, chance
-        angle, shear = math.radians(settings.rotation), math.radians(settings.shear)
-        self.reach = torch.tensor([angle, settings.shift, settings.shift, settings.zoom, shear])
-        self.tint_reach = torch.tensor(
-            [settings.brightness, settings.contrast, settings.saturation, settings.hue] + [settings.stain] * 6
-        )
+        low, high, self.still = torch.tensor(_columns(settings), dtype=torch.float64).T.float().contiguous()
+        self.low, self.span = low, high - low
 
     def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
         """Return the changed images."""
         images = self.before(images, target, draw)
-        # Each option has columns of its own, used or not: to change one option does not reshuffle the others.
-        numbers = draw.uniform(9)
-        changed = None if self.chance is None else numbers[:, 8] < target.to(self.chance.dtype) @ self.chance
-        if not self.settings.tints:
-            return self._move(images, numbers, changed)
-        colours = draw.uniform(15)
-        images = self._tint(images, colours, changed)
-        images = self._move(images, numbers, changed)
-        return self._erase(images, colours, changed) if self.settings.erase else images
+        numbers = draw.uniform(len(self.low))
+        if self.low.device != numbers.device:
+            self.low, self.span, self.still = (t.to(numbers.device) for t in (self.low, self.span, self.still))
+        amounts = torch.addcmul(self.low, numbers, self.span)
+        if self.chance is not None:
+            changed = numbers[:, -1:] < (target.to(self.chance) @ self.chance)[:, None]
+            amounts = torch.where(changed, amounts, self.still)
+        if self.settings.tints:
+            images = self._tint(images, amounts)
+        if self.settings.moves or self.settings.mirrors:
+            images = self._move(images, amounts)
+        return self._erase(images, amounts) if self.settings.erase else images
 
-    def _move(self, images: torch.Tensor, numbers: torch.Tensor, changed: torch.Tensor | None) -> torch.Tensor:
-        settings = self.settings
-        if not settings.moves and not settings.mirrors:
-            return images
-        size = (images.shape[2], images.shape[3])
-        reach = self.reach.to(numbers.device)
-        amounts = _centred(numbers[:, :5], reach, changed)
-        rotation, right, down, zoom, shear = amounts.unbind(1)
-        matrices = inverse_affine(rotation, right, down, zoom + 1, shear, size)
-        flips = numbers[:, 5:7] < 0.5
-        turns = (numbers[:, 7] * 4).long() if settings.quarter_turns else None
-        if turns is not None and size[0] != size[1]:
-            turns = turns // 2 * 2
-        if changed is not None:
-            flips = flips & changed[:, None]
-            turns = None if turns is None else turns * changed
+    def _move(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
+        settings, size = self.settings, (images.shape[2], images.shape[3])
+        rotation, right, down, zoom, shear, across, over, turn = amounts[:, :8].unbind(1)
+        matrices = inverse_affine(rotation, right, down, zoom, shear, size)
         if settings.mirrors:
-            horizontal = flips[:, 0] if settings.horizontal_flip else None
-            vertical = flips[:, 1] if settings.vertical_flip else None
-            matrices = mirror_and_turn(matrices, horizontal, vertical, turns)
+            turns = turn.long() if settings.quarter_turns else None
+            if turns is not None and size[0] != size[1]:
+                turns = turns // 2 * 2
+            horizontal = across < 0.5 if settings.horizontal_flip else None
+            matrices = mirror_and_turn(matrices, horizontal, over < 0.5 if settings.vertical_flip else None, turns)
         interpolation = settings.interpolation if settings.moves else "nearest"
         return warp(images, matrices, settings.fill, settings.fill_value, interpolation)
 
-    def _tint(self, images: torch.Tensor, numbers: torch.Tensor, changed: torch.Tensor | None) -> torch.Tensor:
+    def _tint(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
         settings = self.settings
-        amounts = _centred(numbers[:, :10], self.tint_reach.to(numbers.device), changed)
+        brightness, contrast, saturation, hue = amounts[:, 8:12].unbind(1)
         if settings.brightness or settings.contrast or settings.saturation:
-            images = adjust_colour(images, *(amounts[:, :3] + 1).unbind(1))
+            images = adjust_colour(images, brightness, contrast, saturation)
         if settings.hue:
-            images = shift_hue(images, amounts[:, 3])
+            images = shift_hue(images, hue)
         if settings.stain:
-            images = jitter_stain(images, amounts[:, 4:7] + 1, amounts[:, 7:])
+            images = jitter_stain(images, amounts[:, 12:15], amounts[:, 15:18])
         return images
 
-    def _erase(self, images: torch.Tensor, numbers: torch.Tensor, changed: torch.Tensor | None) -> torch.Tensor:
-        chance, area, aspect, left, top = numbers[:, 10:].unbind(1)
-        chosen = chance < self.settings.erase
-        if changed is not None:
-            chosen = chosen & changed
-        low, high = self.settings.erase_area
-        flattest = math.log(0.3)
-        aspect = (flattest - 2 * flattest * aspect).exp()
-        return erase(images, chosen, low + (high - low) * area, aspect, left, top)
-
-
-def _centred(numbers: torch.Tensor, reach: torch.Tensor, changed: torch.Tensor | None) -> torch.Tensor:
-    """Return numbers from [0, 1) spread over ± reach, 0 in rows that stay as they are, (B, columns)."""
-    amounts = torch.addcmul(-reach, numbers, 2 * reach)
-    return amounts if changed is None else amounts * changed[:, None]
+    def _erase(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
+        chance, area, log_aspect, left, top = amounts[:, 18:23].unbind(1)
+        return erase(images, chance < self.settings.erase, area, log_aspect.exp(), left, top)

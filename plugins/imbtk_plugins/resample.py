@@ -149,19 +149,18 @@ class Resample(Strategy):
         option_name = "k_neighbors" if hasattr(step, "k_neighbors") else "n_neighbors"
         neighbours = getattr(step, option_name, None)
         if "n_neighbors" in str(error) and isinstance(neighbours, int):
-            counts = np.bincount(labels, minlength=len(class_names))
-            goals = step.sampling_strategy_
+            counts = {int(c): int(rows) for c, rows in zip(*np.unique(labels, return_counts=True), strict=True)}
             # NearMiss measures distances to the rarest class; the others look within the classes that they fill up.
             near = self.method == "NearMiss"
-            looked_at = [int(counts[counts > 0].argmin())] if near else [c for c, more in goals.items() if more > 0]
+            looked_at = counts if near else [c for c, more in step.sampling_strategy_.items() if more > 0]
             needed = neighbours if near else neighbours + 1
-            worst = min(looked_at, key=lambda c: int(counts[c]), default=None)
-            if worst is not None and counts[worst] < needed:
-                most = int(counts[worst]) - (needed - neighbours)
+            worst = min(looked_at, key=lambda c: counts[c])
+            rows, most = counts[worst], counts[worst] - (needed - neighbours)
+            if rows < needed:
                 inner = f"{{{option_name}: {most}}}"
                 fix = f"params={{smote: {inner}}}" if step is not sampler else f"params={inner}"
                 return (
-                    f"class '{class_names[worst]}' has {counts[worst]} training rows, and {self.method} with "
+                    f"class '{class_names[worst]}' has {rows} training row{'s' * (rows != 1)}, and {self.method} with "
                     f"{option_name}={neighbours} needs at least {needed}. "
                     + (f"Set {fix}, or use" if most >= 1 else "One row has no neighbour: use")
                     + " method=RandomOverSampler, or leave the class out by sampling_strategy."

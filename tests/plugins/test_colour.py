@@ -5,8 +5,9 @@ import colorsys
 import numpy as np
 import pytest
 import torch
-from imbtk_plugins._colour import adjust_colour, erase, jitter_stain, shift_hue
 from torchvision.transforms import functional as reference
+
+from imbtk_plugins._colour import adjust_colour, erase, jitter_stain, shift_hue
 
 
 def pictures(count: int = 4, channels: int = 3, low: float = 0.35, high: float = 0.65) -> torch.Tensor:
@@ -68,9 +69,7 @@ STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 def test_no_jitter_of_stain_is_no_change():
     images = pictures(low=0, high=1)
     images[0, :, 0, 0], images[0, :, 0, 1] = 0, 1
-    torch.testing.assert_close(
-        jitter_stain(images, torch.ones(4, 3), torch.zeros(4, 3)), images, atol=2e-5, rtol=0
-    )
+    torch.testing.assert_close(jitter_stain(images, torch.ones(4, 3), torch.zeros(4, 3)), images, atol=2e-5, rtol=0)
 
 
 def test_a_pixel_of_pure_haematoxylin_gets_darker_along_its_own_vector():

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from imbtk_plugins._geometry import inverse_affine, mirror_and_turn, warp
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as reference
+
+from imbtk_plugins._geometry import inverse_affine, mirror_and_turn, warp
 
 SIZES = [(28, 28), (9, 9), (8, 13), (31, 20)]
 MODES = {"nearest": InterpolationMode.NEAREST, "bilinear": InterpolationMode.BILINEAR}
@@ -44,7 +45,7 @@ def picture(size: tuple[int, int], channels: int = 3, seed: int = 0) -> torch.Te
 def test_affine_is_torchvisions(size, name, interpolation, value):
     images, (rotation, right, down, scale, shear) = picture(size), AFFINE[name]
     height, width = size
-    # torchvision darkens the border twice if it is told a fill, so it is told none and the value taken off and put back.
+    # torchvision darkens the border twice if told a fill: it is told none, and the value is taken off and put back.
     expected = value + reference.affine(
         images - value,
         angle=rotation,
@@ -100,7 +101,10 @@ def test_rows_above_the_centre_shear_to_the_right():
 def test_mirrors_and_turns_swap_pixels_exactly(size, horizontal, vertical, turns, interpolation):
     images = picture(size)
     matrices = mirror_and_turn(
-        matrices_of(AFFINE["nothing"], size), torch.tensor([horizontal]), torch.tensor([vertical]), torch.tensor([turns])
+        matrices_of(AFFINE["nothing"], size),
+        torch.tensor([horizontal]),
+        torch.tensor([vertical]),
+        torch.tensor([turns]),
     )
     expected = reference.hflip(images) if horizontal else images
     expected = reference.vflip(expected) if vertical else expected

@@ -15,7 +15,7 @@ from scipy.stats import beta
 HOSTILE = (
     "<script>alert(1)</script>",
     "a class name that goes on and on " * 3,
-    "two\nlines & \"quotes\"",
+    'two\nlines & "quotes"',
     "emoji 🧫🔬",
     "שלום עולם",
     "$\\frac{1}{0}$ costs $5",
@@ -85,7 +85,12 @@ def level(truth: np.ndarray, p: np.ndarray, names: list[str], unit: str, patient
         overall |= {"auroc_positive": figure(0.91, n, spread=0.03), "auprc_positive": figure(0.8, n, spread=0.03)}
     totals = counts.sum(1)
     shares = [None if t == 0 else (row / t).tolist() for row, t in zip(counts, totals, strict=True)]
-    warning = {"code": "few-groups", "class": names[-1], "groups": patients, "text": f"only 7 patients of {names[-1]!r}"}
+    warning = {
+        "code": "few-groups",
+        "class": names[-1],
+        "groups": patients,
+        "text": f"only 7 patients of {names[-1]!r}",
+    }
     return {
         "unit": unit,
         "n": n,
@@ -189,17 +194,27 @@ def write_plan(
     cuts = np.linspace(0, 20, phases + 1).astype(int).tolist()
     specs = ["oversample:power=0.5", "class-weights:scheme=sqrt@0-60%"] if any_on else []
     on = [{"natural": natural, "resampled": natural, "ordered": root, "weighted": uniform, "effective": uniform}]
-    off = [{stage: natural for stage in on[0]}]
+    off = [dict.fromkeys(on[0], natural)]
     ledger = [
-        {"phase": i, "rows": {k: list(v) for k, v in (on if any_on else off)[0].items()}, "index": 1.0 if any_on else 0.0}
+        {
+            "phase": i,
+            "rows": {k: list(v) for k, v in (on if any_on else off)[0].items()},
+            "index": 1.0 if any_on else 0.0,
+        }
         for i in range(phases)
     ]
     sides = ("train", "validation", "test")
     plan = {
         "schema_version": 1,
         "strategies": [
-            {"spec": s, "name": s.split(":")[0], "summary": "Weight <b>classes</b> by frequency.", "options": {},
-             "distribution": "imbtk 0.1.0", "window": None if i == 0 else "0-60%"}
+            {
+                "spec": s,
+                "name": s.split(":")[0],
+                "summary": "Weight <b>classes</b> by frequency.",
+                "options": {},
+                "distribution": "imbtk 0.1.0",
+                "window": None if i == 0 else "0-60%",
+            }
             for i, s in enumerate(specs)
         ],
         "phases": [{"index": i, "start": cuts[i], "stop": cuts[i + 1], "strategies": specs} for i in range(phases)],
@@ -229,7 +244,9 @@ def write_rest(
     rng: np.random.Generator,
 ) -> None:
     """Write config, environment, history, log and gallery."""
-    (folder / "config.toml").write_text('data = "set/<of>/images"\nstrategies = []\nepochs = 20\nseed = 3\nlr = 0.001\n')
+    (folder / "config.toml").write_text(
+        'data = "set/<of>/images"\nstrategies = []\nepochs = 20\nseed = 3\nlr = 0.001\n'
+    )
     (folder / "environment.json").write_text(json.dumps({"python": "3.11.9", "torch": "2.4.0", "cpu": "<two> cores"}))
     (folder / "log.txt").write_text("done\n")
     epochs = np.arange(20)
@@ -237,13 +254,22 @@ def write_rest(
     head += ["validation_balanced_accuracy", "validation_worst_sensitivity"]
     falling = np.exp(-epochs / 6)
     rows = [
-        [e, 0, 0.001, 1.5, falling[e] + 0.1, falling[e] + 0.2 + 0.004 * e, 0.9 - 0.5 * falling[e], 0.8 - 0.7 * falling[e]]
+        [
+            e,
+            0,
+            0.001,
+            1.5,
+            falling[e] + 0.1,
+            falling[e] + 0.2 + 0.004 * e,
+            0.9 - 0.5 * falling[e],
+            0.8 - 0.7 * falling[e],
+        ]
         for e in epochs
     ]
     write_csv(folder / "history.csv", head, rows)
     if not images:
         (folder / "model").mkdir(exist_ok=True)
-        (folder / "model" / "model.json").write_text(json.dumps({"preprocessing": {"kind": "table"}}))
+        (folder / "model" / "model.json").write_text(json.dumps({"kind": "table"}))
         return
     ramp = np.linspace(0, 1, side)
     base = (ramp[:, None, None] * ramp[None, :, None] * np.array([220, 120, 200])).astype(np.uint8)

@@ -16,7 +16,7 @@ import numpy as np
 
 from imbtk.errors import RunFolderError
 
-__all__ = ["SCHEMA_VERSION", "SIDES", "Gallery", "Predictions", "RunRecord", "read_run"]
+__all__ = ["SCHEMA_VERSION", "SIDES", "Gallery", "RunRecord", "SideRows", "read_run", "sample_kind"]
 
 SCHEMA_VERSION = 1
 SIDES = ("train", "validation", "test")
@@ -32,7 +32,7 @@ REQUIRED = (
 
 
 @dataclass(frozen=True)
-class Predictions:
+class SideRows:
     """The rows of ``predictions.csv`` of one side.
 
     Attributes
@@ -52,6 +52,13 @@ class Predictions:
     predicted: np.ndarray
     probabilities: np.ndarray
 
+    @property
+    def group_numbers(self) -> np.ndarray | None:
+        """Return the groups as numbers from 0, int64 of shape (n,)."""
+        if self.groups is None:
+            return None
+        return np.unique(self.groups.astype(str), return_inverse=True)[1].astype(np.int64)
+
 
 @dataclass(frozen=True)
 class Gallery:
@@ -59,11 +66,14 @@ class Gallery:
 
     Attributes
     ----------
-    originals, augmented : ndarray, shape (K, m, H, W, C), optional
+    classes : ndarray of int64, shape (k,)
+        The classes that are shown.
+    originals, augmented : ndarray, shape (k, m, H, W, C), optional
     mistakes : ndarray, shape (t, H, W, C), optional
     mistake_rows : ndarray of int64, shape (t,)
     """
 
+    classes: np.ndarray
     originals: np.ndarray | None
     augmented: np.ndarray | None
     mistakes: np.ndarray | None
@@ -82,11 +92,13 @@ class RunRecord:
         ``row, file, label, group, split`` of each row, as text.
     history : dict of str to ndarray
         Numeric columns of ``history.csv``; NaN where a cell is empty.
-    predictions : dict of str to Predictions
+    predictions : dict of str to SideRows
         By side.
     gallery : Gallery, optional
     audit : list of dict, optional
         Findings of ``imbtk check``.
+    kind : str, optional
+        "images" or "table".
     """
 
     folder: Path
@@ -96,7 +108,7 @@ class RunRecord:
     metrics: dict[str, Any]
     split: list[dict[str, str]]
     history: dict[str, np.ndarray]
-    predictions: dict[str, Predictions]
+    predictions: dict[str, SideRows]
     gallery: Gallery | None
     audit: list[dict[str, Any]] | None
     kind: str | None
@@ -163,7 +175,7 @@ def read_run(folder: Path) -> RunRecord:
         predictions=_predictions(folder / "predictions.csv", metrics["class_names"]),
         gallery=_gallery(folder / "gallery.npz"),
         audit=_audit(folder / "audit.json"),
-        kind=_kind(folder / "model" / "model.json", plan),
+        kind=sample_kind(folder),
     )
 
 
@@ -184,8 +196,8 @@ def _versioned(path: Path) -> dict[str, Any]:
         raise RunFolderError(f"{path} does not say its schema_version. Repeat the run from its config.toml.")
     if version > SCHEMA_VERSION:
         raise RunFolderError(
-            f"{path} has schema_version {version}; this imbtk reads up to {SCHEMA_VERSION}. The run was made by a newer "
-            "imbtk: update imbtk (pip install -U imbtk) to report on it."
+            f"{path} has schema_version {version}; this imbtk reads up to {SCHEMA_VERSION}. The run was made by a "
+            "newer imbtk: update imbtk (pip install -U imbtk) to report on it."
         )
     return data
 
@@ -223,7 +235,7 @@ def _history(path: Path) -> dict[str, np.ndarray]:
     return columns
 
 
-def _predictions(path: Path, class_names: Sequence[str]) -> dict[str, Predictions]:
+def _predictions(path: Path, class_names: Sequence[str]) -> dict[str, SideRows]:
     columns = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in class_names))
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
@@ -235,12 +247,12 @@ def _predictions(path: Path, class_names: Sequence[str]) -> dict[str, Prediction
     place = {name: head.index(name) for name in columns}
     number = {name: k for k, name in enumerate(class_names)}
     probabilities = [place[f"p:{name}"] for name in class_names]
-    sides: dict[str, Predictions] = {}
+    sides: dict[str, SideRows] = {}
     try:
         for side in dict.fromkeys(line[place["split"]] for line in lines):
             mine = [line for line in lines if line[place["split"]] == side]
             groups = np.array([line[place["group"]] for line in mine], dtype=object)
-            sides[side] = Predictions(
+            sides[side] = SideRows(
                 rows=np.array([int(line[place["row"]]) for line in mine], dtype=np.int64),
                 groups=groups if all(groups) else None,
                 truth=np.array([number[line[place["truth"]]] for line in mine], dtype=np.int64),
@@ -260,8 +272,10 @@ def _gallery(path: Path) -> Gallery | None:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError) as error:
         raise RunFolderError(f"{path} cannot be read: {error}. Delete it to make the page without images.") from None
+    originals = arrays.get("originals")
+    classes = arrays.get("classes", np.arange(0 if originals is None else len(originals)))
     rows = arrays.get("mistake_rows", np.zeros(0, dtype=np.int64))
-    return Gallery(arrays.get("originals"), arrays.get("augmented"), arrays.get("mistakes"), rows)
+    return Gallery(classes, originals, arrays.get("augmented"), arrays.get("mistakes"), rows)
 
 
 def _audit(path: Path) -> list[dict[str, Any]] | None:
@@ -276,11 +290,10 @@ def _audit(path: Path) -> list[dict[str, Any]] | None:
     return [finding for finding in findings if isinstance(finding, dict)]
 
 
-def _kind(path: Path, plan: Mapping[str, Any]) -> str | None:
-    """Return "images" or "table": from the plan, else from the saved model; None where neither says."""
-    said = plan.get("data")
-    if isinstance(said, dict) and said.get("kind"):
-        return str(said["kind"])
+def sample_kind(folder: Path) -> str | None:
+    """Return "images" or "table", as the saved model says; None where there is no saved model."""
+    path = Path(folder) / "model" / "model.json"
     if not path.is_file():
         return None
-    return _json(path).get("preprocessing", {}).get("kind")
+    kind = _json(path).get("kind")
+    return None if kind is None else str(kind)

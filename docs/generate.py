@@ -1,0 +1,244 @@
+"""Write the reference pages from the code, and the table of strategies in the README.
+
+``python docs/generate.py`` writes; ``--check`` writes nothing, names what has drifted and ends with exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+import tomllib
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+# This checkout is documented, not another copy that may be installed.
+sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
+
+import click  # noqa: E402
+
+from imbtk import hookspecs  # noqa: E402
+from imbtk.catalogue import Catalogue  # noqa: E402
+from imbtk.cli.flags import ARGUMENTS, OTHER, SECTIONS, flag_name  # noqa: E402
+from imbtk.cli.program import COMMANDS, program  # noqa: E402
+from imbtk.config import RunConfig  # noqa: E402
+from imbtk.describe import OptionDescription, StrategyDescription, describe, describe_options  # noqa: E402
+from imbtk.docstrings import parse_blocks, parse_docstring, parse_entries  # noqa: E402
+
+MARKERS = ("<!-- strategies -->", "<!-- /strategies -->")
+NOTE = "<!-- Written by docs/generate.py: change the docstrings and options in the code, not this page. -->\n"
+README = "# imbtk\n\n" + "\n".join(MARKERS) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pages, or check them; return the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page has drifted")
+    check = parser.parse_args(arguments).check
+    drifted = []
+    for path, text in pages(ROOT).items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            drifted.append(path.relative_to(ROOT).as_posix())
+            if not check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    if drifted:
+        print(("drifted, run 'python docs/generate.py': " if check else "written: ") + ", ".join(drifted))
+    return 1 if check and drifted else 0
+
+
+def pages(root: Path) -> dict[Path, str]:
+    """Return what each generated file is to hold."""
+    strategies = first_party(root / "pyproject.toml")
+    reference = root / "docs" / "reference"
+    readme = root / "README.md"
+    before = (readme.read_text(encoding="utf-8") if readme.is_file() else "") or README
+    return {
+        reference / "strategies.md": strategies_page(strategies),
+        reference / "hooks.md": hooks_page(),
+        reference / "cli.md": cli_page(),
+        reference / "config.md": config_page(),
+        readme: with_table(before, strategies_table(strategies, "docs/reference/strategies.md")),
+    }
+
+
+def first_party(pyproject: Path) -> list[StrategyDescription]:
+    """Return the strategies of this project's entry points, by name, whether it is installed or not.
+
+    Raises
+    ------
+    ImbtkError
+        If one of them cannot be imported.
+    """
+    declared = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["entry-points"]["imbtk"]
+    catalogue = Catalogue(points=[EntryPoint(name, value, "imbtk") for name, value in declared.items()])
+    for plugin in catalogue.plugins():
+        if plugin.error:
+            raise plugin.error
+    return [describe(cls) for cls, _ in catalogue.strategies().values()]
+
+
+# Pages -----------------------------------------------------------------------------------------------------------
+
+
+def strategies_page(strategies: list[StrategyDescription]) -> str:
+    """Return the page of all first-party strategies."""
+    intro = (
+        "# Strategies\n\n"
+        f"{NOTE}\n"
+        "Each is switched on by `-s NAME[:option=value,…][@from-to]`; `imbtk strategies NAME` shows the same on a "
+        "terminal.\n\n"
+    )
+    return intro + strategies_table(strategies, "") + "\n" + "\n".join(map(strategy_section, strategies))
+
+
+def strategies_table(strategies: list[StrategyDescription], page: str) -> str:
+    """Return a table of the strategies, each linked to its section of a page."""
+    rows = [[f"[`{s.name}`]({page}#{s.name})", ", ".join(s.stages), s.summary] for s in strategies]
+    return table(["strategy", "acts on", "what it does"], rows)
+
+
+def strategy_section(strategy: StrategyDescription) -> str:
+    """Return the section of one strategy."""
+    window = "takes a window of epochs" if strategy.takes_window else "acts once in a run, takes no window"
+    parts = [f"## {strategy.name}", strategy.summary, markdown(strategy.doc.extended)]
+    parts.append(f"*{', '.join(strategy.stages)}*; {window}. `{strategy.module}.{strategy.class_name}`")
+    if strategy.options:
+        rows = [[f"`{o.name}`", *facts(o), o.description] for o in strategy.options]
+        parts.append(table(["option", "type", "default", "values", "meaning"], rows))
+    for title in ("Notes", "References"):
+        if title in strategy.doc.sections:
+            parts += [f"**{title}**", markdown(strategy.doc.sections[title])]
+    parts.append("```\n" + "\n".join(f"imbtk run DATA -s {example}" for example in strategy.examples) + "\n```")
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def hooks_page() -> str:
+    """Return the page of all hooks, in the order of a run."""
+    intro = markdown((hookspecs.__doc__ or "").partition("\n")[2])
+    rows = [[f"[`{h.name}`](#{h.name})", h.kind, SCOPES[h.scope]] for h in hookspecs.HOOKS.values()]
+    parts = ["# Hooks", NOTE, intro, table(["hook", "kind", "answered"], rows), *map(hook_section, hookspecs.HOOKS)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+SCOPES = {
+    "module": "by a plugin module",
+    "once": "by a strategy or observer, once in a run",
+    "phase": "by a strategy, in each phase",
+}
+
+
+def hook_section(name: str) -> str:
+    """Return the section of one hook."""
+    hook, function = hookspecs.HOOKS[name], getattr(hookspecs, name)
+    doc = parse_docstring(function.__doc__)
+    signature = str(inspect.signature(function)).replace("'", "")
+    parts = [f"## {name}", f"```python\n{name}{signature}\n```", doc.summary, f"*{hook.kind}*, {SCOPES[hook.scope]}."]
+    parts.append(markdown(doc.extended))
+    for title, label in (("Parameters", "Arguments"), ("Returns", "Returns")):
+        if title in doc.sections:
+            items = [entry_line(entry.name, entry.type, entry.description) for entry in parse_entries(doc.sections[title])]
+            parts.append(f"**{label}**\n\n" + "\n".join(items))
+    return "\n\n".join(part for part in parts if part)
+
+
+def entry_line(name: str, type_name: str, description: str) -> str:
+    """Return one argument or result as an item of a list."""
+    kind = f" ({inline(type_name)})" if type_name else ""
+    return f"- `{name}`{kind}" + (f": {inline(description)}" if description else "")
+
+
+def cli_page() -> str:
+    """Return every ``--help``."""
+    parts = ["# Command line", NOTE.strip()]
+    root = click.Context(program, info_name="imbtk", terminal_width=80)
+    parts.append(f"```\n$ imbtk --help\n{program.get_help(root)}\n```")
+    for name in COMMANDS:
+        command = program.get_command(root, name)
+        if command is not None:
+            context = click.Context(command, parent=root, info_name=name, terminal_width=80)
+            parts.append(f"## imbtk {name}\n\n```\n$ imbtk {name} --help\n{command.get_help(context)}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def config_page() -> str:
+    """Return the page of all options of a run."""
+    intro = (
+        "What a run can be told: as a flag of `imbtk run`, in a file for `imbtk run -c study.toml` (the same names, "
+        "underscores or dashes), and as an argument of `imbtk.run`. A run writes all of it to its `config.toml`. "
+        "What is not set follows from the data and is printed before training."
+    )
+    described = {option.name: option for option in describe_options(RunConfig)}
+    placed = {name for names in SECTIONS.values() for name in names} | set(ARGUMENTS)
+    sections = {**SECTIONS, "Data": (*ARGUMENTS, *SECTIONS["Data"])}
+    sections[OTHER] = tuple(name for name in described if name not in placed)
+    parts = ["# Configuration", NOTE.strip(), intro]
+    for title, names in sections.items():
+        rows = [
+            [f"`{o.name}`", "`DATA`" if o.name in ARGUMENTS else f"`{flag_name(o.name)}`", *facts(o), o.description]
+            for o in (described[name] for name in names if name in described)
+        ]
+        if rows:
+            parts += [f"## {title}", table(["option", "flag", "type", "default", "values", "meaning"], rows).strip()]
+    return "\n\n".join(parts) + "\n"
+
+
+# Markdown --------------------------------------------------------------------------------------------------------
+
+
+def facts(option: OptionDescription) -> list[str]:
+    """Return type, default and allowed values of an option."""
+    values = ", ".join(f"`{choice}`" for choice in option.choices or ()) or option.bounds
+    default = option.default_text
+    return [option.type, default if default in ("not set", "required") else f"`{default}`", values]
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(inline(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def inline(text: str) -> str:
+    """Return text of a docstring with its marks in Markdown."""
+    text = re.sub(r":[a-z]+:`~?([^`]+)`", r"`\1`", text)
+    text = re.sub(r"``([^`]+)``", r"`\1`", text)
+    # Outside code, an asterisk or an angle bracket is meant as itself.
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(p if p.startswith("`") else re.sub(r"(?<!\\)([*<])(?!!)", r"\\\1", p) for p in parts)
+
+
+def markdown(text: str) -> str:
+    """Return prose of a docstring, with its lists, formulas and tables, as Markdown."""
+    lines: list[str] = []
+    for block in parse_blocks(text):
+        if block.kind == "table":
+            lines.append(table(list(block.rows[0]), [list(row) for row in block.rows[1:]]).strip())
+        elif block.kind == "formula":
+            lines.append(f"```\n{block.text}\n```")
+        elif block.kind == "item":
+            lines.append(f"- {inline(block.text)}")
+        else:
+            lines.append(inline(block.text))
+    return "\n\n".join(lines)
+
+
+def with_table(readme: str, new: str) -> str:
+    """Return the README with the table between its markers replaced.
+
+    Raises
+    ------
+    SystemExit
+        If the markers are not there.
+    """
+    start, stop = readme.find(MARKERS[0]), readme.find(MARKERS[1])
+    if start < 0 or stop < start:
+        raise SystemExit(f"README.md lacks the lines {MARKERS[0]} and {MARKERS[1]}, between which the table stands.")
+    return readme[: start + len(MARKERS[0])] + "\n" + new + readme[stop:]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Flags made from the fields of a configuration, and help that is grouped by subject."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from imbtk.cli.completion import StrategyName
+from imbtk.describe import OptionDescription, describe_options
+
+__all__ = ["SECTIONS", "Flag", "SectionedCommand", "config_flags", "flag_name"]
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Strategies": ("strategies", "plugins", "without", "allow_overcorrection"),
+    "Data": (
+        "label_level", "where", "path_column", "label_column", "group_column", "split_column", "groups",
+        "group_pattern", "positive", "induce_imbalance", "image_size", "resize", "domain", "cache_dir",
+    ),
+    "Model": ("model", "pretrained", "weights", "freeze", "lr_backbone"),
+    "Training": (
+        "epochs", "batch_size", "lr", "optimizer", "weight_decay", "schedule", "warmup", "clip_norm", "early_stop",
+        "patience", "fold", "seed", "device", "precision", "threads",
+    ),
+    "Output": ("out",),
+}  # fmt: skip
+"""Under which heading each field stands in the help; what is not named here stands under :data:`OTHER`."""
+
+OTHER = "Other options"
+
+ARGUMENTS = ("data",)
+"""Fields that are given without a flag."""
+
+_NAMES = {"strategies": ("-s", "--strategy"), "plugins": ("--plugin",)}
+_METAVARS = {
+    "strategies": "SPEC",
+    "plugins": "FILE.py",
+    "without": "NAME",
+    "where": "COLUMN=VALUE",
+    "group_pattern": "REGEX",
+    "induce_imbalance": "IF[:step]",
+    "positive": "CLASS",
+    "early_stop": "METRIC",
+}
+_FILES = {"weights": "FILE", "out": "DIR", "cache_dir": "DIR", "plugins": "FILE.py"}
+_LONGEST_CHOICE = 24
+
+
+class Flag(click.Option):
+    """An option with the heading under which it stands in the help."""
+
+    def __init__(self, names: Sequence[str], *, section: str = OTHER, **settings: Any) -> None:
+        super().__init__(names, **settings)
+        self.section = section
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the flag and its text, a switch without its ``--no-``: it is only wanted against a file."""
+        record = super().get_help_record(ctx)
+        return None if record is None else (record[0].partition(" / ")[0], record[1])
+
+
+class SectionedCommand(click.Command):
+    """A command whose help groups flags by subject."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the flags, each heading once, in the order in which headings first occur; the rest comes last."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                sections.setdefault(getattr(parameter, "section", OTHER), []).append(record)
+        for title in sorted(sections, key=lambda title: title == OTHER):
+            with formatter.section(title):
+                formatter.write_dl(sections[title])
+
+
+def flag_name(field: str) -> str:
+    """Return the flag of a field: ``--batch-size`` of ``batch_size``."""
+    return _NAMES.get(field, (f"--{field.replace('_', '-')}",))[-1]
+
+
+def config_flags(model: type[BaseModel]) -> list[click.Parameter]:
+    """Return a flag for each field of a configuration but the arguments, in the order of the help.
+
+    A flag that is not given is None (or empty, if it can stand more than once): defaults stay with the configuration.
+    """
+    described = {option.name: option for option in describe_options(model) if option.name not in ARGUMENTS}
+    placed: dict[str, str] = {name: title for title, names in SECTIONS.items() for name in names if name in described}
+    placed |= {name: OTHER for name in described if name not in placed}
+    return [_flag(described[name], title) for name, title in placed.items()]
+
+
+def _flag(option: OptionDescription, section: str) -> Flag:
+    names = _NAMES.get(option.name, (flag_name(option.name),))
+    settings: dict[str, Any] = {"section": section, "help": _help(option), "default": None}
+    if option.type == "true or false":
+        return Flag([f"{names[-1]}/--no-{names[-1].removeprefix('--')}", option.name], **settings)
+    settings["type"] = _type(option)
+    settings["metavar"] = _metavar(option)
+    if option.type.startswith("list"):
+        settings |= {"multiple": True, "default": ()}
+    return Flag([*names, option.name], **settings)
+
+
+def _type(option: OptionDescription) -> click.ParamType | None:
+    if option.name == "strategies":
+        return StrategyName()
+    if option.name in _FILES:
+        return click.Path()
+    if option.type == "choice":
+        return click.Choice([str(choice) for choice in option.choices or ()])
+    plain: Mapping[str, click.ParamType] = {"integer": click.INT, "number": click.FLOAT}
+    return plain.get(option.type, click.STRING)
+
+
+def _metavar(option: OptionDescription) -> str:
+    if option.name in _METAVARS or option.name in _FILES:
+        return _METAVARS.get(option.name) or _FILES[option.name]
+    if option.choices:
+        listed = "|".join(map(str, option.choices))
+        return f"[{listed}]" if len(listed) <= _LONGEST_CHOICE else "WORD"
+    return {"integer": "N", "number": "X"}.get(option.type, "NAME")
+
+
+def _help(option: OptionDescription) -> str:
+    """Return the description with the choices that the flag does not show, the bounds and the default."""
+    text = inspect.cleandoc(option.description)
+    notes = []
+    if option.choices and not _metavar(option).startswith("["):
+        notes.append("one of " + ", ".join(map(str, option.choices)))
+    if option.bounds:
+        notes.append(option.bounds)
+    if option.default is not False and option.default_text != "not set":
+        notes.append(f"default {option.default_text}")
+    if option.type.startswith("list"):
+        notes.append("can be repeated")
+    return f"{text} [{'; '.join(notes)}]" if notes else text

@@ -1,0 +1,106 @@
+"""``imbtk strategies``: what there is, and one strategy's page."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imbtk.catalogue import Catalogue, Plugin
+from imbtk.cli.completion import StrategyName
+from imbtk.cli.flags import Flag, SectionedCommand
+from imbtk.cli.program import COMMANDS, traceback_option
+from imbtk.describe import StrategyDescription, describe
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["command"]
+
+
+def strategies(name: str | None, plugin_files: tuple[str, ...], as_json: bool, source: bool) -> None:
+    """List the strategies that there are; with NAME, show one: its options, what it does, its paper.
+
+    \b
+    imbtk strategies
+    imbtk strategies NAME
+    imbtk strategies NAME --source > my_strategy.py
+    """
+    catalogue = Catalogue(plugin_files)
+    if source:
+        if name is None:
+            raise click.UsageError("--source shows one strategy: imbtk strategies NAME --source.")
+        click.echo(Path(inspect.getfile(catalogue.find(name)[0])).read_text(encoding="utf-8"), nl=False)
+        return
+    found = catalogue.strategies() if name is None else {name: catalogue.find(name)}
+    described = [describe(cls, plugin.provider) for cls, plugin in found.values()]
+    failed = [plugin for plugin in catalogue.plugins() if plugin.error] if name is None else []
+    if as_json:
+        click.echo(json.dumps([description.to_json() for description in described], indent=1))
+        for plugin in failed:
+            click.echo(f"Warning: {plugin.error}", err=True)
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if name is None:
+        _print_list(console, described, failed)
+        return
+    from imbtk.cli.strategy_page import print_page
+
+    print_page(console, described[0], Path(inspect.getfile(next(iter(found.values()))[0])))
+
+
+def _print_list(console: Console, described: Iterable[StrategyDescription], failed: list[Plugin]) -> None:
+    """Print one table for each distribution, then the plugins that failed."""
+    from rich.table import Table
+    from rich.text import Text
+
+    described = sorted(described, key=lambda d: (d.distribution, d.name))
+    width = max((len(description.name) for description in described), default=0)
+    for distribution, members in groupby(described, key=lambda d: d.distribution):
+        console.print(Text(distribution, style="bold"))
+        table = Table.grid(padding=(0, 2), pad_edge=True)
+        table.add_column(min_width=width, no_wrap=True)
+        table.add_column(max_width=16)
+        table.add_column(ratio=1)
+        for member in members:
+            table.add_row(Text(member.name, style="cyan"), Text(", ".join(member.stages)), Text(member.summary))
+        console.print(table)
+        console.print()
+    if not described:
+        console.print(Text("No strategy is installed, or all are switched off (IMBTK_PLUGINS).\n"))
+    if failed:
+        console.print(Text("Plugins that cannot be used", style="bold red"))
+        for plugin in failed:
+            console.print(Text(f"  {plugin.error}"))
+        console.print()
+    console.print(Text("One of them:  imbtk strategies NAME\nIn a run:     imbtk run DATA -s NAME:option=value"))
+
+
+command = SectionedCommand(
+    "strategies",
+    callback=strategies,
+    help=strategies.__doc__,
+    short_help=COMMANDS["strategies"],
+    params=[
+        click.Argument(["name"], required=False, type=StrategyName(), metavar="[NAME]"),
+        Flag(
+            ["--plugin", "plugin_files"],
+            section="Options",
+            type=click.Path(),
+            multiple=True,
+            metavar="FILE.py",
+            help="A Python file that offers strategies. [can be repeated]",
+        ),
+        Flag(["--json", "as_json"], section="Options", is_flag=True, help="Print a list of objects as JSON."),
+        Flag(["--source"], section="Options", is_flag=True, help="Print the file that the strategy is written in."),
+        traceback_option(),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

@@ -1,0 +1,121 @@
+"""Intervals of all figures that are no proportions, from one bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from imbtk.evaluation.intervals import Interval, Scale, satterthwaite, studentized
+from imbtk.evaluation.metrics import Missing, Predictions, Value
+from imbtk.evaluation.resampling import (
+    Strata,
+    bootstrap_weights,
+    jackknife_weights,
+    make_strata,
+    replicate_figures,
+)
+
+__all__ = ["RESAMPLES", "SCALES", "bootstrap_intervals"]
+
+RESAMPLES = 1000
+"""Resamples of a bootstrap: enough for a standard error to 3 %."""
+
+SCALES: dict[str, Scale] = {
+    "balanced_accuracy": "logit",
+    "g_mean": "logit",
+    "macro_f1": "logit",
+    "auroc": "logit",
+    "auprc": "logit",
+    "mcc": "fisher",
+    "log_loss": "log",
+    "brier": "log",
+    "class:f1": "logit",
+    "class:auroc": "logit",
+    "class:auprc": "logit",
+    "class:brier": "log",
+}
+"""Figures that get a bootstrap interval, and the scale on which it is symmetric."""
+
+_MOST_MISSING = 0.05
+_SMALL_STRATUM = 30
+_CHUNK_CELLS = 2_500_000
+
+
+def bootstrap_intervals(
+    predictions: Predictions, values: Mapping[str, Value], seed: int, resamples: int = RESAMPLES
+) -> dict[str, Interval | Missing]:
+    """Return the interval of each figure, or why it has none.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    values : mapping of str to float or Missing
+        The figures, by the keys of :data:`SCALES`; those of a class as ``class:f1:0``.
+    seed : int
+    resamples : int
+
+    Notes
+    -----
+    The standard error is that of a class-stratified bootstrap over groups with Rao and Wu's weights; its degrees of
+    freedom are Satterthwaite's, from the jackknife variance that each class's groups add; the interval is Student's on
+    a scale where the figure is unbounded. Percentile intervals of the same resamples cover 71 to 91 % with ten groups.
+    """
+    strata = make_strata(predictions.labels, predictions.groups, predictions.num_classes)
+    if len(strata.stratum) < 2:
+        return dict.fromkeys(values, Missing("the spread between groups cannot be seen in fewer than two"))
+    replicates = _replicates(predictions, strata, seed, resamples)
+    weights, left_out = jackknife_weights(strata, _SMALL_STRATUM)
+    jackknife = replicate_figures(predictions, strata.unit, weights)
+    intervals: dict[str, Interval | Missing] = {}
+    for key, value in values.items():
+        name, k = (key.rsplit(":", 1)[0], int(key.rsplit(":", 1)[1])) if key.startswith("class:") else (key, None)
+        drawn, left = (d[name] if k is None else d[name][k] for d in (replicates, jackknife))
+        intervals[key] = _interval(value, drawn, left, left_out, strata, SCALES[name])
+    return intervals
+
+
+def _replicates(predictions: Predictions, strata: Strata, seed: int, resamples: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    step = int(np.clip(_CHUNK_CELLS // len(predictions.labels), 50, resamples))
+    chunks = [
+        replicate_figures(predictions, strata.unit, bootstrap_weights(strata, min(step, resamples - start), rng))
+        for start in range(0, resamples, step)
+    ]
+    return {name: np.concatenate([chunk[name] for chunk in chunks], axis=-1) for name in chunks[0]}
+
+
+def _interval(
+    value: Value, drawn: np.ndarray, left: np.ndarray, left_out: np.ndarray, strata: Strata, scale: Scale
+) -> Interval | Missing:
+    if isinstance(value, Missing):
+        return value
+    finite = drawn[np.isfinite(drawn)]
+    if len(finite) < (1 - _MOST_MISSING) * len(drawn):
+        return Missing(
+            f"it cannot be computed in {len(drawn) - len(finite)} of {len(drawn)} resamples: too few groups of a class"
+        )
+    spread = float(finite.std(ddof=1))
+    lowest, highest = {"logit": (0, 1), "log": (0, np.inf), "fisher": (-1, 1)}[scale]
+    if spread < 1e-12 or value - lowest < 1e-9 or highest - value < 1e-9:
+        return Missing(f"at {value:g} the resamples show no spread")
+    return studentized(value, spread, _degrees(spread**2, left, left_out, strata), scale)
+
+
+def _degrees(variance: float, left: np.ndarray, left_out: np.ndarray, strata: Strata) -> float:
+    """Return the degrees of freedom of a bootstrap variance, from what each small stratum adds to it."""
+    degrees = np.maximum(strata.sizes - 1, 0).astype(np.float64)
+    if not len(left_out):
+        return float(degrees.sum())
+    if not np.isfinite(left).all():
+        return float(degrees[degrees > 0].min())
+    small = np.unique(left_out)
+    parts = np.array([_jackknife_variance(left[left_out == k]) for k in small])
+    large = float(degrees.sum() - degrees[small].sum())
+    rest = max(0.0, variance - float(parts.sum())) if large else 0.0
+    return satterthwaite(np.append(parts, rest), np.append(degrees[small], max(large, 1.0)))
+
+
+def _jackknife_variance(figures: np.ndarray) -> float:
+    n = len(figures)
+    return float((n - 1) / n * ((figures - figures.mean()) ** 2).sum())

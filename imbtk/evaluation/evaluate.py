@@ -1,0 +1,148 @@
+"""All figures of one side of a split, with their intervals, as ``metrics.json`` holds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from imbtk.evaluation.bootstrap import RESAMPLES
+from imbtk.evaluation.figures import Asked, ExtraMetric, level_figures, missing_figure
+from imbtk.evaluation.groups import per_patient
+from imbtk.evaluation.intervals import CONFIDENCE
+from imbtk.evaluation.metrics import Missing, Predictions
+from imbtk.prediction import CalibrationMap, DecisionRule
+
+__all__ = ["SCHEMA_VERSION", "evaluate", "evaluate_predictions", "metrics_document", "metrics_schema"]
+
+SCHEMA_VERSION = 1
+
+CONDITIONAL_ON = (
+    "given this trained model: the intervals say how the figures would vary over new patients (or rows) from where "
+    "these came, not over another training, another split or another hospital"
+)
+
+
+def evaluate(
+    labels: np.ndarray,
+    logits: np.ndarray,
+    calibration: CalibrationMap,
+    decision: DecisionRule,
+    class_names: Sequence[str],
+    *,
+    groups: np.ndarray | None = None,
+    train_counts: Sequence[int] | np.ndarray | None = None,
+    positive: int | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    extra_metrics: Mapping[str, ExtraMetric] | None = None,
+) -> dict[str, Any]:
+    """Return every figure of one side, per image and per patient, as plain JSON values.
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (N,)
+    logits : ndarray of float64, shape (N, K)
+        As trained.
+    calibration : CalibrationMap
+        How they become probabilities.
+    decision : DecisionRule
+        How a class is picked.
+    class_names : sequence of str, length K
+    groups : ndarray of int64, shape (N,), optional
+        Patient of each row; None where that is not known.
+    train_counts : sequence of int, length K, optional
+        Training rows per class, for many-, medium- and few-shot figures.
+    positive : int, optional
+        The positive class of binary data.
+    seed : int
+        Of the bootstrap.
+    resamples : int
+    extra_metrics : mapping of str to callable, optional
+        ``(labels, probabilities) -> float``, NaN where it cannot be computed.
+
+    Returns
+    -------
+    dict
+        A ``side`` of ``metrics.schema.json``.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or a value is no class or no probability.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    probabilities = calibration.probabilities(logits)
+    rows = Predictions(
+        np.asarray(labels, dtype=np.int64),
+        decision.decide(logits, probabilities),
+        probabilities,
+        tuple(class_names),
+        None if groups is None else np.asarray(groups, dtype=np.int64),
+    )
+    asked = Asked(train_counts, positive, seed, resamples, extra_metrics or {})
+    return evaluate_predictions(rows, per_patient(rows, logits, decision), asked)
+
+
+def evaluate_predictions(rows: Predictions, patients: Predictions | Missing, asked: Asked) -> dict[str, Any]:
+    """Return every figure of predictions that are at hand already: of several folds, say.
+
+    Parameters
+    ----------
+    rows : Predictions
+    patients : Predictions or Missing
+        From :func:`imbtk.evaluation.groups.per_patient`.
+    asked : Asked
+
+    Returns
+    -------
+    dict
+        A ``side`` of ``metrics.schema.json``.
+    """
+    return {
+        "per_image": level_figures(rows, "row", asked),
+        "per_patient": missing_figure(patients)
+        if isinstance(patients, Missing)
+        else level_figures(patients, "group", asked),
+    }
+
+
+def metrics_document(
+    sides: Mapping[str, Mapping[str, Any]],
+    *,
+    class_names: Sequence[str],
+    positive: int | None = None,
+    train_counts: Sequence[int] | np.ndarray | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:
+    """Return what ``metrics.json`` holds.
+
+    Parameters
+    ----------
+    sides : mapping
+        ``"validation"`` and ``"test"``, or one of them, each from :func:`evaluate`.
+    class_names, positive, train_counts, seed, resamples
+        As they were given to :func:`evaluate`.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "class_names": list(class_names),
+        "positive_class": None if positive is None else class_names[positive],
+        "train_counts": None if train_counts is None else [int(count) for count in train_counts],
+        "confidence_level": CONFIDENCE,
+        "conditional_on": CONDITIONAL_ON,
+        "bootstrap_resamples": resamples,
+        "seed": seed,
+        **sides,
+    }
+
+
+def metrics_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of ``metrics.json``."""
+    text = resources.files("imbtk.evaluation").joinpath("metrics.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema

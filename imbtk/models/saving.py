@@ -1,0 +1,272 @@
+"""A trained network as a folder that loads where no plugin is installed.
+
+``weights.safetensors`` holds the tensors and ``model.json`` says what they belong to. Backbones and heads of imbtk are
+built anew from there; anything else is kept beside them as ``network.pt2``, a program made by ``torch.export``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from imbtk.errors import ImbtkError, RunFolderError
+from imbtk.models.builtin import MLP, Flat, ResNet32, SmallCNN
+from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
+from imbtk.models.network import Network
+from imbtk.models.programs import alike, example_batch, export, load_exported, on_cpu
+from imbtk.models.weights import load_state, state_differences
+
+__all__ = ["SCHEMA_VERSION", "check_saveable", "load_network", "save_network"]
+
+SCHEMA_VERSION = 1
+"""The version of ``model.json`` that is written, and the newest that is read."""
+
+_DESCRIPTION, _WEIGHTS, _PROGRAM = "model.json", "weights.safetensors", "network.pt2"
+
+Recipe = dict[str, Any]
+
+
+def save_network(folder: str | Path, network: Network, description: Mapping[str, Any]) -> None:
+    """Write a network, and what is needed to predict with it, into a folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if it does not exist. Files in it are replaced one by one, ``model.json`` last, never half written.
+    network : Network
+        On any device; it stays as it is.
+    description : mapping
+        What JSON can hold: class names, normalisation, calibration, decision. It stands in ``model.json`` beside
+        the keys ``schema_version``, ``model``, ``sample_shape``, ``num_classes``, ``backbone``, ``head``,
+        ``channels_last`` and ``torch``.
+
+    Raises
+    ------
+    PluginError
+        If a part that is not imbtk's own cannot be written by ``torch.export``.
+    ValueError
+        If `description` has one of the keys above with another value.
+    """
+    folder = Path(folder)
+    network = on_cpu(network)
+    with torch.no_grad():
+        logits = network(example_batch(network))
+    recipes = _recipes(network)
+    rebuilds = recipes is not None and _same_when_rebuilt(network, recipes, logits)
+    backbone, head = recipes if rebuilds and recipes is not None else (None, None)
+    record: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "model": network.model_name,
+        "sample_shape": list(network.sample_shape),
+        "num_classes": int(logits.shape[1]),
+        "backbone": backbone,
+        "head": head,
+        "channels_last": _is_channels_last(network),
+        "torch": torch.__version__,
+    }
+    for key in record.keys() & description.keys():
+        if json.loads(json.dumps(description[key])) != record[key]:
+            raise ValueError(f"'{key}' of a saved model is {record[key]!r}, the description says {description[key]!r}")
+    text = json.dumps({**record, **description}, indent=2, ensure_ascii=False)
+    program = None if rebuilds else export(network)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / _WEIGHTS, lambda path: _write_weights(path, network))
+    if program is not None:
+        _write(folder / _PROGRAM, lambda path: torch.export.save(program, path))
+    _write(folder / _DESCRIPTION, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+
+
+def check_saveable(network: Network) -> None:
+    """Find out before training whether a network can be saved.
+
+    Raises
+    ------
+    PluginError
+        If a part that is not imbtk's own cannot be written by ``torch.export``.
+    """
+    if _recipes(network) is None:
+        export(on_cpu(network))
+
+
+def load_network(folder: str | Path, device: str | torch.device = "cpu") -> tuple[nn.Module, dict[str, Any]]:
+    """Read what :func:`save_network` wrote.
+
+    Parameters
+    ----------
+    folder : str or Path
+    device : str or torch.device
+
+    Returns
+    -------
+    network : Network or ExportedNetwork
+        In eval mode, (B, *sample_shape) -> logits (B, K).
+    description : dict
+        What ``model.json`` holds.
+
+    Raises
+    ------
+    RunFolderError
+        If a file is missing, broken, from a newer imbtk, a pickle, or does not fit the others.
+    """
+    folder = Path(folder)
+    description = _read_description(folder / _DESCRIPTION)
+    if description["backbone"] is None or description["head"] is None:
+        return load_exported(folder / _PROGRAM, description, device), description
+    state = _read_state(folder / _WEIGHTS)
+    try:
+        network = _rebuilt(description)
+    except (ImbtkError, TypeError, KeyError, ValueError) as error:
+        raise RunFolderError(f"'{folder / _DESCRIPTION}' describes a network that cannot be built: {error}.") from error
+    if differences := state_differences(network.state_dict(), state):
+        raise RunFolderError(f"'{folder / _WEIGHTS}' does not fit '{_DESCRIPTION}' beside it: {differences}.")
+    load_state(network, state)
+    if description["channels_last"]:
+        network.to(memory_format=torch.channels_last)
+    return network.to(device).eval(), description
+
+
+# Building anew -----------------------------------------------------------------------------------------------------
+
+
+def _recipes(network: Network) -> tuple[Recipe, Recipe] | None:
+    """Return how to build backbone and head anew; None if one of them is not imbtk's own."""
+    backbone, head = _backbone_recipe(network.backbone), _head_recipe(network.head)
+    return None if backbone is None or head is None else (backbone, head)
+
+
+def _backbones() -> dict[str, type[nn.Module]]:
+    from imbtk.models.torchvision_models import TorchvisionBackbone
+
+    return {
+        "small-cnn": SmallCNN,
+        "resnet32": ResNet32,
+        "mlp": MLP,
+        "linear": Flat,
+        "torchvision": TorchvisionBackbone,
+    }
+
+
+_HEADS: dict[str, type[nn.Module]] = {"linear": LinearHead, "cosine": CosineHead, "scaled": ScaledHead}
+
+
+def _backbone_recipe(backbone: nn.Module) -> Recipe | None:
+    # The very class: a subclass may compute anything.
+    for kind, known in _backbones().items():
+        if type(backbone) is known:
+            return {"kind": kind, "arguments": backbone.arguments}
+    return None
+
+
+def _head_recipe(head: nn.Module) -> Recipe | None:
+    if type(head) in (LinearHead, nn.Linear):
+        sizes: Recipe = {"in_features": head.in_features, "out_features": head.out_features}
+        return {"kind": "linear", "arguments": {**sizes, "bias": head.bias is not None}}
+    if type(head) is CosineHead:
+        arguments = {"in_features": head.in_features, "num_classes": head.out_features, "scale": float(head.scale)}
+        return {"kind": "cosine", "arguments": arguments}
+    if type(head) is ScaledHead:
+        sizes = {"in_features": head.in_features, "num_classes": head.out_features}
+        return {"kind": "scaled", "arguments": {**sizes, "bias": head.linear.bias is not None}}
+    return None
+
+
+def _rebuilt(description: Mapping[str, Any]) -> Network:
+    """Return an untrained network as described; the global random state stays as it is."""
+    backbone, head = description["backbone"], description["head"]
+    with torch.random.fork_rng(devices=[]):
+        return Network(
+            _backbones()[backbone["kind"]](**backbone["arguments"]),
+            _HEADS[head["kind"]](**head["arguments"]),
+            tuple(description["sample_shape"]),
+            description["model"],
+        )
+
+
+def _same_when_rebuilt(network: Network, recipes: tuple[Recipe, Recipe], logits: torch.Tensor) -> bool:
+    """Tell whether building anew gives this network: somebody may have changed parts of an imbtk backbone."""
+    parts = {"backbone": recipes[0], "head": recipes[1]}
+    anew = _rebuilt({**parts, "sample_shape": network.sample_shape, "model": network.model_name})
+    if state_differences(anew.state_dict(), network.state_dict()):
+        return False
+    load_state(anew, network.state_dict())
+    with torch.no_grad():
+        return alike(anew.eval()(example_batch(network)), logits)
+
+
+def _is_channels_last(network: nn.Module) -> bool:
+    return any(
+        p.ndim == 4 and p.is_contiguous(memory_format=torch.channels_last) and not p.is_contiguous()
+        for p in network.parameters()
+    )
+
+
+# Files -------------------------------------------------------------------------------------------------------------
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Write under a name of this process, then rename: a reader sees the old file or the new one."""
+    # The ending stays last, since torch.export looks at it.
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _write_weights(path: Path, network: Network) -> None:
+    from safetensors.torch import save_file
+
+    # Clones, because safetensors refuses tensors that share memory.
+    save_file(
+        {name: value.clone(memory_format=torch.contiguous_format) for name, value in network.state_dict().items()}, path
+    )
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise RunFolderError(f"'{path}' does not exist: '{path.parent}' is not the folder of a saved model.")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"'{path}' cannot be read as JSON: {error}.") from None
+    version = description.get("schema_version") if isinstance(description, dict) else None
+    if not isinstance(version, int):
+        raise RunFolderError(f"'{path}' has no schema_version: it was not written by imbtk.")
+    if version > SCHEMA_VERSION:
+        raise RunFolderError(
+            f"'{path}' has schema_version {version}, and this imbtk reads up to {SCHEMA_VERSION}: it was saved by a "
+            "newer one. Upgrade imbtk."
+        )
+    if lacking := [
+        key for key in ("model", "sample_shape", "backbone", "head", "channels_last") if key not in description
+    ]:
+        raise RunFolderError(f"'{path}' lacks {', '.join(lacking)}: it was changed or not written by imbtk.")
+    return dict(description)
+
+
+def _read_state(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    pickles = "imbtk does not load pickles, which can run any code; the weights are expected as safetensors"
+    if not path.is_file():
+        others = sorted(p.name for p in path.parent.iterdir() if p.suffix in (".pt", ".pth"))
+        also = f" '{others[0]}' is there, but {pickles}." if others else ""
+        raise RunFolderError(f"'{path}' is missing: the model of this folder is incomplete.{also}")
+    with path.open("rb") as file:
+        if file.read(4).startswith((b"PK\x03\x04", b"\x80")):
+            raise RunFolderError(f"'{path}' is a PyTorch .pt file under another name: {pickles}.")
+    try:
+        state: dict[str, torch.Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunFolderError(f"'{path}' cannot be read as safetensors: {error}.") from None
+    return state
