@@ -159,9 +159,8 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    rng = np.random.default_rng(arguments.seed)
     for table in (sensitivity_table, figure_table):
-        for line in table(arguments.simulations, rng):
+        for line in table(arguments.simulations, np.random.default_rng(arguments.seed)):
             print(line, flush=True)
         print()
 

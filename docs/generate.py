@@ -26,7 +26,7 @@ from imbtk.cli.flags import ARGUMENTS, OTHER, SECTIONS, flag_name  # noqa: E402
 from imbtk.cli.program import COMMANDS, program  # noqa: E402
 from imbtk.config import RunConfig  # noqa: E402
 from imbtk.describe import OptionDescription, StrategyDescription, describe, describe_options  # noqa: E402
-from imbtk.docstrings import parse_blocks, parse_docstring, parse_entries  # noqa: E402
+from imbtk.docstrings import Entry, parse_blocks, parse_docstring, parse_entries  # noqa: E402
 
 MARKERS = ("<!-- strategies -->", "<!-- /strategies -->")
 NOTE = "<!-- Written by docs/generate.py: change the docstrings and options in the code, not this page. -->\n"
@@ -104,7 +104,7 @@ def strategies_table(strategies: list[StrategyDescription], page: str) -> str:
 def strategy_section(strategy: StrategyDescription) -> str:
     """Return the section of one strategy."""
     window = "takes a window of epochs" if strategy.takes_window else "acts once in a run, takes no window"
-    parts = [f"## {strategy.name}", strategy.summary, markdown(strategy.doc.extended)]
+    parts = [f"## {strategy.name}", inline(strategy.summary), markdown(strategy.doc.extended)]
     parts.append(f"*{', '.join(strategy.stages)}*; {window}. `{strategy.module}.{strategy.class_name}`")
     if strategy.options:
         rows = [[f"`{o.name}`", *facts(o), o.description] for o in strategy.options]
@@ -119,16 +119,18 @@ def strategy_section(strategy: StrategyDescription) -> str:
 def hooks_page() -> str:
     """Return the page of all hooks, in the order of a run."""
     intro = markdown((hookspecs.__doc__ or "").partition("\n")[2])
-    rows = [[f"[`{h.name}`](#{h.name})", h.kind, SCOPES[h.scope]] for h in hookspecs.HOOKS.values()]
+    rows = [[f"[`{h.name}`](#{h.name})", h.kind, answered_by(h)] for h in hookspecs.HOOKS.values()]
     parts = ["# Hooks", NOTE, intro, table(["hook", "kind", "answered"], rows), *map(hook_section, hookspecs.HOOKS)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-SCOPES = {
-    "module": "by a plugin module",
-    "once": "by a strategy or observer, once in a run",
-    "phase": "by a strategy, in each phase",
-}
+def answered_by(hook: hookspecs.Hook) -> str:
+    """Return who answers a hook, and how often."""
+    if hook.scope == "module":
+        return "by a plugin module"
+    if hook.kind == "collect":
+        return "by a strategy or an observer"
+    return "by a strategy, once in a run" if hook.scope == "once" else "by a strategy, in each phase"
 
 
 def hook_section(name: str) -> str:
@@ -136,32 +138,38 @@ def hook_section(name: str) -> str:
     hook, function = hookspecs.HOOKS[name], getattr(hookspecs, name)
     doc = parse_docstring(function.__doc__)
     signature = str(inspect.signature(function)).replace("'", "")
-    parts = [f"## {name}", f"```python\n{name}{signature}\n```", doc.summary, f"*{hook.kind}*, {SCOPES[hook.scope]}."]
+    parts = [f"## {name}", f"```python\n{name}{signature}\n```"]
+    parts += [inline(doc.summary), f"*{hook.kind}*, answered {answered_by(hook)}."]
     parts.append(markdown(doc.extended))
     for title, label in (("Parameters", "Arguments"), ("Returns", "Returns")):
         if title in doc.sections:
-            items = [entry_line(entry.name, entry.type, entry.description) for entry in parse_entries(doc.sections[title])]
+            items = map(entry_line, parse_entries(doc.sections[title]))
             parts.append(f"**{label}**\n\n" + "\n".join(items))
     return "\n\n".join(part for part in parts if part)
 
 
-def entry_line(name: str, type_name: str, description: str) -> str:
+def entry_line(entry: Entry) -> str:
     """Return one argument or result as an item of a list."""
-    kind = f" ({inline(type_name)})" if type_name else ""
-    return f"- `{name}`{kind}" + (f": {inline(description)}" if description else "")
+    kind = f" ({inline(entry.type)})" if entry.type else ""
+    return f"- `{entry.name}`{kind}" + (f": {inline(entry.description)}" if entry.description else "")
 
 
 def cli_page() -> str:
     """Return every ``--help``."""
     parts = ["# Command line", NOTE.strip()]
-    root = click.Context(program, info_name="imbtk", terminal_width=80)
-    parts.append(f"```\n$ imbtk --help\n{program.get_help(root)}\n```")
+    parts.append(help_block(None, "imbtk", program))
+    root = click.Context(program, info_name="imbtk")
     for name in COMMANDS:
         command = program.get_command(root, name)
         if command is not None:
-            context = click.Context(command, parent=root, info_name=name, terminal_width=80)
-            parts.append(f"## imbtk {name}\n\n```\n$ imbtk {name} --help\n{command.get_help(context)}\n```")
+            parts.append(f"## imbtk {name}\n\n{help_block(root, name, command)}")
     return "\n\n".join(parts) + "\n"
+
+
+def help_block(parent: click.Context | None, name: str, command: click.Command) -> str:
+    """Return the ``--help`` of a command, as a terminal of 80 columns shows it."""
+    context = click.Context(command, parent, name, terminal_width=78, **command.context_settings)
+    return f"```\n$ {context.command_path} --help\n{command.get_help(context)}\n```"
 
 
 def config_page() -> str:
@@ -206,24 +214,25 @@ def inline(text: str) -> str:
     """Return text of a docstring with its marks in Markdown."""
     text = re.sub(r":[a-z]+:`~?([^`]+)`", r"`\1`", text)
     text = re.sub(r"``([^`]+)``", r"`\1`", text)
-    # Outside code, an asterisk or an angle bracket is meant as itself.
+    # Outside code, an asterisk by itself or an angle bracket is no mark.
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(p if p.startswith("`") else re.sub(r"(?<!\\)([*<])(?!!)", r"\\\1", p) for p in parts)
+    return "".join(p if p.startswith("`") else re.sub(r"(?<=\s)\*+(?=\s)|<", r"\\\g<0>", p) for p in parts)
 
 
 def markdown(text: str) -> str:
     """Return prose of a docstring, with its lists, formulas and tables, as Markdown."""
-    lines: list[str] = []
+    written = ""
+    before = ""
     for block in parse_blocks(text):
+        written += "\n" if before == block.kind == "item" else "\n\n"
+        before = block.kind
         if block.kind == "table":
-            lines.append(table(list(block.rows[0]), [list(row) for row in block.rows[1:]]).strip())
+            written += table(list(block.rows[0]), [list(row) for row in block.rows[1:]]).strip()
         elif block.kind == "formula":
-            lines.append(f"```\n{block.text}\n```")
-        elif block.kind == "item":
-            lines.append(f"- {inline(block.text)}")
+            written += f"```\n{block.text}\n```"
         else:
-            lines.append(inline(block.text))
-    return "\n\n".join(lines)
+            written += ("- " if block.kind == "item" else "") + inline(block.text)
+    return written.strip()
 
 
 def with_table(readme: str, new: str) -> str:

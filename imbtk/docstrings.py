@@ -86,14 +86,21 @@ def parse_entries(section: str) -> list[Entry]:
 
 
 def parse_blocks(text: str) -> list[Block]:
-    """Cut text into paragraphs, items of lists, formulas (indented) and tables (between lines of ``===``)."""
+    """Cut text into paragraphs, items of lists, formulas (indented) and tables (between lines of ``===``).
+
+    Terms with indented explanations become items as well.
+    """
     blocks: list[Block] = []
     for part in re.split(r"\n\s*\n", text.strip("\n")):
+        if not part.strip():
+            continue
         lines = part.split("\n")
         if lines[0].startswith("==="):
             blocks.append(Block("table", "", _table(lines)))
         elif all(line.startswith("    ") for line in lines if line.strip()):
             blocks.append(Block("formula", inspect.cleandoc(part)))
+        elif len(lines) > 1 and lines[1].startswith("    ") and not lines[0].startswith((" ", "- ")):
+            blocks.extend(Block("item", f"{e.name}: {e.description}") for e in parse_entries(part))
         else:
             blocks.extend(_prose(lines))
     return blocks

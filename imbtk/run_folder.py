@@ -201,6 +201,8 @@ class RunFolder:
             yield
         except BaseException as error:
             self.log("".join(traceback.format_exception(error)))
+            if isinstance(error, KeyboardInterrupt):
+                error.add_note(f"What the run had so far is in '{self.path}'.")
             if isinstance(error, ImbtkError) and not (self.path / "checkpoint").exists():
                 # A user's mistake before anything was learnt leaves nothing behind.
                 shutil.rmtree(self.path, ignore_errors=True)

@@ -8,7 +8,7 @@ from click.shell_completion import CompletionItem
 __all__ = ["StrategyName"]
 
 
-class StrategyName(click.ParamType):
+class StrategyName(click.types.StringParamType):
     """The name of a strategy, with or without options; completed from what is installed, without importing a plugin."""
 
     name = "strategy"

@@ -105,14 +105,14 @@ def _flag(option: OptionDescription, section: str) -> Flag:
     return Flag([*names, option.name], **settings)
 
 
-def _type(option: OptionDescription) -> click.ParamType | None:
+def _type(option: OptionDescription) -> click.ParamType[Any]:
     if option.name == "strategies":
         return StrategyName()
     if option.name in _FILES:
         return click.Path()
     if option.type == "choice":
         return click.Choice([str(choice) for choice in option.choices or ()])
-    plain: Mapping[str, click.ParamType] = {"integer": click.INT, "number": click.FLOAT}
+    plain: Mapping[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT}
     return plain.get(option.type, click.STRING)
 
 

@@ -138,9 +138,11 @@ def _usage(error: click.ClickException) -> str:
     text = error.format_message()
     if isinstance(error, click.NoSuchOption):
         known = [name for p in context.command.get_params(context) for name in p.opts] if context else []
-        close = difflib.get_close_matches(error.option_name, known, n=3, cutoff=0.5)
-        text = f"there is no option '{error.option_name}'." + (did_you_mean(error.option_name, close) if close else "")
-    text = text.rstrip()
+        close = [name for name in known if name.startswith(error.option_name) and error.option_name.startswith("--")]
+        close = close or difflib.get_close_matches(error.option_name, known, n=2, cutoff=0.7)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        text = f"there is no option {error.option_name}.{hint}"
+    text = f"{text[:1].lower()}{text[1:]}".rstrip()
     text += "" if text.endswith((".", "?", "!")) else "."
     return text if context is None else f"{text} Help: {context.command_path} --help"
 

@@ -14,6 +14,8 @@ from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.config import RunConfig, check_paths, make_config, read_config
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from imbtk.report.progress import RunProgress
 
 __all__ = ["command"]
@@ -76,7 +78,33 @@ def _dry_run(config: RunConfig, as_json: bool, quiet: bool) -> None:
 
         from imbtk.report.terminal import print_plan
 
-        print_plan(Console(highlight=False), document)
+        console = Console(highlight=False)
+        print_plan(console, document)
+        _print_counts(console, document)
+        console.print("\nDry run: nothing was trained or written.")
+
+
+def _print_counts(console: Console, document: dict[str, Any]) -> None:
+    """Print the rows of each class on each side, and the phases where there are several."""
+    from rich.table import Table
+    from rich.text import Text
+
+    counts: dict[str, list[int]] = document["split"]["class_counts"]
+    table = Table(box=None, padding=(0, 2), title=Text("Rows of each class", style="bold"), title_justify="left")
+    table.add_column("class", overflow="fold")
+    for side in counts:
+        table.add_column(side, justify="right")
+    for name, *numbers in zip(document["class_names"], *counts.values(), strict=True):
+        table.add_row(Text(str(name)), *map(str, numbers))
+    console.print()
+    console.print(table)
+    phases = document["phases"]
+    if len(phases) == 1:
+        return
+    console.print(Text("\nPhases", style="bold"))
+    for phase in phases:
+        on = " ".join(phase["strategies"]) or "no strategy"
+        console.print(Text(f"  epochs {phase['start'] + 1} to {phase['stop']}: {on}"))
 
 
 command = SectionedCommand(
@@ -91,13 +119,16 @@ command = SectionedCommand(
             section="Strategies",
             type=click.Path(),
             metavar="FILE.toml",
-            help=(
-                "Options from a file, such as a run's config.toml. The command line overrides it: --no-pretrained, say, "
-                "switches off what the file switches on."
-            ),
+            help="Options from a file, such as a run's config.toml; what the command line says goes first "
+            "(--no-pretrained switches off what the file switches on).",
         ),
         *config_flags(RunConfig),
-        Flag(["--dry-run"], section="Output", is_flag=True, help="Show the plan, the split and the counts; train nothing."),
+        Flag(
+            ["--dry-run"],
+            section="Output",
+            is_flag=True,
+            help="Show plan, split and counts; train nothing.",
+        ),
         Flag(["--quiet", "-q"], section="Output", is_flag=True, help="Print nothing but errors."),
         Flag(["--json", "as_json"], section="Output", is_flag=True, help="Print the result as one JSON object."),
         traceback_option(),

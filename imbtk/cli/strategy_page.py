@@ -102,7 +102,12 @@ def _print_filled(console: Console, text: str, indent: str, first: str | None = 
     """Print text filled to the width; unlike rich, without blanks at the ends of lines."""
     first = indent if first is None else first
     filled = textwrap.fill(
-        text, console.width, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        text,
+        console.width,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
     if text:
         console.print(Text(filled), soft_wrap=True)

@@ -208,7 +208,8 @@ class NpzSource:
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     name = ""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: if it is no archive, NumPy leaves closing it to chance.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {}
             for name in file.files:
                 arrays[name] = file[name]

@@ -51,46 +51,41 @@ def read_csv(path: Path) -> pd.DataFrame:
         If the file is empty, is no UTF-8, has two columns of one name, or lines of different length.
     """
     try:
-        header, first, separator = _read_header(path)
-        _check_header(header, first, path)
-        frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        header, *lines = _read_lines(path)
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8: save it as UTF-8.") from None
-    except (csv.Error, pd.errors.ParserError) as error:
-        reason = str(error).strip()
-        raise DataError(f"{path} is no table: {reason}. Every line needs as many fields as the first.") from None
+    except csv.Error as error:
+        raise DataError(
+            f"{path} is no table: {error}. Fields with quotes need them at both ends, doubled within."
+        ) from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
-    frame.index = pd.RangeIndex(1, len(frame) + 1)
-    # Lines that are too short are filled up with NaN, which no text of the file can be.
-    short = frame.index[frame.isna().any(axis=1)].tolist()
-    if short:
-        raise DataError(
-            f"{path}: too few fields in row {listing(short)}. Every line needs as many fields as the first."
-        )
-    return frame
-
-
-def _read_header(path: Path) -> tuple[list[str], list[str], str]:
-    """Return the first two lines and what separates their fields."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
-        if not first.strip():
-            raise DataError(f"{path} is empty: a CSV file needs a line of column names and rows below it.")
-        separator = next((mark for mark in ",;\t" if mark in first), ",")
-        file.seek(0)
-        lines = (line for line in csv.reader(file, delimiter=separator) if line)
-        return next(lines), next(lines, []), separator
-
-
-def _check_header(header: list[str], first: list[str], path: Path) -> None:
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
         raise DataError(f"{path}: {listing([repr(name) for name in twice])} stands twice in the line of column names.")
-    if not first:
+    if not lines:
         raise DataError(f"{path} has column names but no row.")
-    if len(first) > len(header):
-        raise DataError(f"{path} is no table: {len(header)} column names, but {len(first)} fields in row 1.")
+    odd = [f"row {row} ({len(line)})" for row, line in enumerate(lines, 1) if len(line) != len(header)]
+    if odd:
+        raise DataError(
+            f"{path}: every row needs {len(header)} fields, as many as there are column names, but not so in: "
+            f"{listing(odd)}. A field that holds the separator needs quotes."
+        )
+    # A column without a name gets the one that pandas gives it.
+    names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
+    return pd.DataFrame(lines, columns=names, index=pd.RangeIndex(1, len(lines) + 1), dtype=str)
+
+
+def _read_lines(path: Path) -> list[list[str]]:
+    """Return the fields of all lines that are not blank, the column names first."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+        separator = next((mark for mark in ",;\t" if mark in first), ",")
+        file.seek(0)
+        lines = [line for line in csv.reader(file, delimiter=separator, strict=True) if line]
+    if not lines:
+        raise DataError(f"{path} is empty: a CSV file needs a line of column names and rows below it.")
+    return lines
 
 
 def find_column(frame: pd.DataFrame, names: Sequence[str]) -> Any | None:

@@ -20,8 +20,8 @@ from sklearn.metrics import (
     f1_score,
     log_loss,
     matthews_corrcoef,
-    precision_score,
-    recall_score,
+    multilabel_confusion_matrix,
+    precision_recall_fscore_support,
     roc_auc_score,
 )
 
@@ -70,13 +70,15 @@ class Predictions:
     probabilities : ndarray of float64, shape (N, K)
         Rows sum to one.
     class_names : sequence of str, length K
+        At least two.
     groups : ndarray of int64, shape (N,), optional
         Which units come from one patient; None where that is not known.
 
     Raises
     ------
     ValueError
-        If lengths differ, a label or prediction is no class, or a probability is no probability.
+        If there are fewer than two classes, lengths differ, a label or prediction is no class, or a probability is
+        none.
     """
 
     labels: np.ndarray
@@ -87,6 +89,8 @@ class Predictions:
 
     def __post_init__(self) -> None:
         n, k = len(self.labels), len(self.class_names)
+        if k < 2:
+            raise ValueError("an evaluation needs at least two classes")
         if self.probabilities.shape != (n, k):
             raise ValueError(f"probabilities have shape {self.probabilities.shape}, labels and names ask for {(n, k)}")
         if len(self.predicted) != n or (self.groups is not None and len(self.groups) != n):
@@ -146,23 +150,32 @@ def class_figures(predictions: Predictions) -> list[dict[str, Value]]:
     Sensitivity, specificity, precision and F1 are over decided units; AUROC, AUPRC (average precision), Brier (mean of
     ``(p_k − [y = k])²``) and calibration error over all.
     """
-    return [_decision_figures(predictions, k) | _score_figures(predictions, k) for k in range(predictions.num_classes)]
+    decisions = _decision_figures(predictions)
+    return [figures | _score_figures(predictions, k) for k, figures in enumerate(decisions)]
 
 
-def _decision_figures(predictions: Predictions, k: int) -> dict[str, Value]:
-    keep, name = predictions.decided, predictions.class_names[k]
-    truth, called = predictions.labels[keep] == k, predictions.predicted[keep] == k
-    no_truth = Missing(f"no decided row of class {name!r}")
-    return {
-        "sensitivity": float(recall_score(truth, called)) if truth.any() else no_truth,
-        "specificity": float(recall_score(~truth, ~called))
-        if not truth.all()
-        else Missing(f"no decided row of a class other than {name!r}"),
-        "precision": float(precision_score(truth, called))
-        if called.any()
-        else Missing(f"class {name!r} was never predicted"),
-        "f1": float(f1_score(truth, called)) if truth.any() else no_truth,
-    }
+def _decision_figures(predictions: Predictions) -> list[dict[str, Value]]:
+    keep, names = predictions.decided, predictions.class_names
+    if not keep.any():
+        return [dict.fromkeys(("sensitivity", "specificity", "precision", "f1"), Missing("no decided rows"))] * len(
+            names
+        )
+    truth, called, classes = predictions.labels[keep], predictions.predicted[keep], np.arange(len(names))
+    precision, sensitivity, f1, _ = precision_recall_fscore_support(truth, called, labels=classes, zero_division=0)
+    tables = multilabel_confusion_matrix(truth, called, labels=classes)
+    entries = []
+    for name, p, r, f, ((tn, fp), (fn, tp)) in zip(names, precision, sensitivity, f1, tables, strict=True):
+        absent = Missing(f"no decided row of class {name!r}")
+        alone = Missing(f"no decided row of a class other than {name!r}")
+        never = Missing(f"class {name!r} was never predicted")
+        entry: dict[str, Value] = {
+            "sensitivity": float(r) if tp + fn else absent,
+            "specificity": float(tn / (tn + fp)) if tn + fp else alone,
+            "precision": float(p) if tp + fp else never,
+            "f1": float(f) if tp + fn else absent,
+        }
+        entries.append(entry)
+    return entries
 
 
 def _score_figures(predictions: Predictions, k: int) -> dict[str, Value]:
@@ -258,8 +271,6 @@ def _probabilities_overall(predictions: Predictions) -> dict[str, Value]:
     classes = np.arange(predictions.num_classes)
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     figures: dict[str, Value] = {"ece": _calibration_error(confidence, right)}
-    if len(classes) < 2:
-        return figures | dict.fromkeys(("log_loss", "brier"), Missing("the data have one class"))
     exact = probabilities / probabilities.sum(axis=1, keepdims=True)
     figures["log_loss"] = float(log_loss(labels, exact, labels=classes))
     figures["brier"] = float(brier_score_loss(labels, exact, labels=classes, scale_by_half=False))

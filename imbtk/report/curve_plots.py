@@ -70,8 +70,7 @@ def roc(curves: Sequence[Curve], *, title: str = "ROC") -> Figure:
         figure, axes = _square(title, "false positive rate (1 - specificity)", "sensitivity")
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
         _draw(axes, curves, steps=None)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="lower right")
+        _legend(figure, axes, "lower right")
     return figure
 
 
@@ -91,8 +90,7 @@ def precision_recall(curves: Sequence[Curve], *, title: str = "Precision-recall"
                 if curve.prevalence is not None:
                     axes.axhline(curve.prevalence, color=RARE if curve.rare else FAINT, linewidth=0.9, ls=(0, (1, 2)))
         _draw(axes, curves, steps="pre")
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="lower left")
+        _legend(figure, axes, "lower left")
     return figure
 
 
@@ -102,7 +100,7 @@ def reliability(bins: Sequence[Bins], *, unit: str = "image", title: str = "Reli
     Parameters
     ----------
     bins : sequence of Bins
-        The rare class and others; at most six are drawn.
+        At most six are drawn.
     unit : str
         What is counted, in the singular.
     title : str
@@ -125,8 +123,19 @@ def reliability(bins: Sequence[Bins], *, unit: str = "image", title: str = "Reli
         below.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         below.minorticks_off()
         if len(bins) > 1:
-            axes.legend(loc="best")
+            _legend(figure, axes, "upper left")
     return figure
+
+
+def _legend(figure: Figure, axes: Axes, place: Any) -> None:
+    """Put the legend into a free corner, or below the axes where it would hide curves."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) == 1:
+        axes.legend(loc=place)
+    elif labels:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + 0.19 * ((len(labels) + 1) // 2))
+        figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize=8, columnspacing=1.0)
 
 
 def _decades(most: int) -> object:

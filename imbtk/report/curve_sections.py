@@ -61,11 +61,12 @@ def _level_blocks(record: RunRecord, level: Level, units: Predictions, drawings:
         pr.append(Curve(name, *steps, area["value"], value_text(area), k == rare, float(truth.mean())))
     if not roc:
         return [Text(f"{level.words.capitalize()}: only one class has cases, so there are no curves.", "quiet")]
-    return _drawn(record, level, roc, pr, bins, drawings)
+    shown = bins if len(bins) <= MOST_CURVES else [_top_answer(units), *(b for b in bins if b.rare)]
+    return _drawn(level, roc, pr, bins, shown, drawings)
 
 
 def _drawn(
-    record: RunRecord, level: Level, roc: list[Curve], pr: list[Curve], bins: list[Bins], drawings: Drawings
+    level: Level, roc: list[Curve], pr: list[Curve], bins: list[Bins], shown: list[Bins], drawings: Drawings
 ) -> list[Block]:
     cases = plural(level.metrics["n"], level.unit)
     one = (
@@ -73,8 +74,6 @@ def _drawn(
     )
     many = " Shaded: 9 of 10 classes; drawn out: the rare class and the worst." if len(roc) > MOST_CURVES else ""
     words = f"{level.side.capitalize()}, per {level.unit}: {cases}{one}.{many}"
-    bins = sorted(bins, key=lambda b: (not b.rare, -b.counts.sum()))
-    shown = bins if len(bins) <= MOST_CURVES else _some_bins(bins, pr)
     return [
         drawings.add(
             f"roc_{level.slug}",
@@ -101,16 +100,17 @@ def _drawn(
     ]
 
 
-def _some_bins(bins: Sequence[Bins], pr: Sequence[Curve]) -> list[Bins]:
-    """Return the rare class and the three others that rank worst."""
-    worst = [c.name for c in sorted((c for c in pr if not c.rare), key=lambda c: c.area or 0.0)[:3]]
-    return [b for b in bins if b.rare or b.name in worst]
-
-
 def _reliability(name: str, truth: np.ndarray, score: np.ndarray, rare: bool) -> Bins:
     found = reliability_bins(truth, score)
     said, true, counts = (np.array([entry[key] for entry in found]) for key in ("confidence", "frequency", "n"))
     return Bins(name, said, true, counts, rare)
+
+
+def _top_answer(units: Predictions) -> Bins:
+    """Return the reliability of the most probable class, whichever it is."""
+    chosen = units.probabilities.argmax(axis=1)
+    confidence = units.probabilities.max(axis=1)
+    return _reliability("the most probable class", chosen == units.labels, confidence, rare=False)
 
 
 def _points(curves: Sequence[Curve], x: str, y: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:

@@ -9,7 +9,7 @@ from imbtk.report.blocks import Block, Text, Tile, Tiles
 from imbtk.report.levels import Level, headline_class, levels_of, main_side
 from imbtk.report.palette import class_colours
 from imbtk.report.record import RunRecord
-from imbtk.report.wording import interval_text, one_line, plural, reason_of, sentence, shorten, value_text
+from imbtk.report.wording import interval_text, one_line, plural, ratio_text, reason_of, sentence, shorten, value_text
 
 __all__ = ["headline_tiles", "verdict_sentences", "warnings_of"]
 
@@ -75,12 +75,17 @@ def _tile(label: str, levels: list[Level], pick: Any, rare: bool = False) -> Til
     main = levels[-1]
     figure: Mapping[str, Any] = pick(main.metrics)
     interval = interval_text(figure)
-    lines = [f"95 % interval {interval}" if interval else reason_of(figure) or "no interval", main.words]
+    lines = [interval or reason_of(figure) or "no interval", main.words]
     for level in levels[:-1]:
         other = pick(level.metrics)
         between = interval_text(other)
         lines.append(f"per {level.unit} {value_text(other)}" + (f" ({between})" if between else ""))
-    return Tile(label, value_text(figure), tuple(one_line(line) for line in lines), reason_of(figure), rare)
+    return Tile(label, value_text(figure), tuple(_unbroken(line) for line in lines), reason_of(figure), rare)
+
+
+def _unbroken(line: str) -> str:
+    """Return a line that a narrow tile does not break inside an interval."""
+    return one_line(line).replace("–", "\u2060–\u2060")
 
 
 def _data_tile(record: RunRecord) -> Tile:
@@ -88,7 +93,7 @@ def _data_tile(record: RunRecord) -> Tile:
     lines = [plural(len(groups), "patient") if groups else "patients unknown", plural(record.num_classes, "class")]
     counts = record.train_counts
     if counts and min(counts) > 0:
-        lines.append(f"rarest to commonest 1 : {max(counts) / min(counts):.3g} in training")
+        lines.append(f"rarest to commonest 1\u00a0:\u00a0{ratio_text(max(counts) / min(counts))}")
     return Tile(f"{record.noun.capitalize()}s", f"{len(record.split):,}", tuple(lines))
 
 

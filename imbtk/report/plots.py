@@ -32,6 +32,7 @@ from imbtk.report.palette import (
 from imbtk.report.wording import per_cent, shorten
 
 __all__ = [
+    "LEARNING_PANELS",
     "MAX_NAMED",
     "Curve",
     "SensitivityRow",
@@ -84,7 +85,8 @@ def confusion(
         else:
             shade = np.zeros((size, size, 4))
             shade[...] = to_rgba(BLUE)
-            shade[..., 3] = shares
+            # Off the diagonal shares are small: the root lets them be seen.
+            shade[..., 3] = np.sqrt(shares)
             axes.imshow(shade, interpolation="none", aspect="equal", extent=(-0.5, size - 0.5, size - 0.5, -0.5))
         _confusion_axes(axes, class_names, train_counts)
         if title:
@@ -198,7 +200,26 @@ def _distribution_lines(shares: Mapping[str, np.ndarray], title: str) -> Figure:
     return figure
 
 
-def learning_curves(history: Mapping[str, np.ndarray], phase_starts: Sequence[int] = ()) -> Figure:
+LEARNING_PANELS: dict[str, tuple[str, dict[str, str], tuple[str, str]]] = {
+    "loss": ("Loss", {"training": "train_loss", "validation": "validation_loss"}, (BLUE, ORANGE)),
+    "scores": (
+        "On validation rows",
+        {
+            "balanced accuracy": "validation_balanced_accuracy",
+            "worst class's sensitivity": "validation_worst_sensitivity",
+        },
+        (BLUE, GREEN),
+    ),
+}
+"""Panels of the learning curves: title, line -> column of the history, colours."""
+
+
+def learning_curves(
+    history: Mapping[str, np.ndarray],
+    phase_starts: Sequence[int] = (),
+    *,
+    panels: Sequence[str] = ("loss", "scores"),
+) -> Figure:
     """Return the loss, and what validation rows said, over the epochs.
 
     Parameters
@@ -207,20 +228,17 @@ def learning_curves(history: Mapping[str, np.ndarray], phase_starts: Sequence[in
         Columns of ``history.csv``; ``epoch`` counts from 0.
     phase_starts : sequence of int
         Epochs, from 0, at which the set of strategies changes: thin vertical lines.
+    panels : sequence of "loss" and "scores"
     """
-    losses = {"training": "train_loss", "validation": "validation_loss"}
-    scores = {
-        "balanced accuracy": "validation_balanced_accuracy",
-        "worst class's sensitivity": "validation_worst_sensitivity",
-    }
     with plot_style():
-        figure = Figure(figsize=(9.4, 3.0))
-        left, right = figure.subplots(1, 2)
-        _epoch_lines(left, history, losses, (BLUE, ORANGE))
-        _epoch_lines(right, history, scores, (BLUE, GREEN))
-        left.set(title="Loss", xlabel="epoch")
-        right.set(title="On validation rows", xlabel="epoch", ylim=(-0.02, 1.02))
-        for axes in (left, right):
+        figure = Figure(figsize=(4.7 * len(panels), 2.9))
+        row = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, panel in zip(row, panels, strict=True):
+            title, columns, colours = LEARNING_PANELS[panel]
+            _epoch_lines(axes, history, columns, colours)
+            axes.set(title=title, xlabel="epoch")
+            if panel == "scores":
+                axes.set_ylim(-0.02, 1.02)
             for start in phase_starts:
                 axes.axvline(start + 0.5, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
     return figure
@@ -297,8 +315,9 @@ def _sensitivity_mark(axes: Axes, place: int, row: SensitivityRow, colour: str, 
         axes.plot([low, high], [place, place], color=colour, linewidth=3.2, alpha=0.45, solid_capstyle="round")
         axes.plot([row.value], [place], "o", color=colour, markersize=6)
     else:
-        axes.plot([place, place], [low, high], color=colour, linewidth=2, alpha=0.4)
-        axes.plot([place], [row.value], "o", color=colour, markersize=3.2)
+        rare = colour == RARE
+        axes.plot([place, place], [low, high], color=colour, linewidth=2, alpha=0.8 if rare else 0.35)
+        axes.plot([place], [row.value], "o", color=colour, markersize=5.5 if rare else 3.2)
 
 
 def gallery(

@@ -67,15 +67,18 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
     if not history or not len(history.get("epoch", ())):
         return Section("Learning", "learning", (Text("The run kept no history of its epochs.", "quiet"),))
     starts = [int(phase["start"]) for phase in record.plan.get("phases", ()) if int(phase["start"]) > 0]
-    figure = plots.learning_curves(history, starts)
-    caption = (
-        "Left: the loss that training makes small. If the validation line turns up while the training line falls, the "
-        "model learns its training rows by heart. Right: what the model gets right on validation rows."
-    )
-    if starts:
-        caption += " Dotted lines: here other strategies take over."
     data = (list(history), list(zip(*history.values(), strict=True)))
-    return Section("Learning", "learning", (drawings.add("learning_curves", figure, data, caption, width="wide"),))
+    captions = {
+        "loss": "What training makes small. If the validation line turns up while the training line falls, the model "
+        "learns its training rows by heart.",
+        "scores": "What the model gets right on validation rows, after each epoch.",
+    }
+    after = " Dotted: here other strategies take over." if starts else ""
+    drawn: list[Block] = []
+    for panel, caption in captions.items():
+        figure = plots.learning_curves(history, starts, panels=[panel])
+        drawn.append(drawings.add(f"learning_{panel}", figure, data, caption + after))
+    return Section("Learning", "learning", tuple(drawn))
 
 
 def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
@@ -198,7 +201,9 @@ def _confusion_plot(record: RunRecord, level: Level, drawings: Drawings) -> Plot
     title = f"{level.side.capitalize()}, per {level.unit}"
     figure = plots.confusion(counts, record.class_names, train_counts=record.train_counts, title=title)
     data = [(name, *row) for name, row in zip(record.class_names, counts, strict=True)]
-    caption = f"{plural(int(np.sum(counts)), level.unit)}. The darker a cell, the larger its share of the row."
+    caption = (
+        f"{plural(int(np.sum(counts)), level.unit)}. The stronger a cell's colour, the larger its share of the row."
+    )
     width: Literal["half", "wide"] = "wide" if 6 < record.num_classes <= plots.MAX_NAMED else "half"
     head = ("truth", *(f"called {name}" for name in record.class_names))
     return drawings.add(f"confusion_{level.slug}", figure, (head, data), caption, width=width)

@@ -13,7 +13,7 @@ from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Level, Sect
 from imbtk.report.drawings import Drawings
 from imbtk.report.palette import class_colours
 from imbtk.report.record import SIDES, RunRecord
-from imbtk.report.wording import join_words, one_line, per_cent, plural, shorten
+from imbtk.report.wording import join_words, one_line, per_cent, plural, ratio_text, shorten
 
 __all__ = [
     "STAGES",
@@ -97,7 +97,7 @@ def data_section(record: RunRecord) -> Section:
     counts = record.train_counts
     if counts and min(counts) > 0 and max(counts) > min(counts):
         sentence += (
-            f" In training, the most frequent class has {max(counts) / min(counts):.3g} times as many "
+            f" In training, the most frequent class has {ratio_text(max(counts) / min(counts))} times as many "
             f"{record.noun}s as the rarest."
         )
     blocks: list[Block] = [Text(sentence)]

@@ -16,6 +16,7 @@ __all__ = [
     "one_line",
     "per_cent",
     "plural",
+    "ratio_text",
     "reason_of",
     "sentence",
     "shorten",
@@ -135,6 +136,11 @@ def per_cent(share: float | None) -> str:
     if 0 < value < 0.005:
         return "<0.01 %"
     return f"{value:.{digits}f} %"
+
+
+def ratio_text(ratio: float) -> str:
+    """Return a ratio with two digits: ``"9.3"``, ``"48"``, ``"1,204"``."""
+    return f"{ratio:.1f}" if ratio < 9.95 else f"{ratio:,.0f}"
 
 
 def plural(count: int, noun: str) -> str:

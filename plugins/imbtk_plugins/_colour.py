@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 
 __all__ = ["adjust_colour", "erase", "jitter_stain", "shift_hue"]
@@ -111,13 +113,22 @@ def jitter_stain(images: torch.Tensor, factor: torch.Tensor, offset: torch.Tenso
     Optical density is ``−ln x``, amounts are ``density · M⁻¹`` with the rows of M one stain each; back again with the
     changed amounts. Both products and the factors make one 3×3 matrix and three offsets for each sample.
     """
+    unmix, stains = _stain_matrices(images.device, images.dtype)
+    factor, offset = factor.to(images.dtype), offset.to(images.dtype)
+    # Sums of products, not matrix products: those lose digits under autocast and TF32.
+    matrix = (unmix[:, :, None] * factor[:, None, :, None] * stains).sum(dim=2)
+    density = images.clamp(min=_DARKEST).log_()
+    changed = (offset[:, :, None] * stains).sum(dim=1).neg_()[:, :, None, None]
+    for channel in range(3):
+        changed = torch.addcmul(changed, density[:, channel : channel + 1], matrix[:, channel, :, None, None])
+    return changed.exp_().clamp_(0, 1)
+
+
+@lru_cache(maxsize=8)
+def _stain_matrices(device: torch.device, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the map from optical density to amounts of stain, and the one back, each (3, 3)."""
     stains = torch.tensor(_STAINS, dtype=torch.float64)
-    unmix = torch.linalg.inv(stains).to(images)
-    stains = stains.to(images)
-    matrix = (unmix * factor[:, None, :]) @ stains
-    density = images.clamp(min=_DARKEST).log_().flatten(2)
-    changed = torch.baddbmm((offset @ stains).neg_()[:, :, None], matrix.transpose(1, 2), density)
-    return changed.exp_().clamp_(0, 1).view_as(images)
+    return torch.linalg.inv(stains).to(device, dtype), stains.to(device, dtype)
 
 
 def erase(

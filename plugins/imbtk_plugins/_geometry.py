@@ -1,18 +1,18 @@
 """Affine maps of whole image batches: one 2×3 matrix per sample, one sampling pass for all.
 
-Matrices map *output* to *input* coordinates, both normalised so that the image spans [-1, 1] from edge to edge on each
-axis (x to the right, y down): the convention of ``torch.nn.functional.grid_sample`` with ``align_corners=False``.
+Maps lead from *output* to *input* coordinates, both normalised so that the image spans [-1, 1] from edge to edge on
+each axis (x to the right, y down): the convention of ``torch.nn.functional.grid_sample`` with ``align_corners=False``.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch.nn.functional import grid_sample
 
-__all__ = ["Fill", "Interpolation", "inverse_affine", "mirror_and_turn", "warp"]
+__all__ = ["Affine", "Fill", "Interpolation", "inverse_affine", "mirror_and_turn", "warp"]
 
 Fill = Literal["nearest", "reflect", "constant"]
 """What lies outside an image: its edge pixel, its mirror image (the edge pixel twice, Keras's "reflect"), one value."""
@@ -23,6 +23,14 @@ Interpolation = Literal["nearest", "bilinear"]
 _PADDING = {"nearest": "border", "reflect": "reflection", "constant": "zeros"}
 
 
+class Affine(NamedTuple):
+    """The columns of 2×3 matrices: the input lies at ``across · x + down · y + offset``, each (B, 2), x before y."""
+
+    across: torch.Tensor
+    down: torch.Tensor
+    offset: torch.Tensor
+
+
 def inverse_affine(
     rotation: torch.Tensor,
     shift_x: torch.Tensor,
@@ -30,8 +38,8 @@ def inverse_affine(
     scale: torch.Tensor,
     shear: torch.Tensor,
     size: tuple[int, int],
-) -> torch.Tensor:
-    """Return the matrices that look up "shear, scale, rotate about the centre, then shift".
+) -> Affine:
+    """Return the maps that look up "shear, scale, rotate about the centre, then shift".
 
     Parameters
     ----------
@@ -48,7 +56,7 @@ def inverse_affine(
 
     Returns
     -------
-    Tensor of float, shape (B, 2, 3)
+    Affine
 
     Notes
     -----
@@ -58,26 +66,27 @@ def inverse_affine(
     height, width = size
     tan = shear.tan()
     sin, cos = rotation.sin() / scale, rotation.cos() / scale
-    xx, xy = torch.addcmul(cos, tan, sin, value=-1), torch.addcmul(sin, tan, cos)
+    xx, yx = torch.addcmul(cos, tan, sin, value=-1), -sin
+    xy = torch.addcmul(sin, tan, cos)
     if height != width:
-        xy, sin = xy * (height / width), sin * (width / height)
-    offset_x = torch.addcmul(xx * shift_x, xy, shift_y)
-    offset_y = torch.addcmul(cos * shift_y, sin, shift_x, value=-1)
+        xy, yx = xy * (height / width), yx * (width / height)
+    across, down = torch.stack([xx, yx], dim=1), torch.stack([xy, cos], dim=1)
     # An image spans two units, so a shift by the fraction f is a shift by 2 f.
-    return torch.stack([xx, xy, offset_x * -2, -sin, cos, offset_y * -2], dim=1).view(-1, 2, 3)
+    offset = torch.addcmul(across * shift_x[:, None], down, shift_y[:, None]).mul_(-2)
+    return Affine(across, down, offset)
 
 
 def mirror_and_turn(
-    matrices: torch.Tensor,
+    affine: Affine,
     horizontal: torch.Tensor | None,
     vertical: torch.Tensor | None,
     turns: torch.Tensor | None,
-) -> torch.Tensor:
-    """Return matrices that mirror and turn what the given ones show.
+) -> Affine:
+    """Return maps to what the given ones show, mirrored and turned.
 
     Parameters
     ----------
-    matrices : Tensor of float, shape (B, 2, 3)
+    affine : Affine
     horizontal, vertical : Tensor of bool, shape (B,), optional
         Whether left and right, top and bottom, change places; None is nowhere.
     turns : Tensor of int64, shape (B,), optional
@@ -85,9 +94,9 @@ def mirror_and_turn(
 
     Returns
     -------
-    Tensor of float, shape (B, 2, 3)
+    Affine
     """
-    x, y, offset = matrices.unbind(2)
+    x, y, offset = affine
     if horizontal is not None:
         x = torch.where(horizontal[:, None], -x, x)
     if vertical is not None:
@@ -97,7 +106,7 @@ def mirror_and_turn(
         table = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], device=x.device, dtype=x.dtype)
         cos, sin = table[turns][:, :, None].unbind(1)
         x, y = x * cos + y * sin, y * cos - x * sin
-    return torch.stack([x, y, offset], dim=2)
+    return Affine(x, y, offset)
 
 
 @lru_cache(maxsize=32)
@@ -108,17 +117,17 @@ def _centres(length: int, device: torch.device, dtype: torch.dtype) -> torch.Ten
 
 def warp(
     images: torch.Tensor,
-    matrices: torch.Tensor,
+    affine: Affine,
     fill: Fill = "nearest",
     value: float = 0.0,
     interpolation: Interpolation = "bilinear",
 ) -> torch.Tensor:
-    """Return the images as their matrices show them.
+    """Return the images as their maps show them.
 
     Parameters
     ----------
     images : Tensor of float, shape (B, C, H, W), values in [0, 1]
-    matrices : Tensor of float, shape (B, 2, 3)
+    affine : Affine
         From output to input coordinates.
     fill : "nearest", "reflect" or "constant"
         What lies outside an image.
@@ -134,7 +143,7 @@ def warp(
     height, width = images.shape[2:]
     xs = _centres(width, images.device, images.dtype)
     ys = _centres(height, images.device, images.dtype)[:, None]
-    across, down, offset = matrices.to(images.dtype)[:, :, None, None].unbind(4)
+    across, down, offset = (column.to(images.dtype)[:, :, None, None] for column in affine)
     # Rows and columns separately, then one broadcast sum: a third of the time of a matrix product over all pixels.
     # The coordinate planes stay apart, as the sum writes them; grid_sample reads any strides.
     grid = (torch.addcmul(offset, across, xs) + down * ys).permute(0, 2, 3, 1)

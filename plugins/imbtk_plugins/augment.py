@@ -135,6 +135,8 @@ class Augment(Strategy):
             )
         settings = self.settings(context)
         chance = self.chance_per_class(context)
+        if settings == Settings():
+            return augment
         return _Augmentation(augment, settings, None if bool((chance == 1).all()) else chance)
 
     def settings(self, context: RunContext) -> Settings:
@@ -224,7 +226,7 @@ class _Augmentation:
             self.low, self.span, self.still = (t.to(numbers.device) for t in (self.low, self.span, self.still))
         amounts = torch.addcmul(self.low, numbers, self.span)
         if self.chance is not None:
-            changed = numbers[:, -1:] < (target.to(self.chance) @ self.chance)[:, None]
+            changed = numbers[:, -1:] < (target * self.chance).sum(dim=1, keepdim=True)
             amounts = torch.where(changed, amounts, self.still)
         if self.settings.tints:
             images = self._tint(images, amounts)
@@ -235,15 +237,15 @@ class _Augmentation:
     def _move(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
         settings, size = self.settings, (images.shape[2], images.shape[3])
         rotation, right, down, zoom, shear, across, over, turn = amounts[:, :8].unbind(1)
-        matrices = inverse_affine(rotation, right, down, zoom, shear, size)
+        affine = inverse_affine(rotation, right, down, zoom, shear, size)
         if settings.mirrors:
             turns = turn.long() if settings.quarter_turns else None
             if turns is not None and size[0] != size[1]:
                 turns = turns // 2 * 2
             horizontal = across < 0.5 if settings.horizontal_flip else None
-            matrices = mirror_and_turn(matrices, horizontal, over < 0.5 if settings.vertical_flip else None, turns)
+            affine = mirror_and_turn(affine, horizontal, over < 0.5 if settings.vertical_flip else None, turns)
         interpolation = settings.interpolation if settings.moves else "nearest"
-        return warp(images, matrices, settings.fill, settings.fill_value, interpolation)
+        return warp(images, affine, settings.fill, settings.fill_value, interpolation)
 
     def _tint(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
         settings = self.settings

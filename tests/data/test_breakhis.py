@@ -27,7 +27,8 @@ def test_a_patient_is_the_digits_of_a_slide(path: str, slide: str, patient: str)
 
 
 @pytest.mark.parametrize(
-    "path", ["cat.png", "SOB_M_XX-14-17614-200-001.png", "SOB_M_DC-14-17614-200.png", "SOB_M_DC-14-17614-200-001 (1).png"]
+    "path",
+    ["cat.png", "SOB_M_XX-14-17614-200-001.png", "SOB_M_DC-14-17614-200.png", "SOB_M_DC-14-17614-200-001 (1).png"],
 )
 def test_other_names_are_none(path: str) -> None:
     assert parse_name(path) is None

@@ -39,7 +39,9 @@ def test_missing_labels_are_refused_with_their_rows(missing: object) -> None:
 
 @pytest.mark.parametrize("values", [[0.5, 1.0, 2.0], ["0.5", "1", "2"], np.array([0.5, 1, 2])])
 def test_fractions_are_no_classes(values: object) -> None:
-    with pytest.raises(DataError, match=r"labels are numbers with a fraction.*row 0 \(0\.5\)\. Give another label column"):
+    with pytest.raises(
+        DataError, match=r"labels are numbers with a fraction.*row 0 \(0\.5\)\. Give another label column"
+    ):
         encode_labels(values, "labels", _names(3))
 
 
@@ -54,9 +56,9 @@ def test_names_alike_but_for_case_or_spaces_are_refused(pair: tuple[str, str]) -
 def test_class_checks() -> None:
     with pytest.raises(DataError, match="x: there is no row"):
         check_classes(torch.empty(0, dtype=torch.int64), (), "x")
-    with pytest.raises(DataError, match="x: there is a single class, 'a'. A classifier needs at least two"):
+    with pytest.raises(DataError, match=r"x: there is a single class, 'a'\. A classifier needs at least two"):
         check_classes(torch.zeros(3, dtype=torch.int64), ("a",), "x")
-    with pytest.raises(DataError, match="class 'b' has one sample, 'c' has no sample. A class needs two samples"):
+    with pytest.raises(DataError, match=r"class 'b' has one sample, 'c' has no sample\. A class needs two samples"):
         check_classes(torch.tensor([0, 0, 1]), ("a", "b", "c"), "x")
     check_classes(torch.tensor([0, 0, 1, 1]), ("a", "b"), "x")
 

@@ -163,15 +163,22 @@ def test_two_processes_at_once_make_one_store(tmp_path: Path, write_image: objec
     paths = _paths(tmp_path / "in", write_image, 60, size=(96, 96))
     code = (
         "import sys; from pathlib import Path; from imbtk.data.store import stored_images\n"
-        "paths = sorted(Path(sys.argv[1]).iterdir())\n"
+        "paths = [Path(sys.argv[1]) / f'{i}.png' for i in range(60)]\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
         "stored = stored_images(paths, [p.name for p in paths], image_size=64, resize='pad', cache_dir=sys.argv[2])\n"
         "print(int(stored.images.long().sum()))"
     )
     command = [sys.executable, "-c", code, str(paths[0].parent), str(tmp_path / "c")]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    sums = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sums[0] == sums[1] != ""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        assert other.stdin is not None
+        other.stdin.write("go\n")
+        other.stdin.flush()
+        own = stored_images(paths, _names(paths), image_size=64, resize="pad", cache_dir=str(tmp_path / "c"))
+        theirs = other.communicate()[0]
+    assert other.returncode == 0
+    assert int(theirs) == int(own.images.long().sum())
     assert [path.name[:7] for path in (tmp_path / "c").iterdir()] == ["images-"]
 
 

@@ -51,6 +51,7 @@ def test_features_of_the_smallest_image(name, side, width):
     device = "meta" if name in ON_META else "cpu"
     with torch.device(device):
         backbone = TorchvisionBackbone(name, (5, side, side))
+        assert next(m for m in backbone.modules() if isinstance(m, nn.Conv2d)).in_channels == 5
         features = backbone.eval()(torch.zeros(2, 5, side, side))
     assert features.shape == (2, width)
     assert backbone.arguments == {"name": name, "sample_shape": [5, side, side]}
@@ -66,7 +67,7 @@ def test_it_trains(name):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in backbone.parameters())
 
 
-@pytest.mark.parametrize("name", ON_META)
+@pytest.mark.parametrize("name", sorted({*ON_META} - {name for name, _, _ in FAMILIES}))
 def test_every_classifier_is_built_for_any_channels_without_its_last_layer(name):
     with torch.device("meta"):
         backbone = TorchvisionBackbone(name, (2, 224, 224))

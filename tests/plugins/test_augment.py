@@ -110,6 +110,10 @@ def test_links_before_are_called_first_on_the_same_arguments():
     assert torch.equal(out, torch.full((2, 3, 16, 16), 0.5))
 
 
+def test_preset_none_with_nothing_else_adds_no_link():
+    assert Augment(preset="none").imbtk_augment(unchanged, context_of()) is unchanged
+
+
 def test_a_table_is_refused():
     with pytest.raises(PlanError, match=r"'augment' moves and tints images, and these data are a table. Leave it out"):
         Augment().imbtk_augment(unchanged, context_of(kind="table", shape=(5,), domain="table"))

@@ -8,7 +8,7 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as reference
 
-from imbtk_plugins._geometry import inverse_affine, mirror_and_turn, warp
+from imbtk_plugins._geometry import Affine, inverse_affine, mirror_and_turn, warp
 
 SIZES = [(28, 28), (9, 9), (8, 13), (31, 20)]
 MODES = {"nearest": InterpolationMode.NEAREST, "bilinear": InterpolationMode.BILINEAR}
@@ -29,7 +29,7 @@ def columns(*values: float) -> list[torch.Tensor]:
     return [torch.tensor([value]) for value in values]
 
 
-def matrices_of(parameters: tuple[float, ...], size: tuple[int, int]) -> torch.Tensor:
+def map_of(parameters: tuple[float, ...], size: tuple[int, int]) -> Affine:
     rotation, right, down, scale, shear = parameters
     return inverse_affine(*columns(math.radians(rotation), right, down, scale, math.radians(shear)), size)
 
@@ -54,7 +54,7 @@ def test_affine_is_torchvisions(size, name, interpolation, value):
         shear=[shear, 0.0],
         interpolation=MODES[interpolation],
     )
-    out = warp(images, matrices_of(AFFINE[name], size), "constant", value, interpolation)
+    out = warp(images, map_of(AFFINE[name], size), "constant", value, interpolation)
     if interpolation == "nearest":
         # A coordinate half-way between two pixels may fall either way: a handful of pixels at the most.
         assert (out - expected).abs().gt(1e-5).float().mean() < 0.02
@@ -62,13 +62,13 @@ def test_affine_is_torchvisions(size, name, interpolation, value):
         torch.testing.assert_close(out, expected, atol=3e-5, rtol=0)
 
 
-def test_each_sample_has_its_own_matrix():
+def test_each_sample_has_its_own_map():
     size = (12, 17)
     images = torch.cat([picture(size, seed=seed) for seed in range(3)])
-    singles = [matrices_of(AFFINE[name], size) for name in ("rotation", "shift", "all")]
-    together = warp(images, torch.cat(singles))
-    for i, matrix in enumerate(singles):
-        assert torch.equal(together[i : i + 1], warp(images[i : i + 1], matrix))
+    singles = [map_of(AFFINE[name], size) for name in ("rotation", "shift", "all")]
+    together = warp(images, Affine(*(torch.cat(columns) for columns in zip(*singles, strict=True))))
+    for i, single in enumerate(singles):
+        assert torch.equal(together[i : i + 1], warp(images[i : i + 1], single))
 
 
 def test_positive_rotation_is_clockwise_shift_goes_right_and_down_and_zoom_enlarges():
@@ -76,7 +76,7 @@ def test_positive_rotation_is_clockwise_shift_goes_right_and_down_and_zoom_enlar
     images[0, 0, 4, 6] = 1  # two pixels right of the centre
 
     def lit(*parameters):
-        out = warp(images, matrices_of(parameters, (9, 9)), "constant", 0.0, "nearest")
+        out = warp(images, map_of(parameters, (9, 9)), "constant", 0.0, "nearest")
         return sorted(map(tuple, out[0, 0].nonzero().tolist()))
 
     assert lit(90, 0, 0, 1, 0) == [(6, 4)]
@@ -88,7 +88,7 @@ def test_positive_rotation_is_clockwise_shift_goes_right_and_down_and_zoom_enlar
 def test_rows_above_the_centre_shear_to_the_right():
     images = torch.zeros(1, 1, 9, 9)
     images[0, 0, :, 4] = 1
-    out = warp(images, matrices_of((0, 0, 0, 1, 45), (9, 9)), "constant", 0.0, "nearest")
+    out = warp(images, map_of((0, 0, 0, 1, 45), (9, 9)), "constant", 0.0, "nearest")
     assert torch.equal(out[0, 0], torch.eye(9).flip(1))
 
 
@@ -100,8 +100,8 @@ def test_rows_above_the_centre_shear_to_the_right():
 @pytest.mark.parametrize("interpolation", MODES)
 def test_mirrors_and_turns_swap_pixels_exactly(size, horizontal, vertical, turns, interpolation):
     images = picture(size)
-    matrices = mirror_and_turn(
-        matrices_of(AFFINE["nothing"], size),
+    affine = mirror_and_turn(
+        map_of(AFFINE["nothing"], size),
         torch.tensor([horizontal]),
         torch.tensor([vertical]),
         torch.tensor([turns]),
@@ -110,14 +110,14 @@ def test_mirrors_and_turns_swap_pixels_exactly(size, horizontal, vertical, turns
     expected = reference.vflip(expected) if vertical else expected
     expected = torch.rot90(expected, turns, dims=(2, 3))
     tolerance = 0 if interpolation == "nearest" else 1e-5
-    torch.testing.assert_close(warp(images, matrices, interpolation=interpolation), expected, atol=tolerance, rtol=0)
+    torch.testing.assert_close(warp(images, affine, interpolation=interpolation), expected, atol=tolerance, rtol=0)
 
 
 def test_mirror_and_turn_come_after_the_affine_map():
     size = (16, 16)
-    images, matrices = picture(size), matrices_of(AFFINE["all"], size)
-    moved = warp(images, matrices, "constant", 0.2)
-    both = mirror_and_turn(matrices, torch.tensor([True]), None, torch.tensor([3]))
+    images, affine = picture(size), map_of(AFFINE["all"], size)
+    moved = warp(images, affine, "constant", 0.2)
+    both = mirror_and_turn(affine, torch.tensor([True]), None, torch.tensor([3]))
     expected = torch.rot90(reference.hflip(moved), 3, dims=(2, 3))
     torch.testing.assert_close(warp(images, both, "constant", 0.2), expected, atol=1e-5, rtol=0)
 
@@ -131,14 +131,14 @@ def test_fill_is_numpys_padding(interpolation, fill, mode, shift):
     images = picture((height, width))
     padded = np.pad(images.numpy(), ((0, 0), (0, 0), (5, 5), (5, 5)), mode=mode)
     expected = padded[:, :, 5 - down : 5 - down + height, 5 - right : 5 - right + width]
-    matrices = matrices_of((0, right / width, down / height, 1, 0), (height, width))
-    out = warp(images, matrices, fill, 0.0, interpolation)
+    affine = map_of((0, right / width, down / height, 1, 0), (height, width))
+    out = warp(images, affine, fill, 0.0, interpolation)
     np.testing.assert_allclose(out.numpy(), expected, atol=2e-5)
 
 
 def test_reflection_goes_on_beyond_one_image():
     row = torch.tensor([0.1, 0.2, 0.3])
-    out = warp(row.view(1, 1, 1, 3), matrices_of((0, 2.0, 0, 1, 0), (1, 3)), "reflect", 0.0, "nearest")
+    out = warp(row.view(1, 1, 1, 3), map_of((0, 2.0, 0, 1, 0), (1, 3)), "reflect", 0.0, "nearest")
     torch.testing.assert_close(out.flatten(), row)  # two images to the left: mirrored twice
 
 
@@ -148,7 +148,7 @@ def test_values_stay_in_range_and_the_input_as_it_is(fill, value):
     images = torch.ones(1, 1, 20, 20)
     images[..., ::3] = 0
     before = images.clone()
-    out = warp(images, matrices_of(AFFINE["all"], (20, 20)), fill, value)
+    out = warp(images, map_of(AFFINE["all"], (20, 20)), fill, value)
     assert out.min() >= 0
     assert out.max() <= 1
     assert torch.equal(images, before)
@@ -156,4 +156,4 @@ def test_values_stay_in_range_and_the_input_as_it_is(fill, value):
 
 def test_double_precision_stays_double():
     images = picture((6, 6)).double()
-    assert warp(images, matrices_of(AFFINE["all"], (6, 6))).dtype == torch.float64
+    assert warp(images, map_of(AFFINE["all"], (6, 6))).dtype == torch.float64
