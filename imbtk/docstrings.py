@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -98,7 +99,7 @@ def parse_blocks(text: str) -> list[Block]:
         if lines[0].startswith("==="):
             blocks.append(Block("table", "", _table(lines)))
         elif all(line.startswith("    ") for line in lines if line.strip()):
-            blocks.append(Block("formula", inspect.cleandoc(part)))
+            blocks.append(Block("formula", textwrap.dedent(part)))
         elif len(lines) > 1 and lines[1].startswith("    ") and not lines[0].startswith((" ", "- ")):
             blocks.extend(Block("item", f"{e.name}: {e.description}") for e in parse_entries(part))
         else:

@@ -65,6 +65,14 @@ class Flag(click.Option):
 class SectionedCommand(click.Command):
     """A command whose help groups flags by subject."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; an error knows whose they are, so that it can name the help."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, each heading once, in the order in which headings first occur; the rest comes last."""
         sections: dict[str, list[tuple[str, str]]] = {}

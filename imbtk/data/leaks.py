@@ -115,7 +115,8 @@ def _check_groups(dataset: Dataset, split: Split) -> None:
     if not torn:
         return
     known = dataset.description.get("groups_known", True)
-    kind = "groups (patients)" if known else "sets of identical images"
+    one, many = ("group (patient)", "groups (patients)") if known else ("set", "sets")
+    kind = f"{len(torn)} {one if len(torn) == 1 else many}{'' if known else ' of identical images'}"
     if dataset.given_split is not None:
         blame = "the split given by the data puts"
         remedy = "Correct the split, or leave it out and let imbtk split whole groups"
@@ -123,6 +124,6 @@ def _check_groups(dataset: Dataset, split: Split) -> None:
         blame = "the split puts"
         remedy = "Whoever splits must keep groups whole"
     raise DataError(
-        f"{dataset.name}: {blame} {len(torn)} {kind} on more than one side: {listing(torn, 10)}. What the model has "
+        f"{dataset.name}: {blame} {kind} on more than one side: {listing(torn, 10)}. What the model has "
         f"seen in training it would be tested on, and the figures would be too good. {remedy}."
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from imbtk.evaluation.metrics import CALIBRATION_BINS, Predictions, calibration_bin
+from imbtk.evaluation.metrics import Predictions
 
 __all__ = ["Strata", "bootstrap_weights", "jackknife_weights", "make_strata", "replicate_figures"]
 
@@ -112,7 +112,9 @@ def jackknife_weights(strata: Strata, largest: int) -> tuple[Array, Array]:
 
 
 def replicate_figures(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:
-    """Return every figure under every set of weights, NaN where it cannot be computed.
+    """Return the figures under every set of weights, NaN where one cannot be computed.
+
+    Calibration errors are not among them: resampling adds to their bias.
 
     Parameters
     ----------
@@ -134,9 +136,8 @@ def replicate_figures(predictions: Predictions, unit: Array, weights: Array) -> 
         )
 
 
-def _indicator(row: Array, unit: Array, shape: tuple[int, int], values: Array | None = None) -> sparse.csr_array:
-    ones = np.ones(len(row)) if values is None else values
-    return sparse.coo_array((ones, (row, unit)), shape=shape).tocsr()
+def _indicator(row: Array, unit: Array, shape: tuple[int, int]) -> sparse.csr_array:
+    return sparse.coo_array((np.ones(len(row)), (row, unit)), shape=shape).tocsr()
 
 
 def _decision_replicates(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:
@@ -208,19 +209,8 @@ def _probability_replicates(predictions: Predictions, unit: Array, weights: Arra
     sums = (to_unit @ columns).T @ weights
     n = sums[0]
     brier = sums[2:] / n
-    right = (p.argmax(axis=1) == labels).astype(np.float64)
-    error = np.stack([_calibration_replicates(p[:, c], target[:, c], unit, weights) / n for c in range(k)])
     return {
         "log_loss": sums[1] / n,
         "brier": brier.sum(axis=0),
         "class:brier": brier,
-        "ece": _calibration_replicates(p.max(axis=1), right, unit, weights) / n,
-        "class:calibration_error": error,
-        "classwise_ece": error.mean(axis=0),
     }
-
-
-def _calibration_replicates(confidence: Array, right: Array, unit: Array, weights: Array) -> Array:
-    shape = (CALIBRATION_BINS, len(weights))
-    gap = _indicator(calibration_bin(confidence), unit, shape, confidence - right)
-    return np.asarray(np.abs(gap @ weights).sum(axis=0))

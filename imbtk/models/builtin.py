@@ -152,7 +152,7 @@ class MLP(nn.Module):
         Units of each hidden layer.
     """
 
-    def __init__(self, sample_shape: Sequence[int], width: int = 128) -> None:
+    def __init__(self, sample_shape: Sequence[int], width: int = 64) -> None:
         super().__init__()
         self.arguments: dict[str, Any] = {"sample_shape": [int(n) for n in sample_shape], "width": width}
         self.hidden1 = nn.Linear(math.prod(sample_shape), width)
@@ -187,7 +187,7 @@ def imbtk_models() -> Mapping[str, ModelSpec]:
     specs = (
         ModelSpec("small-cnn", SmallCNN, "images", "A plain CNN for images from 8x8 up, quick on a CPU."),
         ModelSpec("resnet32", ResNet32, "images", "The CIFAR ResNet-32 of the long-tail literature."),
-        ModelSpec("mlp", MLP, "any", "Two hidden layers of 128 units, for tables; images are flattened."),
+        ModelSpec("mlp", MLP, "any", "Two hidden layers of 64 units, for tables; images are flattened."),
         ModelSpec("linear", Flat, "any", "A linear classifier, for tables; images are flattened.", lr=1e-2),
     )
     return {spec.name: spec for spec in specs}

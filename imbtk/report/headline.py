@@ -75,7 +75,7 @@ def _tile(label: str, levels: list[Level], pick: Any, rare: bool = False) -> Til
     main = levels[-1]
     figure: Mapping[str, Any] = pick(main.metrics)
     interval = interval_text(figure)
-    lines = [interval or reason_of(figure) or "no interval", main.words]
+    lines = [interval or "no interval", main.words]
     for level in levels[:-1]:
         other = pick(level.metrics)
         between = interval_text(other)
@@ -102,5 +102,5 @@ def warnings_of(record: RunRecord) -> list[str]:
     found = [str(text) for text in record.plan.get("warnings", ())]
     for side in ("test", "validation"):
         for level in levels_of(record, side):
-            found += [f"{level.words.capitalize()}: {warning['text']}" for warning in level.metrics["warnings"]]
+            found += [f"{side} rows: {warning['text']}" for warning in level.metrics["warnings"]]
     return list(dict.fromkeys(sentence(text) for text in found))

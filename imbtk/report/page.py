@@ -14,6 +14,7 @@ from imbtk._version import __version__
 from imbtk.report.blocks import Banner, Block, Details, Facts, Section, Table, Text, Tiles
 from imbtk.report.blocks import Cell as C
 from imbtk.report.curve_sections import curves_section
+from imbtk.report.data_sections import data_name, data_section, split_section
 from imbtk.report.drawings import Drawings, write_atomically
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
 from imbtk.report.palette import DARK, LIGHT
@@ -25,7 +26,7 @@ from imbtk.report.result_sections import (
     mistakes_section,
     per_class_section,
 )
-from imbtk.report.setup_sections import asked_section, classes_section, data_name, data_section, split_section
+from imbtk.report.setup_sections import asked_section, classes_section
 from imbtk.report.wording import one_line, plural, sentence, shorten
 
 __all__ = ["ExtraSection", "make_report", "render_page"]

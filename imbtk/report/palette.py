@@ -31,6 +31,7 @@ __all__ = [
     "INK",
     "LIGHT",
     "LINE_STYLES",
+    "MAX_NAMED",
     "MUTED",
     "RARE",
     "class_colours",
@@ -55,6 +56,9 @@ CLASS_COLOURS = (BLUE, GREEN, PURPLE, SKY, ORANGE)
 
 LINE_STYLES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 """Beside the colour, for print in grey and for eyes that see none."""
+
+MAX_NAMED = 20
+"""More classes than this are drawn without their names and numbers."""
 
 LIGHT = {
     "ink": INK,

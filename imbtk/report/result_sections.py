@@ -20,6 +20,7 @@ from imbtk.report.wording import (
     per_cent,
     plural,
     reason_of,
+    sentence,
     value_text,
 )
 
@@ -69,8 +70,8 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
     starts = [int(phase["start"]) for phase in record.plan.get("phases", ()) if int(phase["start"]) > 0]
     data = (list(history), list(zip(*history.values(), strict=True)))
     captions = {
-        "loss": "What training makes small. If the validation line turns up while the training line falls, the model "
-        "learns its training rows by heart.",
+        "loss": "Training: what it makes small, with the weights of the strategies. If the validation lines turn up "
+        "while the training line falls, the model learns its training rows by heart.",
         "scores": "What the model gets right on validation rows, after each epoch.",
     }
     after = " Dotted: here other strategies take over." if starts else ""
@@ -85,7 +86,7 @@ def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
     """Return per-class tables and figures with intervals, and the overall figures."""
     side = main_side(record)
     levels = levels_of(record, side)
-    conditional = one_line(record.metrics.get("conditional_on") or "")
+    conditional = record.metrics.get("conditional_on")
     intro = (
         "Sensitivity: of the cases that truly are of a class, the share that the model finds. Specificity: of the "
         "cases that are not, the share that it leaves out. Precision: of the cases that it calls so, the share that "
@@ -93,7 +94,7 @@ def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
     )
     blocks: list[Block] = [Text(intro)]
     if conditional:
-        blocks.append(Text(f"The intervals take as given: {conditional.rstrip('.')}.", "quiet"))
+        blocks.append(Text(sentence(conditional), "quiet"))
     for level in reversed(levels):
         blocks.append(_sensitivity_plot(record, level, drawings))
     for level in reversed(levels):
@@ -204,7 +205,8 @@ def _confusion_plot(record: RunRecord, level: Level, drawings: Drawings) -> Plot
     caption = (
         f"{plural(int(np.sum(counts)), level.unit)}. The stronger a cell's colour, the larger its share of the row."
     )
-    width: Literal["half", "wide"] = "wide" if 6 < record.num_classes <= plots.MAX_NAMED else "half"
+    full = 6 < record.num_classes <= plots.MAX_NAMED and level.side == main_side(record)
+    width: Literal["half", "wide"] = "wide" if full else "half"
     head = ("truth", *(f"called {name}" for name in record.class_names))
     return drawings.add(f"confusion_{level.slug}", figure, (head, data), caption, width=width)
 

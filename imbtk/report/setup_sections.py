@@ -1,29 +1,27 @@
-"""The first half of a run's page: what was asked, the data, what strategies do to the classes, the split."""
+"""What was asked of a run, and what its strategies do to the class frequencies."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from imbtk.options import parse_window
 from imbtk.report import plots
-from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Level, Section, Table, Text, name_cell
+from imbtk.report.blocks import Block, Cell, Details, Facts, Section, Table, Text, name_cell
+from imbtk.report.data_sections import data_name
 from imbtk.report.drawings import Drawings
 from imbtk.report.palette import class_colours
-from imbtk.report.record import SIDES, RunRecord
-from imbtk.report.wording import join_words, one_line, per_cent, plural, ratio_text, shorten
+from imbtk.report.record import RunRecord
+from imbtk.report.wording import join_words, one_line, per_cent, plural, shorten
 
 __all__ = [
     "STAGES",
     "asked_section",
     "changed_stages",
     "classes_section",
-    "data_name",
-    "data_section",
     "index_words",
-    "split_section",
     "when_words",
 ]
 
@@ -37,19 +35,14 @@ STAGES = {
 """Stage of the ledger -> what the page calls it."""
 
 
-def data_name(record: RunRecord) -> str:
-    """Return what the data are called."""
-    return one_line(record.config.get("data") or "data given as arrays")
-
-
-def when_words(window: object, epochs: int | None) -> str:
-    """Return when a strategy is on: ``"all epochs"``, or its window as the user wrote it."""
+def when_words(window: str | None, epochs: int | None) -> str:
+    """Return when a strategy is on: ``"all epochs"``, ``"epochs 3–8"``."""
     if not window:
         return "all epochs"
-    if isinstance(window, (list, tuple)) and len(window) == 2:
-        last = epochs if window[1] is None else window[1]
-        return f"epochs {int(window[0]) + 1}–{last}"
-    return f"epochs {window}"
+    if epochs is None:
+        return f"epochs {window}"
+    start, stop = parse_window(window).epochs(epochs)
+    return f"epochs {start + 1}–{stop}" if stop > start else f"never ({window})"
 
 
 def asked_section(record: RunRecord) -> Section:
@@ -86,61 +79,6 @@ def _strategy_table(strategies: Sequence[Mapping[str, Any]], epochs: int | None)
         for s in strategies
     ]
     return Table((Cell("Strategy"), Cell("What it does"), Cell("When"), Cell("From")), tuple(rows))
-
-
-def data_section(record: RunRecord) -> Section:
-    """Return the data in one sentence, and what ``imbtk check`` found."""
-    rows = plural(len(record.split), record.noun)
-    groups = {row["group"] for row in record.split if row["group"]}
-    sentence = f"{data_name(record)}: {rows} in {plural(record.num_classes, 'class')}"
-    sentence += f", from {plural(len(groups), 'patient')}." if groups else "."
-    counts = record.train_counts
-    if counts and min(counts) > 0 and max(counts) > min(counts):
-        sentence += (
-            f" In training, the most frequent class has {ratio_text(max(counts) / min(counts))} times as many "
-            f"{record.noun}s as the rarest."
-        )
-    blocks: list[Block] = [Text(sentence)]
-    if record.audit is None:
-        blocks.append(Text("The data were not audited: the command imbtk check does that.", "quiet"))
-    for finding in record.audit or ():
-        blocks.extend(_finding_blocks(finding))
-    return Section("The data", "data", tuple(blocks))
-
-
-def _finding_blocks(finding: Mapping[str, Any]) -> list[Block]:
-    level = finding.get("level")
-    known: Level = level if level in ("ok", "note", "warning", "error") else "note"
-    text, title = one_line(finding.get("text") or ""), one_line(finding.get("title") or "")
-    blocks: list[Block] = [Banner("" if text == title else text, known, title)]
-    table = finding.get("table")
-    made = _finding_table(table) if table else None
-    if made is not None:
-        blocks.append(Details(f"{title}: details", (made,)))
-    return blocks
-
-
-def _finding_table(table: object) -> Table | None:
-    """Return a finding's table: a list of objects, or a list of lists with the head first, or {"columns", "rows"}."""
-    if isinstance(table, Mapping):
-        head, lines = list(table.get("columns", ())), list(table.get("rows", ()))
-    elif isinstance(table, list) and table and isinstance(table[0], Mapping):
-        head = list(table[0])
-        lines = [[line.get(name, "") for name in head] for line in table]
-    elif isinstance(table, list) and table:
-        head, lines = list(table[0]), table[1:]
-    else:
-        return None
-    rows = tuple(tuple(_value_cell(value) for value in line) for line in lines)
-    return Table(tuple(Cell(one_line(name)) for name in head), rows)
-
-
-def _value_cell(value: object) -> Cell:
-    if isinstance(value, bool) or value is None:
-        return Cell({True: "yes", False: "no", None: "–"}[value])
-    if isinstance(value, (int, float)):
-        return Cell(f"{value:,}" if isinstance(value, int) else f"{value:.3g}", look="number")
-    return name_cell(str(value), 48)
 
 
 def changed_stages(rows: Mapping[str, Sequence[float] | None]) -> dict[str, list[float]]:
@@ -191,27 +129,35 @@ def classes_section(record: RunRecord, drawings: Drawings) -> Section:
     )
     blocks: list[Block] = [Text(intro)]
     phases = {phase.get("index"): phase for phase in record.plan.get("phases", ())}
+    # Phases that differ in what leaves the frequencies alone (augmentation, say) share one figure.
+    alike: list[list[Mapping[str, Any]]] = []
     for entry in ledger:
-        blocks.extend(_ledger_blocks(record, entry, phases.get(entry.get("phase")), len(ledger), drawings))
+        if alike and alike[-1][0]["rows"] == entry["rows"]:
+            alike[-1].append(entry)
+        else:
+            alike.append([entry])
+    for number, entries in enumerate(alike, start=1):
+        title = "" if len(alike) == 1 else _phase_words([phases[entry["phase"]] for entry in entries])
+        name = "class_distribution" if len(alike) == 1 else f"class_distribution_{number}"
+        blocks.extend(_ledger_blocks(record, entries[0], title, name, drawings))
     return Section("Classes, before and after", "classes", tuple(blocks))
 
 
+def _phase_words(phases: Sequence[Mapping[str, Any]]) -> str:
+    """Return the epochs and strategies of phases that follow each other."""
+    specs = dict.fromkeys(spec for phase in phases for spec in phase.get("strategies", ()))
+    on = join_words([shorten(spec, 40) for spec in specs]) or "no strategy"
+    return f"Epochs {int(phases[0]['start']) + 1}–{int(phases[-1]['stop'])}: {on}"
+
+
 def _ledger_blocks(
-    record: RunRecord, entry: Mapping[str, Any], phase: Mapping[str, Any] | None, phases: int, drawings: Drawings
+    record: RunRecord, entry: Mapping[str, Any], title: str, name: str, drawings: Drawings
 ) -> list[Block]:
-    stages = changed_stages(entry["rows"])
-    title = ""
-    if phases > 1 and phase is not None:
-        on = join_words([shorten(spec, 40) for spec in phase.get("strategies", ())]) or "no strategy"
-        title = f"Phase {int(phase['index']) + 1}, epochs {int(phase['start']) + 1}–{int(phase['stop'])}: {on}"
-    words = {STAGES[stage]: share for stage, share in stages.items()}
+    words = {STAGES[stage]: share for stage, share in changed_stages(entry["rows"]).items()}
     figure = plots.class_distribution(words, record.class_names, train_counts=record.train_counts)
-    number = int(entry.get("phase") or 0)
-    name = "class_distribution" if phases == 1 else f"class_distribution_{number + 1}"
     data = zip(record.class_names, *words.values(), strict=True)
-    drawn = drawings.add(
-        name, figure, (("class", *stages), data), index_words(entry.get("index")), title=title, width="wide"
-    )
+    caption = index_words(entry.get("index"))
+    drawn = drawings.add(name, figure, (("class", *words), data), caption, title=title, width="wide")
     return [drawn, Details("The same as a table", (_ledger_table(record, entry["rows"]),))]
 
 
@@ -229,69 +175,3 @@ def _ledger_table(record: RunRecord, rows: Mapping[str, Sequence[float] | None])
     counts = (Cell(f"training {record.noun}s", look="number"),) if record.train_counts is not None else ()
     head = (Cell("Class"), *counts, *(Cell(word, look="number") for word in STAGES.values()))
     return Table(head, tuple(lines))
-
-
-def split_section(record: RunRecord) -> Section:
-    """Return the sides of the split, and whether a patient stands on two of them."""
-    blocks: list[Block] = [_leak_banner(record), _split_table(record)]
-    left_out = sum(row["split"] not in SIDES for row in record.split)
-    if left_out:
-        blocks.append(Text(f"{plural(left_out, record.noun)} left out: on no side of the split.", "quiet"))
-    return Section("The split, and whether it leaks", "split", tuple(blocks))
-
-
-def _leak_banner(record: RunRecord) -> Banner:
-    if not record.groups_known:
-        return Banner(
-            f"These figures assume that no two {record.noun}s come from one patient. If some do, the results look "
-            "better than they are. Tell imbtk the patients (a manifest column, or --group-pattern).",
-            "warning",
-            "Groups unknown",
-        )
-    sides: dict[str, set[str]] = defaultdict(set)
-    for row in record.split:
-        if row["group"] and row["split"] in SIDES:
-            sides[row["group"]].add(row["split"])
-    straddling = sorted(group for group, where in sides.items() if len(where) > 1)
-    if straddling:
-        named = join_words([shorten(group, 24) for group in straddling[:8]])
-        return Banner(
-            f"{plural(len(straddling), 'patient')} of {len(sides)} on more than one side of the split: {named}"
-            f"{' and others' if len(straddling) > 8 else ''}. The results look better than they are.",
-            "error",
-            "The split leaks",
-        )
-    return Banner(f"All {len(sides)} patients were looked at: none is on two sides of the split.", "ok", "No leak")
-
-
-def _split_table(record: RunRecord) -> Table:
-    counts: dict[str, Counter[str]] = {side: Counter() for side in SIDES}
-    groups: dict[str, dict[str, set[str]]] = {side: defaultdict(set) for side in SIDES}
-    for row in record.split:
-        if row["split"] in counts:
-            counts[row["split"]][row["label"]] += 1
-            groups[row["split"]][row["label"]].add(row["group"])
-    _, rare = class_colours(record.train_counts, record.num_classes)
-    lines = []
-    for k, name in enumerate(record.class_names):
-        cells = [_side_cell(record, counts[side], groups[side], name) for side in SIDES]
-        lines.append((name_cell(name, rare=k == rare), *cells))
-    totals = [
-        Cell(
-            f"{counts[side].total():,}",
-            look="number",
-            sub=plural(len(set().union(*groups[side].values())), "patient") if record.groups_known else "",
-        )
-        for side in SIDES
-    ]
-    lines.append((Cell("all classes"), *totals))
-    head = (Cell("Class"), *(Cell(side, look="number") for side in SIDES))
-    return Table(head, tuple(lines), f"{record.noun.capitalize()}s on each side, with their share of the side.")
-
-
-def _side_cell(record: RunRecord, counts: Counter[str], groups: Mapping[str, set[str]], name: str) -> Cell:
-    share = counts[name] / counts.total() if counts.total() else None
-    below = per_cent(share)
-    if record.groups_known:
-        below += f" · {plural(len(groups.get(name, ())), 'patient')}"
-    return Cell(f"{counts[name]:,}", look="number", sub=below)

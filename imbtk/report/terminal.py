@@ -39,7 +39,11 @@ def print_plan(console: Console, plan_document: Mapping[str, Any]) -> None:
     _print_split(console, plan_document.get("split", {}))
     names = _class_names(plan_document)
     phases = {phase.get("index"): phase for phase in plan_document.get("phases", ())}
+    shown = None
     for entry in plan_document.get("ledger", ()):
+        if entry["rows"] == shown:
+            continue
+        shown = entry["rows"]
         console.print()
         console.print(_ledger(entry, names, phases.get(entry.get("phase")), len(phases)))
     defaults = plan_document.get("defaults", ())
@@ -171,7 +175,7 @@ def _ledger(
     rows = entry["rows"]
     title = "Class frequencies as training sees them"
     if phases > 1 and phase is not None:
-        title += f", epochs {int(phase['start']) + 1}–{int(phase['stop'])}"
+        title += f", from epoch {int(phase['start']) + 1}"
     table = _table(title)
     table.add_column("class", overflow="fold", max_width=22)
     for stage in _STAGES:

@@ -44,7 +44,7 @@ def test_a_good_split_passes() -> None:
         (([0], [], [4, 5]), "clinic: class 'b' has no row on the training side of the split.*Take another --seed"),
         (
             ([0, 2, 3], [1], [4, 5]),
-            r"the split puts 1 groups \(patients\) on more than one side: 'p0' \(1 in train, 1 in validation\)\. ",
+            r"the split puts 1 group \(patient\) on more than one side: 'p0' \(1 in train, 1 in validation\)\. ",
         ),
     ],
 )
@@ -89,7 +89,7 @@ def test_the_official_fold_that_leaks_a_breakhis_patient(tmp_path: Path, write_i
         csv.writer(file).writerows([("file", "label", "fold1"), *rows])
     dataset = load(tmp_path / "index.csv", DataOptions(split_column="fold1"))
     message = (
-        r"index\.csv: the split given by the data puts 1 groups \(patients\) on more than one side: '13412' "
+        r"index\.csv: the split given by the data puts 1 group \(patient\) on more than one side: '13412' "
         r"\(1 in train, 1 in test\)\. .*Correct the split, or leave it out and let imbtk split whole groups"
     )
     with pytest.raises(DataError, match=message):
@@ -105,7 +105,7 @@ def test_identical_images_on_two_sides_of_a_given_split(tmp_path: Path, write_im
     write_image(tmp_path / "d" / "train" / "a" / "same.png", seed=1)
     write_image(tmp_path / "d" / "test" / "a" / "same.png", seed=1)
     dataset = load(tmp_path / "d")
-    message = r"puts 1 sets of identical images on more than one side: 'test/a/same\.png' \(1 in train, 1 in test\)"
+    message = r"puts 1 set of identical images on more than one side: 'test/a/same\.png' \(1 in train, 1 in test\)"
     with pytest.raises(DataError, match=message):
         check_split(dataset, _given(dataset))
 

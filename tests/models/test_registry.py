@@ -33,7 +33,7 @@ def test_names():
 def test_own_models_are_found_whether_offered_or_not(offered):
     assert find_model("small-cnn", "images", SHAPE, offered) == imbtk_models()["small-cnn"]
     assert find_model("linear", "table", (30,), offered).build((30,))(torch.ones(2, 30)).shape == (2, 30)
-    assert find_model("mlp", "images", SHAPE, offered).build(SHAPE)(torch.ones(2, *SHAPE)).shape == (2, 128)
+    assert find_model("mlp", "images", SHAPE, offered).build(SHAPE)(torch.ones(2, *SHAPE)).shape == (2, 64)
 
 
 def test_a_plugins_model_and_torchvisions_are_found():

@@ -250,7 +250,7 @@ def write_rest(
     (folder / "environment.json").write_text(json.dumps({"python": "3.11.9", "torch": "2.4.0", "cpu": "<two> cores"}))
     (folder / "log.txt").write_text("done\n")
     epochs = np.arange(20)
-    head = ["epoch", "phase", "lr", "seconds", "train_loss", "validation_loss"]
+    head = ["epoch", "phase", "lr", "seconds", "train_loss", "validation_log_loss"]
     head += ["validation_balanced_accuracy", "validation_worst_sensitivity"]
     falling = np.exp(-epochs / 6)
     rows = [

@@ -1,0 +1,304 @@
+"""A strategy in a situation: its hooks called as core calls them, what they return made ready to look at."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from imbtk.context import EpochOrder, Rows, Split
+from imbtk.dispatch import BatchState, Dispatcher, bind
+from imbtk.errors import ImbtkError, PluginError
+from imbtk.models.heads import LinearHead
+from imbtk.plan import PlanItem
+from imbtk.prediction import CalibrationMap, DecisionRule
+from imbtk.strategy import Strategy
+from imbtk.testing.registry import CheckFailure, Subject
+from imbtk.testing.situations import BATCH, FEATURES, Situation, SpyDraw, situations
+from imbtk.training.phases import cross_entropy
+
+__all__ = ["Bench", "benches"]
+
+OBSERVING = ("imbtk_run_start", "imbtk_epoch_end", "imbtk_run_end")
+
+
+class Bench:
+    """A copy of a strategy, the material of one situation, and a draw.
+
+    Each method calls one hook and returns what the strategy answers, or None where it does not have the hook, leaves
+    the choice to core, or refuses the situation with an :class:`~imbtk.errors.ImbtkError`.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        Stays as it is.
+    situation : Situation
+    seed : int
+    strict : bool
+        Raise what the hook raises, instead of returning None.
+    """
+
+    def __init__(self, strategy: Strategy, situation: Situation, seed: int = 0, strict: bool = False) -> None:
+        self.strategy, self.situation, self.strict = copy.deepcopy(strategy), situation, strict
+        self.item = PlanItem(self.strategy, None, "under test", strategy.name)
+        self.dispatcher = Dispatcher([self.item])
+        self.draw = SpyDraw(seed)
+        self.dataset = situation.dataset()
+        self.seen: list[torch.Tensor] = []
+        self.rows = situation.rows(self.dataset, self.seen)
+        self.context = situation.context(self.draw)
+        self.state = BatchState()
+
+    def _choose(self, hook: str, **arguments: Any) -> Any:
+        try:
+            found = self.dispatcher.choice(hook, **arguments)
+        except ImbtkError:
+            if self.strict:
+                raise
+            return None
+        return None if found is None else found[0]
+
+    def _fold(self, hook: str, argument: str, value: Any, **others: Any) -> Any:
+        """Return the link that the strategy makes; None also where it does not answer."""
+        if not self.dispatcher.answering(hook):
+            return None
+        try:
+            result = self.dispatcher.chain(hook, argument, value, lambda made, item: made, **others)
+        except ImbtkError:
+            if self.strict:
+                raise
+            return None
+        if result is None and hook not in OBSERVING:
+            raise CheckFailure(
+                f"{hook} returned None with {self.situation}",
+                f"A chain goes on with what the hook returns: return '{argument}' itself where nothing shall change.",
+            )
+        return result
+
+    def _bound(self, function: Any, hook: str) -> Callable[..., Any]:
+        return bind(function, self.item, hook, self.state)
+
+    # Before training ---------------------------------------------------------------------------------------------
+
+    def split(self, grouped: bool = True) -> tuple[Any, Any] | None:
+        """Return (data set, folds)."""
+        dataset = self.dataset if grouped else self.situation.dataset(grouped=False)
+        context = self.situation.context(self.draw, dataset)
+        folds = self._choose("imbtk_split", dataset=dataset, context=context)
+        return None if folds is None else (dataset, folds)
+
+    def resample(self) -> Any:
+        """Return the rows that are left."""
+        return self._fold("imbtk_resample", "rows", self.rows, context=self.context)
+
+    def order(self) -> tuple[Callable[[int], Any], Any] | None:
+        """Return (``epoch -> positions``, stated class mass or None)."""
+        answer = self._choose("imbtk_epoch_order", context=self.context)
+        if answer is None:
+            return None
+        stated = answer.class_mass if isinstance(answer, EpochOrder) else None
+        draw_epoch = answer.draw_epoch if isinstance(answer, EpochOrder) else answer
+        bound = self._bound(draw_epoch, "imbtk_epoch_order")
+        return (lambda epoch: bound(epoch, self.draw.named(self.item.label).at(epoch))), stated
+
+    # The batch ---------------------------------------------------------------------------------------------------
+
+    def augment(self) -> Callable[[torch.Tensor, torch.Tensor, np.ndarray], Any] | None:
+        """Return ``(images, target, positions) -> images``."""
+        made = self._fold("imbtk_augment", "augment", lambda images, target, draw: images, context=self.context)
+        return None if made is None else self._placed(made, "imbtk_augment")
+
+    def mix(self) -> Callable[[torch.Tensor, torch.Tensor, np.ndarray], Any] | None:
+        """Return ``(images, target, positions) -> (images, target)``."""
+        made = self._choose("imbtk_mix", context=self.context)
+        return None if made is None else self._placed(made, "imbtk_mix")
+
+    def _placed(self, function: Any, hook: str) -> Callable[[torch.Tensor, torch.Tensor, np.ndarray], Any]:
+        bound = self._bound(function, hook)
+
+        def placed(samples: torch.Tensor, target: torch.Tensor, positions: np.ndarray) -> Any:
+            self._fill_state(len(samples))
+            return bound(samples, target, self.draw.named(self.item.label).at(1, positions))
+
+        return placed
+
+    def class_weights(self) -> Any:
+        """Return the weights as the strategy gives them."""
+        return self._choose("imbtk_class_weights", context=self.context)
+
+    def criterion(self) -> Callable[[torch.Tensor, torch.Tensor], Any] | None:
+        """Return the strategy's criterion with its own adjustment, over cross-entropy where it has none."""
+        chosen = self._choose("imbtk_criterion", context=self.context)
+        made = cross_entropy if chosen is None else self._bound(chosen, "imbtk_criterion")
+        adjusted = self._fold("imbtk_adjust_criterion", "criterion", made, context=self.context)
+        if chosen is None and adjusted is None:
+            return None
+        bound = made if adjusted is None else self._bound(adjusted, "imbtk_adjust_criterion")
+
+        def filled(logits: torch.Tensor, target: torch.Tensor) -> Any:
+            self._fill_state(len(logits))
+            return bound(logits, target)
+
+        return filled
+
+    def _fill_state(self, size: int) -> None:
+        self.state.features = torch.randn(size, FEATURES, generator=torch.Generator().manual_seed(14))
+        self.state.rows, self.state.epoch = torch.arange(size), 1
+
+    # The head, and after training --------------------------------------------------------------------------------
+
+    def head(self) -> Any:
+        """Return the head, its weights drawn as core has them drawn: from a seed, the caller's state kept."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            return self._choose("imbtk_head", in_features=FEATURES, context=self.context)
+
+    def refit(self) -> tuple[torch.Tensor, torch.Tensor, Any] | None:
+        """Return (features, labels, refitted head)."""
+        labels = self.context.labels.clone()
+        generator = torch.Generator().manual_seed(15)
+        features = torch.randn(len(labels), FEATURES, generator=generator) + (labels[:, None] % 5).float()
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            head = LinearHead(FEATURES, self.situation.num_classes)
+        made = self._fold(
+            "imbtk_refit", "head", head, features=features, labels=labels, context=self.context
+        )
+        return None if made is None else (features, labels, made)
+
+    def validation(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return logits (n, K) float64 and labels (n,) int64 of made-up validation rows."""
+        labels = self.context.labels.numpy().copy()
+        numbers = np.random.default_rng(16).normal(size=(len(labels), self.situation.num_classes))
+        numbers[np.arange(len(labels)), labels] += 1.5
+        return numbers, labels
+
+    def calibrate(self) -> Any:
+        """Return the calibration map."""
+        logits, labels = self.validation()
+        return self._fold(
+            "imbtk_calibrate", "map", CalibrationMap(), logits=logits, labels=labels, context=self.context
+        )
+
+    def decide(self) -> Any:
+        """Return the decision rule."""
+        logits, labels = self.validation()
+        probabilities = CalibrationMap().probabilities(logits)
+        return self._choose(
+            "imbtk_decide", logits=logits, probabilities=probabilities, labels=labels, context=self.context
+        )
+
+    def observe(self) -> None:
+        """Let a run go by."""
+        run = {"plan": [self.item.label], "data": "made up", "model": "mlp", "seed": 0, "epochs": 1, "out": "nowhere"}
+        metrics = {"validation": {"overall": {}}, "test": {"overall": {}}}
+        self._fold("imbtk_run_start", "run", run)
+        self._fold("imbtk_epoch_end", "epoch", 0, record={"epoch": 0.0, "train_loss": 0.5})
+        self._fold("imbtk_run_end", "run", run, metrics=metrics)
+
+    # All of it ---------------------------------------------------------------------------------------------------
+
+    def exercise(self) -> dict[str, list[Any]]:
+        """Call every hook and what it returns; return tensors and arrays by the method that gave them.
+
+        A callable that raises is passed over: the checks of its own result say so.
+        """
+        results: dict[str, list[Any]] = {}
+        for name, act in _ACTS.items():
+            try:
+                found = act(self)
+            except PluginError:
+                continue
+            if found is not None:
+                results[name] = found
+        return results
+
+
+def _splits(bench: Bench) -> list[Any] | None:
+    found = bench.split()
+    if found is None or not all(isinstance(fold, Split) for fold in found[1]):
+        return None
+    return [side for fold in found[1] for side in (fold.train, fold.validation, fold.test)]
+
+
+def _resampled(bench: Bench) -> list[Any] | None:
+    rows = bench.resample()
+    return [rows.indices, rows.labels, rows.synthetic, rows.synthetic_labels] if isinstance(rows, Rows) else None
+
+
+def _orders(bench: Bench) -> list[Any] | None:
+    found = bench.order()
+    return None if found is None else [found[0](epoch) for epoch in range(2)]
+
+
+def _augmented(bench: Bench) -> list[Any] | None:
+    augment = bench.augment()
+    if augment is None:
+        return None
+    return [augment(bench.situation.samples(), bench.situation.target(), np.arange(BATCH))]
+
+
+def _mixed(bench: Bench) -> list[Any] | None:
+    mix = bench.mix()
+    if mix is None:
+        return None
+    mixed = mix(bench.situation.samples(), bench.situation.target(), np.arange(BATCH))
+    return list(mixed) if isinstance(mixed, tuple) else [mixed]
+
+
+def _weights(bench: Bench) -> list[Any] | None:
+    weights = bench.class_weights()
+    return None if weights is None else [weights]
+
+
+def _losses(bench: Bench) -> list[Any] | None:
+    criterion = bench.criterion()
+    return None if criterion is None else [criterion(bench.situation.logits(), bench.situation.target(soft=True))]
+
+
+def _parameters(head: Any) -> list[Any] | None:
+    return list(head.state_dict().values()) if isinstance(head, torch.nn.Module) else None
+
+
+def _refitted(bench: Bench) -> list[Any] | None:
+    found = bench.refit()
+    return None if found is None else _parameters(found[2])
+
+
+def _calibrated(bench: Bench) -> list[Any] | None:
+    found = bench.calibrate()
+    return [found.probabilities(bench.validation()[0])] if isinstance(found, CalibrationMap) else None
+
+
+def _decided(bench: Bench) -> list[Any] | None:
+    rule = bench.decide()
+    if not isinstance(rule, DecisionRule):
+        return None
+    logits, _ = bench.validation()
+    return [rule.decide(logits, CalibrationMap().probabilities(logits))]
+
+
+_ACTS: dict[str, Callable[[Bench], list[Any] | None]] = {
+    "imbtk_split": _splits,
+    "imbtk_resample": _resampled,
+    "imbtk_epoch_order": _orders,
+    "imbtk_head": lambda bench: _parameters(bench.head()),
+    "imbtk_augment": _augmented,
+    "imbtk_mix": _mixed,
+    "imbtk_class_weights": _weights,
+    "imbtk_criterion": _losses,
+    "imbtk_refit": _refitted,
+    "imbtk_calibrate": _calibrated,
+    "imbtk_decide": _decided,
+    "observers": lambda bench: bench.observe(),  # type: ignore[func-returns-value]
+}
+
+
+def benches(subject: Subject, ordinary: bool = False, seed: int = 0) -> Iterator[Bench]:
+    """Yield the strategy in every situation, or only in the ordinary ones."""
+    for situation in situations(subject.class_names):
+        if situation.ordinary or not ordinary:
+            yield Bench(subject.strategy, situation, seed)

@@ -1,0 +1,76 @@
+"""The reference pages and the README's table say what the code says."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    """Return docs/generate.py as a module."""
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = list(sys.path)
+    spec.loader.exec_module(module)
+    sys.path[:] = before
+    return module
+
+
+def test_nothing_has_drifted() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_drift_is_named_and_mended(generate: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project.entry-points.imbtk]\n", encoding="utf-8")
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+    page = tmp_path / "docs" / "reference" / "config.md"
+    page.write_text(page.read_text(encoding="utf-8") + "edited", encoding="utf-8")
+    assert generate.main(["--check"]) == 1
+    assert page.read_text(encoding="utf-8").endswith("edited")
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+
+
+def test_check_prints_the_files(
+    generate: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project.entry-points.imbtk]\n", encoding="utf-8")
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    assert generate.main(["--check"]) == 1
+    printed = capsys.readouterr().out
+    assert printed.startswith("drifted, run 'python docs/generate.py': docs/reference/strategies.md, ")
+    assert "README.md" in printed
+    assert not (tmp_path / "docs").exists()
+
+
+def test_text_around_the_readme_table_stays(generate: ModuleType) -> None:
+    readme = "before\n<!-- strategies -->\nold\n<!-- /strategies -->\nafter\n"
+    expected = "before\n<!-- strategies -->\n| new |\n<!-- /strategies -->\nafter\n"
+    assert generate.with_table(readme, "| new |\n") == expected
+
+
+def test_a_readme_without_markers_is_refused(generate: ModuleType) -> None:
+    with pytest.raises(SystemExit, match=r"README\.md lacks the lines <!-- strategies --> and <!-- /strategies -->"):
+        generate.with_table("# imbtk\n", "| new |\n")
+
+
+def test_marks_of_docstrings_become_markdown(generate: ModuleType) -> None:
+    text = "See :class:`imbtk.Strategy` and ``a * b`` where a * b < *c*.\n\n    x = y\n\n- one\n- two"
+    assert generate.markdown(text) == (
+        "See `imbtk.Strategy` and `a * b` where a \\* b \\< *c*.\n\n```\nx = y\n```\n\n- one\n- two"
+    )
