@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from imbtk._version import __version__
 
 if TYPE_CHECKING:
-    from imbtk.context import EpochOrder, Phase, Rows, RunContext, Split
+    from imbtk.context import Criterion, EpochOrder, Phase, Rows, RunContext, Split
     from imbtk.data.dataset import Dataset
     from imbtk.draw import Draw
     from imbtk.errors import ImbtkError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CalibrationMap": "imbtk.prediction",
+    "Criterion": "imbtk.context",
     "Dataset": "imbtk.data.dataset",
     "DecisionRule": "imbtk.prediction",
     "Draw": "imbtk.draw",
@@ -47,6 +48,7 @@ _HOMES = {
 
 __all__ = [
     "CalibrationMap",
+    "Criterion",
     "Dataset",
     "DecisionRule",
     "Draw",

@@ -256,14 +256,7 @@ def render_value(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     """Put quotes around a text that would otherwise be read as something else."""
-    plain = re.fullmatch(r"[A-Za-z_][\w.%+-]*", text) and text not in (
-        "true",
-        "false",
-        "nan",
-        "inf",
-        "infinity",
-    )
-    if plain:
+    if re.fullmatch(r"[A-Za-z_][\w.%+-]*", text) and parse_value(text) == text:
         return text
     quote = "'" if '"' in text else '"'
     return f"{quote}{text}{quote}"

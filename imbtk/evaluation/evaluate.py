@@ -80,7 +80,7 @@ def evaluate(
         np.asarray(labels, dtype=np.int64),
         decision.decide(logits, probabilities),
         probabilities,
-        tuple(class_names),
+        tuple(str(name) for name in class_names),
         None if groups is None else np.asarray(groups, dtype=np.int64),
     )
     asked = Asked(train_counts, positive, seed, resamples, extra_metrics or {})
@@ -130,8 +130,8 @@ def metrics_document(
     """
     return {
         "schema_version": SCHEMA_VERSION,
-        "class_names": list(class_names),
-        "positive_class": None if positive is None else class_names[positive],
+        "class_names": [str(name) for name in class_names],
+        "positive_class": None if positive is None else str(class_names[positive]),
         "train_counts": None if train_counts is None else [int(count) for count in train_counts],
         "confidence_level": CONFIDENCE,
         "conditional_on": CONDITIONAL_ON,

@@ -198,7 +198,7 @@ def _ranking(score: Array, truth: Array, unit: Array, weights: Array) -> tuple[A
 
 
 def _probability_replicates(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:
-    labels, p, k = predictions.labels, predictions.probabilities, predictions.num_classes
+    labels, p = predictions.labels, predictions.probabilities
     rows = np.arange(len(labels))
     target = np.zeros_like(p)
     target[rows, labels] = 1.0

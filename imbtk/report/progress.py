@@ -15,7 +15,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class RunProgress:
-    """Tells the person at the terminal what a run does; everything goes to standard error.
+    """Tells the person at the terminal what a run does: progress on standard error, plan and results on standard output.
 
     Parameters
     ----------
@@ -35,6 +35,7 @@ class RunProgress:
             from rich.console import Console
 
             self.console = Console(stderr=True, highlight=False)
+            self.output = Console(highlight=False)
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +89,7 @@ class RunProgress:
 
         self._close()
         self._epochs = document["phases"][-1]["stop"]
-        print_plan(self.console, document)
+        print_plan(self.output, document)
 
     def on_step(self, step: int, total: int, loss: float) -> None:
         """Show how far training is; called at most ten times a second."""
@@ -121,4 +122,4 @@ class RunProgress:
             return
         from imbtk.report.terminal import print_results
 
-        print_results(self.console, metrics, folder)
+        print_results(self.output, metrics, folder)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from imbtk.context import EpochOrder, Rows, Split
+from imbtk.context import EpochOrder
 from imbtk.dispatch import BatchState, Dispatcher, bind
-from imbtk.errors import ImbtkError, PluginError
+from imbtk.errors import ImbtkError
 from imbtk.models.heads import LinearHead
 from imbtk.plan import PlanItem
-from imbtk.prediction import CalibrationMap, DecisionRule
+from imbtk.prediction import CalibrationMap
 from imbtk.strategy import Strategy
 from imbtk.testing.registry import CheckFailure, Subject
-from imbtk.testing.situations import BATCH, FEATURES, Situation, SpyDraw, situations
+from imbtk.testing.situations import FEATURES, Situation, SpyDraw, situations
 from imbtk.training.phases import cross_entropy
 
 __all__ = ["Bench", "benches"]
@@ -39,10 +40,20 @@ class Bench:
     seed : int
     strict : bool
         Raise what the hook raises, instead of returning None.
+    permutation : Tensor of int64, shape (K,), optional
+        Class ``permutation[k]`` of the situation stands at place k.
     """
 
-    def __init__(self, strategy: Strategy, situation: Situation, seed: int = 0, strict: bool = False) -> None:
+    def __init__(
+        self,
+        strategy: Strategy,
+        situation: Situation,
+        seed: int = 0,
+        strict: bool = False,
+        permutation: torch.Tensor | None = None,
+    ) -> None:
         self.strategy, self.situation, self.strict = copy.deepcopy(strategy), situation, strict
+        self.permutation = torch.arange(situation.num_classes) if permutation is None else permutation
         self.item = PlanItem(self.strategy, None, "under test", strategy.name)
         self.dispatcher = Dispatcher([self.item])
         self.draw = SpyDraw(seed)
@@ -51,6 +62,21 @@ class Bench:
         self.rows = situation.rows(self.dataset, self.seen)
         self.context = situation.context(self.draw)
         self.state = BatchState()
+        if permutation is not None:
+            self._permute(torch.argsort(permutation))
+
+    def _permute(self, places: torch.Tensor) -> None:
+        """Give class k the number ``places[k]``; rows stay where they are."""
+        context, taken = self.context, self.permutation
+        self.rows = dataclasses.replace(self.rows, labels=places[self.rows.labels])
+        self.context = dataclasses.replace(
+            context,
+            class_names=tuple(context.class_names[int(k)] for k in taken),
+            class_counts=context.class_counts[taken],
+            natural_counts=context.natural_counts[taken],
+            labels=places[context.labels],
+            positive=None if context.positive is None else int(places[context.positive]),
+        )
 
     def _choose(self, hook: str, **arguments: Any) -> Any:
         try:
@@ -164,15 +190,14 @@ class Bench:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
             head = LinearHead(FEATURES, self.situation.num_classes)
-        made = self._fold(
-            "imbtk_refit", "head", head, features=features, labels=labels, context=self.context
-        )
+        made = self._fold("imbtk_refit", "head", head, features=features, labels=labels, context=self.context)
         return None if made is None else (features, labels, made)
 
     def validation(self) -> tuple[np.ndarray, np.ndarray]:
         """Return logits (n, K) float64 and labels (n,) int64 of made-up validation rows."""
         labels = self.context.labels.numpy().copy()
         numbers = np.random.default_rng(16).normal(size=(len(labels), self.situation.num_classes))
+        numbers = numbers[:, self.permutation.numpy()]
         numbers[np.arange(len(labels)), labels] += 1.5
         return numbers, labels
 
@@ -191,110 +216,20 @@ class Bench:
             "imbtk_decide", logits=logits, probabilities=probabilities, labels=labels, context=self.context
         )
 
-    def observe(self) -> None:
-        """Let a run go by."""
-        run = {"plan": [self.item.label], "data": "made up", "model": "mlp", "seed": 0, "epochs": 1, "out": "nowhere"}
-        metrics = {"validation": {"overall": {}}, "test": {"overall": {}}}
+    def observe(
+        self,
+        run: Mapping[str, Any] | None = None,
+        record: Mapping[str, float] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Let a run go by, described by `run`, with one epoch's `record` and the `metrics` at its end."""
+        plain = {"plan": [self.item.label], "data": "made up", "model": "mlp", "seed": 0, "epochs": 1, "out": "nowhere"}
+        run = plain if run is None else run
+        record = {"epoch": 0.0, "phase": 0.0, "lr": 1e-3, "train_loss": 0.5} if record is None else record
+        metrics = {"validation": {"overall": {}}, "test": {"overall": {}}} if metrics is None else metrics
         self._fold("imbtk_run_start", "run", run)
-        self._fold("imbtk_epoch_end", "epoch", 0, record={"epoch": 0.0, "train_loss": 0.5})
+        self._fold("imbtk_epoch_end", "epoch", 0, record=record)
         self._fold("imbtk_run_end", "run", run, metrics=metrics)
-
-    # All of it ---------------------------------------------------------------------------------------------------
-
-    def exercise(self) -> dict[str, list[Any]]:
-        """Call every hook and what it returns; return tensors and arrays by the method that gave them.
-
-        A callable that raises is passed over: the checks of its own result say so.
-        """
-        results: dict[str, list[Any]] = {}
-        for name, act in _ACTS.items():
-            try:
-                found = act(self)
-            except PluginError:
-                continue
-            if found is not None:
-                results[name] = found
-        return results
-
-
-def _splits(bench: Bench) -> list[Any] | None:
-    found = bench.split()
-    if found is None or not all(isinstance(fold, Split) for fold in found[1]):
-        return None
-    return [side for fold in found[1] for side in (fold.train, fold.validation, fold.test)]
-
-
-def _resampled(bench: Bench) -> list[Any] | None:
-    rows = bench.resample()
-    return [rows.indices, rows.labels, rows.synthetic, rows.synthetic_labels] if isinstance(rows, Rows) else None
-
-
-def _orders(bench: Bench) -> list[Any] | None:
-    found = bench.order()
-    return None if found is None else [found[0](epoch) for epoch in range(2)]
-
-
-def _augmented(bench: Bench) -> list[Any] | None:
-    augment = bench.augment()
-    if augment is None:
-        return None
-    return [augment(bench.situation.samples(), bench.situation.target(), np.arange(BATCH))]
-
-
-def _mixed(bench: Bench) -> list[Any] | None:
-    mix = bench.mix()
-    if mix is None:
-        return None
-    mixed = mix(bench.situation.samples(), bench.situation.target(), np.arange(BATCH))
-    return list(mixed) if isinstance(mixed, tuple) else [mixed]
-
-
-def _weights(bench: Bench) -> list[Any] | None:
-    weights = bench.class_weights()
-    return None if weights is None else [weights]
-
-
-def _losses(bench: Bench) -> list[Any] | None:
-    criterion = bench.criterion()
-    return None if criterion is None else [criterion(bench.situation.logits(), bench.situation.target(soft=True))]
-
-
-def _parameters(head: Any) -> list[Any] | None:
-    return list(head.state_dict().values()) if isinstance(head, torch.nn.Module) else None
-
-
-def _refitted(bench: Bench) -> list[Any] | None:
-    found = bench.refit()
-    return None if found is None else _parameters(found[2])
-
-
-def _calibrated(bench: Bench) -> list[Any] | None:
-    found = bench.calibrate()
-    return [found.probabilities(bench.validation()[0])] if isinstance(found, CalibrationMap) else None
-
-
-def _decided(bench: Bench) -> list[Any] | None:
-    rule = bench.decide()
-    if not isinstance(rule, DecisionRule):
-        return None
-    logits, _ = bench.validation()
-    return [rule.decide(logits, CalibrationMap().probabilities(logits))]
-
-
-_ACTS: dict[str, Callable[[Bench], list[Any] | None]] = {
-    "imbtk_split": _splits,
-    "imbtk_resample": _resampled,
-    "imbtk_epoch_order": _orders,
-    "imbtk_head": lambda bench: _parameters(bench.head()),
-    "imbtk_augment": _augmented,
-    "imbtk_mix": _mixed,
-    "imbtk_class_weights": _weights,
-    "imbtk_criterion": _losses,
-    "imbtk_refit": _refitted,
-    "imbtk_calibrate": _calibrated,
-    "imbtk_decide": _decided,
-    "observers": lambda bench: bench.observe(),  # type: ignore[func-returns-value]
-}
 
 
 def benches(subject: Subject, ordinary: bool = False, seed: int = 0) -> Iterator[Bench]:

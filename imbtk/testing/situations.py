@@ -153,11 +153,6 @@ class Situation:
         """Return normal logits (size, K) float32."""
         return torch.randn(size, self.num_classes, generator=torch.Generator().manual_seed(12))
 
-    def permuted(self, order: torch.Tensor) -> Situation:
-        """Return the same run with class ``order[k]`` at place k; rows keep their places."""
-        names = tuple(self.class_names[int(k)] for k in order)
-        return dataclasses.replace(self, class_names=names, counts=tuple(self.counts[int(k)] for k in order))
-
 
 @lru_cache(maxsize=64)
 def _made(counts: tuple[int, ...], kind: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

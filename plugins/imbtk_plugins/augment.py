@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pydantic import BeforeValidator, model_validator
 
@@ -25,8 +26,8 @@ AugmentFunction = Callable[[torch.Tensor, torch.Tensor, Draw], torch.Tensor]
 _COLOUR_ONLY = ("saturation", "hue", "stain")
 """What grey images do not have."""
 
-_LONGEST = 10 / 3
-"""Most that an erased rectangle is longer than wide (Zhong et al. 2020: r1 = 0.3)."""
+_LONGEST = -math.log(0.3)
+"""Log of the most that an erased rectangle is longer than wide, or wider than long (Zhong et al. 2020: r1 = 0.3)."""
 
 
 def _as_names(value: object) -> object:
@@ -187,77 +188,100 @@ class Augment(Strategy):
         return (share * self.probability * chosen).float().to(context.device)
 
 
-def _columns(settings: Settings) -> list[tuple[float, float, float]]:
-    """Return low, high, and the value that changes nothing, for each number that a sample draws.
+def _ranges(settings: Settings) -> np.ndarray:
+    """Return the centre and the reach to both sides of each number that a sample draws, (2, 24) float64.
 
-    Each option has columns of its own, used or not: to change one option does not reshuffle the others.
+    Each option has numbers of its own, used or not: to change one option does not reshuffle the others.
     """
-
-    def around(centre: float, reach: float) -> tuple[float, float, float]:
-        return centre - reach, centre + reach, centre
-
-    geometry = [
-        around(0, math.radians(settings.rotation)),
-        around(0, settings.shift),
-        around(0, settings.shift),
-        around(1, settings.zoom),
-        around(0, math.radians(settings.shear)),
+    share = (0.5, 0.5)
+    least, greatest = settings.erase_area
+    numbers = [
+        (0, math.radians(settings.rotation)),
+        (0, settings.shift),
+        (0, settings.shift),
+        (1, settings.zoom),
+        (0, math.radians(settings.shear)),
+        share,  # mirrored left and right
+        share,  # mirrored top and bottom
+        (2, 2),  # quarter turns
+        (1, settings.brightness),
+        (1, settings.contrast),
+        (1, settings.saturation),
+        (0, settings.hue),
+        *3 * [(1, settings.stain)],
+        *3 * [(0, settings.stain)],
+        share,  # erased
+        ((least + greatest) / 2, (greatest - least) / 2),
+        (0, _LONGEST),
+        share,  # place of the rectangle, across
+        share,  # and down
+        share,  # changed at all
     ]
-    never = (0.0, 1.0, 1.0)  # compared with "less than a chance"
-    tint = [around(1, settings.brightness), around(1, settings.contrast), around(1, settings.saturation)]
-    tint += [around(0, settings.hue)] + 3 * [around(1, settings.stain)] + 3 * [around(0, settings.stain)]
-    erasing = [never, (*settings.erase_area, 0.0), around(0, math.log(_LONGEST)), (0.0, 1.0, 0.0), (0.0, 1.0, 0.0)]
-    return [*geometry, never, never, (0.0, 4.0, 0.0), *tint, *erasing, (0.0, 1.0, 0.0)]
+    return np.array(numbers, dtype=np.float64).T
+
+
+_GEOMETRY, _TINT, _ERASING, _GATE = slice(0, 6), slice(6, 16), slice(16, 21), slice(21, 22)
+"""Columns of the table of parameters, (B, 22)."""
+
+_UNCHANGED = (1, 0, 0, 0, 1, 0, *(1, 1, 1, 0, 1, 1, 1, 0, 0, 0), *(1, 0, 0, 0, 0), 0)
+"""Parameters that leave a sample as it is."""
 
 
 class _Augmentation:
-    """The callable that :class:`Augment` builds: the numbers of a whole batch, then a pass for each kind of change."""
+    """The callable that :class:`Augment` builds: the parameters of a whole batch, then a pass for each kind of change."""
 
     def __init__(self, before: AugmentFunction, settings: Settings, chance: torch.Tensor | None) -> None:
         self.before, self.settings, self.chance = before, settings, chance
-        low, high, self.still = torch.tensor(_columns(settings), dtype=torch.float64).T.float().contiguous()
-        self.low, self.span = low, high - low
+        centre, reach = _ranges(settings)[:, :, None]
+        self.low, self.span = centre - reach, 2 * reach
 
     def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
         """Return the changed images."""
         images = self.before(images, target, draw)
-        numbers = draw.uniform(len(self.low))
-        if self.low.device != numbers.device:
-            self.low, self.span, self.still = (t.to(numbers.device) for t in (self.low, self.span, self.still))
-        amounts = torch.addcmul(self.low, numbers, self.span)
-        if self.chance is not None:
-            changed = numbers[:, -1:] < (target * self.chance).sum(dim=1, keepdim=True)
-            amounts = torch.where(changed, amounts, self.still)
-        if self.settings.tints:
-            images = self._tint(images, amounts)
-        if self.settings.moves or self.settings.mirrors:
-            images = self._move(images, amounts)
-        return self._erase(images, amounts) if self.settings.erase else images
-
-    def _move(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
         settings, size = self.settings, (images.shape[2], images.shape[3])
-        rotation, right, down, zoom, shear, across, over, turn = amounts[:, :8].unbind(1)
-        affine = inverse_affine(rotation, right, down, zoom, shear, size)
+        table = torch.from_numpy(self._parameters(draw, size)).to(images.device, non_blocking=True)
+        if self.chance is not None:
+            changed = table[:, _GATE] < (target * self.chance).sum(dim=1, keepdim=True)
+            table = torch.where(changed, table, table.new_tensor(_UNCHANGED))
+        if settings.tints:
+            images = self._tint(images, table[:, _TINT])
+        if settings.moves or settings.mirrors:
+            # Mirroring and turning alone swap pixels: to blend them would only blur.
+            interpolation = settings.interpolation if settings.moves else "nearest"
+            matrices = table[:, _GEOMETRY].view(-1, 2, 3)
+            images = warp(images, matrices, settings.fill, settings.fill_value, interpolation)
+        if settings.erase:
+            chance, area, log_aspect, left, top = table[:, _ERASING].unbind(1)
+            images = erase(images, chance < settings.erase, area, log_aspect.exp(), left, top)
+        return images
+
+    def _parameters(self, draw: Draw, size: tuple[int, int]) -> np.ndarray:
+        """Return the table of a batch's parameters, (B, 22) float32."""
+        settings = self.settings
+        # Numbers are wanted on the CPU, whatever the device of the images: see _geometry.
+        numbers = Draw(draw.seed, draw.name, draw.epoch, draw.positions).uniform(len(self.low)).numpy()
+        amounts = self.low + self.span * numbers.T
+        matrices = inverse_affine(*amounts[:5], size)
         if settings.mirrors:
-            turns = turn.long() if settings.quarter_turns else None
+            turns = amounts[7].astype(np.int64) if settings.quarter_turns else None
             if turns is not None and size[0] != size[1]:
                 turns = turns // 2 * 2
-            horizontal = across < 0.5 if settings.horizontal_flip else None
-            affine = mirror_and_turn(affine, horizontal, over < 0.5 if settings.vertical_flip else None, turns)
-        interpolation = settings.interpolation if settings.moves else "nearest"
-        return warp(images, affine, settings.fill, settings.fill_value, interpolation)
+            left_right = amounts[5] < 0.5 if settings.horizontal_flip else None
+            matrices = mirror_and_turn(
+                matrices, left_right, amounts[6] < 0.5 if settings.vertical_flip else None, turns
+            )
+        table = np.empty((len(matrices), _GATE.stop), np.float32)
+        table[:, _GEOMETRY] = matrices.reshape(-1, 6)
+        table[:, _TINT.start :] = amounts[8:].T
+        return table
 
     def _tint(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
         settings = self.settings
-        brightness, contrast, saturation, hue = amounts[:, 8:12].unbind(1)
+        brightness, contrast, saturation, hue = amounts[:, :4].unbind(1)
         if settings.brightness or settings.contrast or settings.saturation:
             images = adjust_colour(images, brightness, contrast, saturation)
         if settings.hue:
             images = shift_hue(images, hue)
         if settings.stain:
-            images = jitter_stain(images, amounts[:, 12:15], amounts[:, 15:18])
+            images = jitter_stain(images, amounts[:, 4:7], amounts[:, 7:])
         return images
-
-    def _erase(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
-        chance, area, log_aspect, left, top = amounts[:, 18:23].unbind(1)
-        return erase(images, chance < self.settings.erase, area, log_aspect.exp(), left, top)

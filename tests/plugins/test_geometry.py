@@ -1,14 +1,12 @@
 """Batched affine maps against torchvision, image by image, and against arithmetic on paper."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as reference
 
-from imbtk_plugins._geometry import Affine, inverse_affine, mirror_and_turn, warp
+from imbtk_plugins._geometry import inverse_affine, mirror_and_turn, warp
 
 SIZES = [(28, 28), (9, 9), (8, 13), (31, 20)]
 MODES = {"nearest": InterpolationMode.NEAREST, "bilinear": InterpolationMode.BILINEAR}
@@ -25,13 +23,13 @@ AFFINE = {
 }
 
 
-def columns(*values: float) -> list[torch.Tensor]:
-    return [torch.tensor([value]) for value in values]
+def matrix_of(parameters: tuple[float, ...], size: tuple[int, int]) -> np.ndarray:
+    rotation, right, down, scale, shear = (np.array([value], dtype=float) for value in parameters)
+    return inverse_affine(np.deg2rad(rotation), right, down, scale, np.deg2rad(shear), size)
 
 
-def map_of(parameters: tuple[float, ...], size: tuple[int, int]) -> Affine:
-    rotation, right, down, scale, shear = parameters
-    return inverse_affine(*columns(math.radians(rotation), right, down, scale, math.radians(shear)), size)
+def map_of(parameters: tuple[float, ...], size: tuple[int, int]) -> torch.Tensor:
+    return torch.from_numpy(matrix_of(parameters, size))
 
 
 def picture(size: tuple[int, int], channels: int = 3, seed: int = 0) -> torch.Tensor:
@@ -62,11 +60,11 @@ def test_affine_is_torchvisions(size, name, interpolation, value):
         torch.testing.assert_close(out, expected, atol=3e-5, rtol=0)
 
 
-def test_each_sample_has_its_own_map():
+def test_each_sample_has_its_own_matrix():
     size = (12, 17)
     images = torch.cat([picture(size, seed=seed) for seed in range(3)])
     singles = [map_of(AFFINE[name], size) for name in ("rotation", "shift", "all")]
-    together = warp(images, Affine(*(torch.cat(columns) for columns in zip(*singles, strict=True))))
+    together = warp(images, torch.cat(singles))
     for i, single in enumerate(singles):
         assert torch.equal(together[i : i + 1], warp(images[i : i + 1], single))
 
@@ -100,12 +98,8 @@ def test_rows_above_the_centre_shear_to_the_right():
 @pytest.mark.parametrize("interpolation", MODES)
 def test_mirrors_and_turns_swap_pixels_exactly(size, horizontal, vertical, turns, interpolation):
     images = picture(size)
-    affine = mirror_and_turn(
-        map_of(AFFINE["nothing"], size),
-        torch.tensor([horizontal]),
-        torch.tensor([vertical]),
-        torch.tensor([turns]),
-    )
+    choices = [np.array([choice]) for choice in (horizontal, vertical, turns)]
+    affine = torch.from_numpy(mirror_and_turn(matrix_of(AFFINE["nothing"], size), *choices))
     expected = reference.hflip(images) if horizontal else images
     expected = reference.vflip(expected) if vertical else expected
     expected = torch.rot90(expected, turns, dims=(2, 3))
@@ -115,9 +109,9 @@ def test_mirrors_and_turns_swap_pixels_exactly(size, horizontal, vertical, turns
 
 def test_mirror_and_turn_come_after_the_affine_map():
     size = (16, 16)
-    images, affine = picture(size), map_of(AFFINE["all"], size)
-    moved = warp(images, affine, "constant", 0.2)
-    both = mirror_and_turn(affine, torch.tensor([True]), None, torch.tensor([3]))
+    images, matrix = picture(size), matrix_of(AFFINE["all"], size)
+    moved = warp(images, torch.from_numpy(matrix), "constant", 0.2)
+    both = torch.from_numpy(mirror_and_turn(matrix, np.array([True]), None, np.array([3])))
     expected = torch.rot90(reference.hflip(moved), 3, dims=(2, 3))
     torch.testing.assert_close(warp(images, both, "constant", 0.2), expected, atol=1e-5, rtol=0)
 

@@ -292,6 +292,23 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
     return lambda name="run", **options: synthetic_run(tmp_path / name, **options)
 
 
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return run folders with their pages, made once: they are read, never changed."""
+    from imbtk.report import make_report
+
+    folder = tmp_path_factory.mktemp("pages")
+    folders = {
+        "patients": synthetic_run(folder / "patients", ["benign", "malignant"], rows=400, patients=90, side=64),
+        "hostile": synthetic_run(folder / "hostile", list(HOSTILE), rows=300, phases=2),
+        "many": synthetic_run(folder / "many", 40, rows=700, factor=30, side=8),
+        "table": synthetic_run(folder / "table", ["no", "yes"], rows=300, images=False, strategies=False),
+    }
+    for run in folders.values():
+        make_report(run)
+    return folders
+
+
 @pytest.fixture
 def hostile_names() -> list[str]:
     """Return class names that would break a page that does not escape them."""

@@ -1,0 +1,240 @@
+"""Probabilities from logits: the ledger's shift, a temperature and a shift per class, fitted on validation rows.
+
+The ledger says what shift undoes the plan's work on class frequencies; validation rows say what the network made of it.
+The fit is drawn to the ledger, the more the fewer rows there are, and how strongly is itself learned from the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from imbtk.evaluation.metrics import calibration_bin
+from imbtk.prediction import CalibrationMap
+
+__all__ = ["LedgerFit", "calibration_figures", "fit_to_ledger", "ledger_shift", "prior_weights"]
+
+SPREADS = (0.1, 0.3, 1.0, 3.0)
+"""How far the network may be from the ledger: the standard deviations among which the rows choose."""
+
+FREE_SPREADS = (1.0, 3.0)
+"""The same where the ledger is no guide: focal losses, margins, mixing."""
+
+TEMPERATURE_SPREAD = 0.5
+FREE_TEMPERATURE_SPREAD = 1.0
+"""Standard deviations of the logarithm of the temperature around 0."""
+
+
+@dataclass(frozen=True)
+class LedgerFit:
+    """A calibration map at the natural prior, and how it came about.
+
+    Attributes
+    ----------
+    map : CalibrationMap
+        ``softmax(logits / temperature + shift)``.
+    measured : ndarray of float64, shape (K,)
+        The shift that the rows alone ask for: the fit with the widest spread. The ledger's where a class has no row.
+    spread : float
+        The standard deviation around the ledger that explains the rows best.
+    """
+
+    map: CalibrationMap
+    measured: np.ndarray
+    spread: float
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by."""
+        return 1.0 / self.map.scale
+
+
+def ledger_shift(natural: np.ndarray, effective: np.ndarray) -> np.ndarray:
+    """Return log π_natural − log π_effective, (K,); 0 for a class that has no mass in one of them.
+
+    Parameters
+    ----------
+    natural, effective : ndarray of float64, shape (K,)
+        Shares that sum to one.
+
+    References
+    ----------
+    Saerens, Latinne & Decaestecker 2002, "Adjusting the outputs of a classifier to new a priori probabilities", eq. 4;
+    Menon et al. 2021, "Long-tail learning via logit adjustment", section 3.
+    """
+    present = (natural > 0) & (effective > 0)
+    shift = np.zeros(len(natural))
+    shift[present] = np.log(natural[present]) - np.log(effective[present])
+    return shift
+
+
+def prior_weights(labels: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Return a weight for each row, so that classes weigh as in `prior`; the mean is 1.
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (n,)
+    prior : ndarray of float64, shape (K,)
+        Shares; those of classes without a row are left out.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        ``prior[y] / share of y among the rows``; ones if no row has a class with mass.
+    """
+    counts = np.bincount(labels, minlength=len(prior)).astype(np.float64)
+    present = (counts > 0) & (prior > 0)
+    if not present.any():
+        return np.ones(len(labels))
+    weight = np.zeros(len(prior))
+    weight[present] = prior[present] / prior[present].sum() * len(labels) / counts[present]
+    return np.asarray(weight[labels])
+
+
+def fit_to_ledger(
+    logits: np.ndarray, labels: np.ndarray, natural: np.ndarray, effective: np.ndarray, exact: bool
+) -> LedgerFit:
+    """Return the map from logits to probabilities at the natural prior.
+
+    Parameters
+    ----------
+    logits : ndarray of float64, shape (n, K)
+        Of validation rows; none at all gives the ledger's own map.
+    labels : ndarray of int64, shape (n,)
+    natural, effective : ndarray of float64, shape (K,)
+        Class frequencies of the training rows, and as the ledger says that the network came to see them.
+    exact : bool
+        Whether the ledger holds in theory: cross-entropy with shifts and nothing else.
+
+    Notes
+    -----
+    With l the ledger's shift, probabilities are softmax(z/T + (1 + a)·l + d). Penalised maximum likelihood with
+    log T ~ N(0, τ²), a ~ N(0, σ²) and d_c ~ N(0, σ²): `a` is the share of the ledger's shift that a network forgot,
+    which all classes together tell; d is what one class does by itself. Rows are weighted to the natural prior, their
+    sum being Kish's effective number of rows. σ is the member of a short list that makes the rows most probable
+    (Laplace's approximation): few rows cannot tell, and then the smallest is taken. A class without validation rows
+    is left out of the likelihood and keeps the ledger's shift, corrected by what the other classes say of `a`.
+
+    References
+    ----------
+    Guo et al. 2017, "On calibration of modern neural networks", section 4.2 (temperature). Alexandari, Kundaje &
+    Shrikumar 2020, "Maximum likelihood with bias-corrected calibration is hard-to-beat at label shift adaptation",
+    eq. 3 (temperature and a bias per class). MacKay 1992, "Bayesian interpolation", eq. 15 (evidence of a width).
+    Byrd & Lipton 2019, "What is the effect of importance weighting in deep learning?" (networks forget weights).
+    """
+    shift = ledger_shift(natural, effective)
+    rows = natural[labels] > 0
+    present = np.bincount(labels[rows], minlength=len(natural)) > 0
+    if present.sum() < 2:
+        return LedgerFit(CalibrationMap(1.0, shift), shift, SPREADS[0])
+    weights = prior_weights(labels[rows], natural)
+    weights *= weights.sum() / np.square(weights).sum()
+    spreads, temperature = (SPREADS, TEMPERATURE_SPREAD) if exact else (FREE_SPREADS, FREE_TEMPERATURE_SPREAD)
+    place = np.cumsum(present) - 1
+    problem = _Problem(logits[rows][:, present], place[labels[rows]], weights, shift[present], temperature)
+    best, best_evidence, start = (1.0, shift), -np.inf, np.zeros(2 + int(present.sum()))
+    used = spreads[0]
+    for spread in spreads:
+        start, evidence = problem.solve(spread, start)
+        fitted = (1 + start[1]) * shift
+        fitted[present] += start[2:]
+        # A wider spread has to earn its place: what few rows cannot tell stays with the ledger.
+        if evidence > best_evidence + 1e-9:
+            best, best_evidence, used = (float(np.exp(start[0])), fitted), evidence, spread
+    return LedgerFit(CalibrationMap(*best), fitted, used)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The penalised likelihood of validation rows; parameters are (log scale, a, d)."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    ledger: np.ndarray
+    temperature_spread: float
+
+    def solve(self, spread: float, start: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the parameters at the maximum and the logarithm of the evidence of `spread`."""
+        precision = np.full(len(start), spread**-2.0)
+        precision[0] = self.temperature_spread**-2.0
+        bounds = [(-5.0, 5.0)] + [(None, None)] * (len(start) - 1)
+        found = minimize(
+            self._loss, start, args=(precision,), jac=True, method="L-BFGS-B", bounds=bounds,
+            options={"maxiter": 500, "ftol": 1e-12, "gtol": 1e-6},
+        )  # fmt: skip
+        # The precision stands in both determinants: the widest spread with nothing to explain gains nothing by it.
+        _, curved = np.linalg.slogdet(self._information(found.x) + np.diag(precision))
+        return found.x, float(-found.fun - 0.5 * curved + 0.5 * np.log(precision).sum())
+
+    def _log_probabilities(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(log_softmax(np.exp(x[0]) * self.logits + (1 + x[1]) * self.ledger + x[2:], axis=1))
+
+    def _loss(self, x: np.ndarray, precision: np.ndarray) -> tuple[float, np.ndarray]:
+        log_p = self._log_probabilities(x)
+        place = np.arange(len(self.labels))
+        residual = np.exp(log_p)
+        residual[place, self.labels] -= 1
+        residual *= self.weights[:, None]
+        by_class = residual.sum(axis=0)
+        gradient = np.concatenate(
+            [[np.exp(x[0]) * float((residual * self.logits).sum()), float(by_class @ self.ledger)], by_class]
+        )
+        loss = -float(self.weights @ log_p[place, self.labels]) + 0.5 * float(precision @ x**2)
+        return loss, gradient + precision * x
+
+    def _information(self, x: np.ndarray) -> np.ndarray:
+        """Return Fisher's information of the parameters, (2 + K, 2 + K)."""
+        p = np.exp(self._log_probabilities(x))
+        weighted = self.weights[:, None] * p
+        slopes = np.exp(x[0]) * self.logits
+        slopes = slopes - (p * slopes).sum(axis=1, keepdims=True)
+        classes = np.diag(weighted.sum(axis=0)) - weighted.T @ p
+        scale = (weighted * slopes).sum(axis=0)
+        information = np.empty((2 + p.shape[1], 2 + p.shape[1]))
+        information[2:, 2:] = classes
+        information[0, 0] = float((weighted * slopes**2).sum())
+        information[0, 2:] = information[2:, 0] = scale
+        information[1, 2:] = information[2:, 1] = classes @ self.ledger
+        information[0, 1] = information[1, 0] = float(scale @ self.ledger)
+        information[1, 1] = float(self.ledger @ classes @ self.ledger)
+        return information
+
+
+def calibration_figures(
+    labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None
+) -> dict[str, float]:
+    """Return log-loss, Brier score, ECE and classwise ECE of weighted rows.
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (n,)
+    probabilities : ndarray of float64, shape (n, K)
+    weights : ndarray of float64, shape (n,), optional
+        Ones unless given.
+
+    References
+    ----------
+    Guo et al. 2017, eq. 3 (ECE, 15 bins of the most probable class); Kull et al. 2019, "Beyond temperature scaling",
+    eq. 2 (classwise ECE). Brier 1950: summed over classes, so between 0 and 2.
+    """
+    weights = np.ones(len(labels)) if weights is None else weights
+    share = weights / weights.sum()
+    truth = np.eye(probabilities.shape[1])[labels]
+    chosen = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
+    right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    return {
+        "log_loss": float(-share @ np.log(np.maximum(chosen, np.finfo(np.float64).tiny))),
+        "brier": float(share @ ((probabilities - truth) ** 2).sum(axis=1)),
+        "ece": _error(probabilities.max(axis=1), right, share),
+        "classwise_ece": float(
+            np.mean([_error(probabilities[:, k], truth[:, k], share) for k in range(probabilities.shape[1])])
+        ),
+    }
+
+
+def _error(said: np.ndarray, happened: np.ndarray, share: np.ndarray) -> float:
+    return float(np.abs(np.bincount(calibration_bin(said), weights=share * (said - happened))).sum())

@@ -1,0 +1,126 @@
+"""Everything that a strategy does in a situation, as a list of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from imbtk.context import Rows, Split
+from imbtk.errors import ImbtkError
+from imbtk.prediction import CalibrationMap, DecisionRule
+from imbtk.testing.bench import Bench
+from imbtk.testing.situations import BATCH
+
+__all__ = ["exercise"]
+
+
+def exercise(bench: Bench, leave_out: str = "") -> dict[str, list[Any]]:
+    """Call every hook and what it returns; return tensors and arrays by the hook that gave them.
+
+    A callable that raises is passed over: the checks of its own result say so.
+
+    Parameters
+    ----------
+    bench : Bench
+    leave_out : str
+        A hook that is not called.
+    """
+    results: dict[str, list[Any]] = {}
+    for hook, act in _ACTS.items():
+        if hook == leave_out:
+            continue
+        try:
+            found = act(bench)
+        except ImbtkError:
+            continue
+        if found is not None:
+            results[hook] = found
+    return results
+
+
+def _splits(bench: Bench) -> list[Any] | None:
+    found = bench.split()
+    if found is None or not all(isinstance(fold, Split) for fold in found[1]):
+        return None
+    return [side for fold in found[1] for side in (fold.train, fold.validation, fold.test)]
+
+
+def _resampled(bench: Bench) -> list[Any] | None:
+    rows = bench.resample()
+    return [rows.indices, rows.labels, rows.synthetic, rows.synthetic_labels] if isinstance(rows, Rows) else None
+
+
+def _orders(bench: Bench) -> list[Any] | None:
+    found = bench.order()
+    return None if found is None else [found[0](epoch) for epoch in range(2)]
+
+
+def _augmented(bench: Bench) -> list[Any] | None:
+    augment = bench.augment()
+    if augment is None:
+        return None
+    return [augment(bench.situation.samples(), bench.situation.target(), np.arange(BATCH))]
+
+
+def _mixed(bench: Bench) -> list[Any] | None:
+    mix = bench.mix()
+    if mix is None:
+        return None
+    mixed = mix(bench.situation.samples(), bench.situation.target(), np.arange(BATCH))
+    return list(mixed) if isinstance(mixed, tuple) else [mixed]
+
+
+def _weights(bench: Bench) -> list[Any] | None:
+    weights = bench.class_weights()
+    return None if weights is None else [weights]
+
+
+def _losses(bench: Bench) -> list[Any] | None:
+    criterion = bench.criterion()
+    return None if criterion is None else [criterion(bench.situation.logits(), bench.situation.target(soft=True))]
+
+
+def _parameters(head: Any) -> list[Any] | None:
+    return list(head.state_dict().values()) if isinstance(head, torch.nn.Module) else None
+
+
+def _refitted(bench: Bench) -> list[Any] | None:
+    found = bench.refit()
+    return None if found is None else _parameters(found[2])
+
+
+def _calibrated(bench: Bench) -> list[Any] | None:
+    found = bench.calibrate()
+    return [found.probabilities(bench.validation()[0])] if isinstance(found, CalibrationMap) else None
+
+
+def _decided(bench: Bench) -> list[Any] | None:
+    rule = bench.decide()
+    if not isinstance(rule, DecisionRule):
+        return None
+    logits, _ = bench.validation()
+    return [rule.decide(logits, CalibrationMap().probabilities(logits))]
+
+
+def _observed(bench: Bench) -> list[Any] | None:
+    bench.observe()
+    return None
+
+
+_ACTS: dict[str, Callable[[Bench], list[Any] | None]] = {
+    "imbtk_split": _splits,
+    "imbtk_resample": _resampled,
+    "imbtk_epoch_order": _orders,
+    "imbtk_head": lambda bench: _parameters(bench.head()),
+    "imbtk_augment": _augmented,
+    "imbtk_mix": _mixed,
+    "imbtk_class_weights": _weights,
+    "imbtk_criterion": _losses,
+    "imbtk_refit": _refitted,
+    "imbtk_calibrate": _calibrated,
+    "imbtk_decide": _decided,
+    "imbtk_run_start": _observed,
+}

@@ -1,0 +1,171 @@
+"""Checks of how hooks are declared and answered, and what they leave alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from imbtk.context import Rows
+from imbtk.errors import ImbtkError, PluginError
+from imbtk.testing.bench import Bench, benches
+from imbtk.testing.exercise import exercise
+from imbtk.testing.registry import CheckFailure, Subject, check
+from imbtk.testing.situations import situations
+
+__all__: list[str] = []
+
+
+@check("hooks-declared")
+def hooks_declared(subject: Subject) -> None:
+    """It answers a hook at least, and its hooks ask for arguments that there are."""
+    cls = type(subject.strategy)
+    if not cls.hooks():
+        raise CheckFailure(
+            "it answers no hook",
+            "Give it a method such as imbtk_class_weights(self, context), marked with @hookimpl.",
+        )
+    try:
+        next(benches(subject))
+    except PluginError as error:
+        raise CheckFailure(str(error), "Take only arguments that the hook has: see the hook's page.") from error
+
+
+@check("answers")
+def answers(subject: Subject) -> None:
+    """Its hooks answer in every situation, or say by an ImbtkError why not; ordinary ones are not refused."""
+    refusals, answered = [], False
+    for situation in situations(subject.class_names):
+        bench = Bench(subject.strategy, situation, strict=True)
+        try:
+            answered = _answers_something(bench) or answered
+        except PluginError as error:
+            raise CheckFailure(
+                f"with {situation}: {error}",
+                "Let the hook take such a run (class_counts.clamp(min=1), an empty list, ...) or raise a DataError, "
+                "OptionError or PlanError of imbtk.errors that says what to do.",
+            ) from error
+        except ImbtkError as error:
+            refusals += [f"{situation}: {error}"] if situation.ordinary else []
+    if not answered:
+        found = f"it refuses every ordinary run, the first with {refusals[0]}" if refusals else "no hook answers"
+        raise CheckFailure(
+            found,
+            "If its options name classes or depend on their number, say which: "
+            "check_strategy(..., class_names=('benign', 'malignant')).",
+        )
+
+
+def _answers_something(bench: Bench) -> bool:
+    """Call every hook; return whether one answered in an ordinary situation."""
+    calls = (bench.split, bench.resample, bench.order, bench.augment, bench.mix, bench.class_weights, bench.criterion)
+    after = (bench.head, bench.refit, bench.calibrate, bench.decide)
+    found = [call() is not None for call in (*calls, *after)]
+    bench.observe()
+    observing = [h for h in type(bench.strategy).hooks() if h.kind == "collect"]
+    return bench.situation.ordinary and (any(found) or bool(observing))
+
+
+@check("inputs-untouched")
+def inputs_untouched(subject: Subject) -> None:
+    """What a hook or callable is given stays as it is; only images in imbtk_augment may be changed in place."""
+    for bench in benches(subject, ordinary=True):
+        before = _snapshot(bench)
+        exercise(bench)
+        changed = [name for name, value in _snapshot(bench).items() if not _equal(value, before[name])]
+        changed += _changed_batch(bench)
+        if changed:
+            raise CheckFailure(
+                f"it changes {changed[0]} in place ({bench.situation})",
+                "Work on a copy: x.clone(), or x + y in place of x += y.",
+            )
+
+
+def _snapshot(bench: Bench) -> dict[str, Any]:
+    context, rows, dataset = bench.context, bench.rows, bench.dataset
+    values = {f"context.{f.name}": getattr(context, f.name) for f in dataclasses.fields(context)}
+    values |= {"rows.indices": rows.indices, "rows.labels": rows.labels}
+    values |= {"dataset.x": dataset.x, "dataset.labels": dataset.labels, "dataset.groups": dataset.groups}
+    return {k: v.clone() for k, v in values.items() if isinstance(v, torch.Tensor)}
+
+
+def _changed_batch(bench: Bench) -> list[str]:
+    """Return what of a batch the callables change."""
+    situation, changed = bench.situation, []
+    places = np.arange(len(situation.target()))
+    for name, function in (("the target in imbtk_augment", bench.augment()), ("the batch in imbtk_mix", bench.mix())):
+        if function is not None:
+            samples, target = situation.samples(), situation.target()
+            function(samples, target, places)
+            kept = "augment" in name or _equal(samples, situation.samples())
+            changed += [] if kept and _equal(target, situation.target()) else [name]
+    criterion = bench.criterion()
+    if criterion is not None:
+        logits, target = situation.logits(), situation.target()
+        criterion(logits, target)
+        kept = _equal(logits, situation.logits()) and _equal(target, situation.target())
+        changed += [] if kept else ["logits or target in the criterion"]
+    logits, labels = bench.validation()
+    found = bench.refit()
+    if found is not None and not _equal(found[1], bench.context.labels):
+        changed.append("labels in imbtk_refit")
+    return changed
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
+@check("random-state-untouched")
+def random_state_untouched(subject: Subject) -> None:
+    """The global random states of Python, NumPy and torch stay as they are (core seeds torch's for imbtk_head)."""
+    before = _random_states()
+    try:
+        for bench in benches(subject, ordinary=True):
+            exercise(bench, leave_out="imbtk_head")
+            for library, state in _random_states().items():
+                if not _same(state, before[library]):
+                    raise CheckFailure(
+                        f"it draws from, or seeds, the global random state of {library} ({bench.situation})",
+                        "Take numbers from the draw that the hook is given: draw.generator(), draw.numpy(), "
+                        "draw.uniform(columns); context.draw while building.",
+                    )
+    finally:
+        random.setstate(before["Python"])
+        np.random.set_state(before["NumPy"])  # noqa: NPY002
+        torch.random.set_rng_state(before["torch"])
+
+
+def _random_states() -> dict[str, Any]:
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    return {"Python": random.getstate(), "NumPy": numpy_state, "torch": torch.random.get_rng_state()}
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return bool(torch.equal(one, other))
+    if isinstance(one, tuple):
+        return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    return bool(one == other)
+
+
+@check("training-rows-only", ("imbtk_resample",))
+def training_rows_only(subject: Subject) -> None:
+    """Resampling returns, and looks at, training rows only, each with its own label."""
+    for bench in benches(subject):
+        rows = bench.resample()
+        if not isinstance(rows, Rows):
+            continue
+        given = bench.rows.indices
+        mend = "Make the result with rows.take(positions) and rows.with_synthetic(features, labels)."
+        for asked, what in ((rows.indices, "returns"), *((seen, "looks at") for seen in bench.seen)):
+            outside = asked[~torch.isin(asked, given)]
+            if len(outside):
+                raise CheckFailure(
+                    f"it {what} row {int(outside[0])}, which is no training row ({bench.situation})", mend
+                )
+        if not torch.equal(rows.labels, bench.dataset.labels[rows.indices]):
+            raise CheckFailure(f"it gives rows labels that are not theirs ({bench.situation})", mend)
