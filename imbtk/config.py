@@ -28,6 +28,11 @@ class RunConfig(DataOptions):
     positive: str | None = Field(None, description="The positive class of binary data; the rarer one unless given.")
     allow_overcorrection: bool = Field(False, description="Run a plan that corrects the class prior twice.")
 
+    deploy: str = Field(
+        "natural",
+        description="Class frequencies where the model is used: natural, uniform, or benign=0.9,malignant=0.1.",
+    )
+
     model: str | None = Field(None, description="Network by name, or package.module:factory.")
     pretrained: bool = Field(False, description="Start from torchvision's weights.")
     weights: str | None = Field(None, description="Start from the weights in this file.")

@@ -178,6 +178,11 @@ class RunContext:
         Classes of the phase's rows, after resampling: what an epoch order is about.
     groups : Tensor of int64, shape (n,), optional
         Group (patient) of each of these rows, -1 for synthetic rows; None where groups are not known.
+    validation_counts : Tensor of int64, shape (K,), optional
+        Validation rows per class; None while nothing is split.
+    effective_prior : Tensor of float64, shape (K,), optional
+        Class frequencies that a model without features comes to believe in this phase, from the ledger; None in hooks
+        that are called before it is known, and where it cannot be known.
     positive : int, optional
         The positive class of binary data.
     epochs : int
@@ -202,6 +207,8 @@ class RunContext:
     domain: str = "photo"
     task: Literal["multiclass"] = "multiclass"
     groups: torch.Tensor | None = None
+    validation_counts: torch.Tensor | None = None
+    effective_prior: torch.Tensor | None = None
     positive: int | None = None
     epochs: int = 1
     steps_per_epoch: int = 0

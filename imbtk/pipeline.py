@@ -15,10 +15,12 @@ from imbtk.dispatch import Dispatcher, wrong_result
 from imbtk.evaluation.evaluate import evaluate, metrics_document
 from imbtk.models.heads import LinearHead
 from imbtk.models.network import Network, build_network, parameter_groups, prefers_channels_last, set_prior_bias
+from imbtk.models.saving import check_saveable
 from imbtk.observers import Observers
 from imbtk.plan import StrategyLike
 from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun, prepare
+from imbtk.probabilities import calibrate, calibration_document, fit_ledger
 from imbtk.report.progress import RunProgress
 from imbtk.result import RunResult
 from imbtk.run_folder import RunFolder
@@ -90,6 +92,7 @@ def run_prepared(prepared: PreparedRun, progress: RunProgress) -> RunResult:
     with folder.writing(), _own_random_state():
         observers.run_start(folder.run_description)
         network = _network(prepared)
+        check_saveable(network)
         settings = _settings(prepared, network)
         batches = Batches(dataset, prepared.normalisation, prepared.device)
         groups = parameter_groups(
@@ -115,7 +118,10 @@ def run_prepared(prepared: PreparedRun, progress: RunProgress) -> RunResult:
 
         # Probabilities and decisions are fitted on validation rows; test rows are only read, once.
         logits = {side: _logits(network, batches, rows, settings) for side, rows in folder.evaluated_rows().items()}
-        calibration, decision = _calibrate_and_decide(prepared, logits["validation"])
+        fit = fit_ledger(prepared, logits["validation"])
+        calibration = calibrate(prepared, fit, logits["validation"])
+        decision = _decide(prepared, logits["validation"], calibration)
+        folder.write_calibration(calibration_document(prepared, fit, calibration, logits))
         metrics = _evaluate(prepared, folder, logits, calibration, decision)
         observers.run_end(folder.run_description, metrics)
         folder.write_results(network, history, logits, calibration, decision, metrics, settings, batches)
@@ -214,33 +220,21 @@ def _refit(prepared: PreparedRun, network: Network, batches: Batches, settings: 
     )
 
 
-def _calibrate_and_decide(prepared: PreparedRun, logits: np.ndarray) -> tuple[CalibrationMap, DecisionRule]:
-    """Return how logits become probabilities and classes, fitted on validation rows."""
-    dispatcher = Dispatcher(prepared.plan.items)
-    context = prepared.phases[-1].context
-    labels = prepared.dataset.labels[prepared.split.validation].numpy()
-
-    def check_map(result: Any, item: Any) -> CalibrationMap:
-        if not isinstance(result, CalibrationMap):
-            raise wrong_result(item, "imbtk_calibrate", f"{type(result).__name__}, not a CalibrationMap,")
-        return result
-
-    calibration: CalibrationMap = dispatcher.chain(
-        "imbtk_calibrate", "map", CalibrationMap(), check_map, logits=logits, labels=labels, context=context
-    )
-    answer = dispatcher.choice(
+def _decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMap) -> DecisionRule:
+    """Return how a class is picked, fitted on validation rows: as trained, unless a strategy says otherwise."""
+    answer = Dispatcher(prepared.plan.items).choice(
         "imbtk_decide",
         logits=logits,
         probabilities=calibration.probabilities(logits),
-        labels=labels,
-        context=context,
+        labels=prepared.dataset.labels[prepared.split.validation].numpy(),
+        context=prepared.phases[-1].context,
     )
     if answer is None:
-        return calibration, DecisionRule()
+        return DecisionRule()
     rule, item = answer
     if not isinstance(rule, DecisionRule):
         raise wrong_result(item, "imbtk_decide", f"{type(rule).__name__}, not a DecisionRule,")
-    return calibration, rule
+    return rule
 
 
 def _evaluate(

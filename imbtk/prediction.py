@@ -6,7 +6,7 @@ strategy is installed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ ABSTAIN = -1
 class CalibrationMap:
     """Probabilities from logits: ``softmax(scale · logits + shift)``, then a monotone table per class if there is one.
 
+    A move to another class prior comes last: it is part of `shift`, or of `late_shift` where there are tables.
+
     Attributes
     ----------
     scale : float
@@ -31,11 +33,14 @@ class CalibrationMap:
     tables : tuple of (ndarray, ndarray), optional
         For each class the knots (x increasing, y non-decreasing, both in [0, 1]) of a piecewise linear map that is
         applied to its probability, after which the row is normalised again.
+    late_shift : ndarray of float64, shape (K,), optional
+        Added to the log-probabilities that the tables give.
     """
 
     scale: float = 1.0
     shift: np.ndarray | None = None
     tables: tuple[tuple[np.ndarray, np.ndarray], ...] | None = None
+    late_shift: np.ndarray | None = None
 
     def log_probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return log-probabilities of shape (N, K) for logits of shape (N, K), float64."""
@@ -51,16 +56,18 @@ class CalibrationMap:
         flat = np.full_like(probabilities, 1.0 / probabilities.shape[1])
         probabilities = np.where(total > 0, probabilities / np.where(total > 0, total, 1.0), flat)
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log(probabilities))
+            tabled = np.log(probabilities)
+        return np.asarray(tabled if self.late_shift is None else log_softmax(tabled + self.late_shift, axis=1))
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return probabilities of shape (N, K), rows summing to one, for logits of shape (N, K)."""
         return np.asarray(np.exp(self.log_probabilities(logits)))
 
     def shifted(self, shift: np.ndarray) -> CalibrationMap:
-        """Return this map with `shift` (K,) added to its own: a move to another deployment prior."""
-        own = np.zeros_like(shift) if self.shift is None else self.shift
-        return CalibrationMap(self.scale, own + shift, self.tables)
+        """Return this map with `shift` (K,) added to its log-probabilities: a move to another deployment prior."""
+        field = "shift" if self.tables is None else "late_shift"
+        own = getattr(self, field)
+        return replace(self, **{field: shift if own is None else own + shift})
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers and lists."""
@@ -69,16 +76,18 @@ class CalibrationMap:
             "scale": self.scale,
             "shift": None if self.shift is None else self.shift.tolist(),
             "tables": tables,
+            "late_shift": None if self.late_shift is None else self.late_shift.tolist(),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> CalibrationMap:
         """Read what :meth:`to_json` wrote."""
-        shift, tables = data["shift"], data["tables"]
+        shift, tables, late = data["shift"], data["tables"], data.get("late_shift")
         return cls(
             float(data["scale"]),
             None if shift is None else np.asarray(shift, dtype=np.float64),
             None if tables is None else tuple((np.asarray(x), np.asarray(y)) for x, y in tables),
+            None if late is None else np.asarray(late, dtype=np.float64),
         )
 
 

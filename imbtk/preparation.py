@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from imbtk.catalogue import Catalogue
@@ -18,6 +19,7 @@ from imbtk.data.hold_out import hold_out
 from imbtk.data.imbalance import induce
 from imbtk.data.leaks import check_split
 from imbtk.data.normalise import Normalisation, feature_scale, features_of
+from imbtk.deployment import parse_deployment
 from imbtk.dispatch import Dispatcher, wrong_result
 from imbtk.draw import Draw
 from imbtk.errors import OptionError, PlanError, did_you_mean
@@ -62,6 +64,8 @@ class PreparedRun:
     warnings : tuple of str
     rows : Rows
         Training rows, as the resampling chain gets them.
+    deployment : ndarray of float64, shape (K,)
+        Class frequencies where the model will be used.
     """
 
     config: RunConfig
@@ -79,6 +83,7 @@ class PreparedRun:
     positive: int | None
     warnings: tuple[str, ...]
     rows: Rows
+    deployment: np.ndarray
 
 
 def make_catalogue(config: RunConfig) -> Catalogue:
@@ -155,7 +160,11 @@ def prepare(
         labels=dataset.labels[split.train],
         epochs=epochs,
         positive=positive,
+        validation_counts=torch.bincount(dataset.labels[split.validation], minlength=dataset.num_classes),
     )
+    deployment = parse_deployment(config.deploy, dataset.class_names, natural.double().numpy())
+    for item in plan.items:
+        item.strategy.check_run(context)
     normalisation = _normalisation(dataset, split, model)
     rows = _rows(dataset, split, normalisation)
     phases = tuple(build_phase(planned, rows, context) for planned in plan.phases(epochs))
@@ -172,7 +181,7 @@ def prepare(
     )
     return PreparedRun(
         config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model, device,
-        positive, warnings, rows,
+        positive, warnings, rows, deployment,
     )  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import torch
 
 from imbtk.context import Criterion
+from imbtk.errors import ImbtkError
 
-__all__ = ["OVERCORRECTION", "PhaseLedger", "correction_index", "ledger_of"]
+__all__ = ["OVERCORRECTION", "PhaseLedger", "correction_index", "is_shifted_cross_entropy", "ledger_of", "same_loss"]
 
 OVERCORRECTION = 1.25
 """The index above which two or more strategies together are refused."""
@@ -113,6 +114,54 @@ def ledger_of(
     else:
         effective = _fitted_belief(weighted, adjusted_cross_entropy)
     return PhaseLedger(natural, resampled, ordered, weighted, effective)
+
+
+def is_shifted_cross_entropy(criterion: Criterion, num_classes: int, device: torch.device) -> bool:
+    """Return whether a criterion is cross-entropy on logits plus one fixed number per class, found by trying it.
+
+    With L_k(z) the loss of class k, exp(-L) must be a distribution over k, and -L(z) - z the same for all z but for
+    what is common to all classes.
+    """
+    z = _probe(num_classes, device)
+    losses = _losses(criterion, z)
+    if losses is None:
+        return False
+    shift = -losses - z
+    shift = shift - shift.mean(1, keepdim=True)
+    distributed = bool((torch.logsumexp(-losses, 1).abs() < _TOLERANCE).all())
+    return distributed and bool(((shift - shift[0]).abs() < _TOLERANCE).all())
+
+
+def same_loss(first: Criterion, second: Criterion, num_classes: int, device: torch.device) -> bool:
+    """Return whether two criteria give the same losses, found by trying them."""
+    z = _probe(num_classes, device)
+    a, b = _losses(first, z), _losses(second, z)
+    return a is not None and b is not None and bool(((a - b).abs() < _TOLERANCE).all())
+
+
+_TOLERANCE = 1e-3
+_PROBES = 6
+
+
+def _probe(num_classes: int, device: torch.device) -> torch.Tensor:
+    """Return logits (6, K) that are the same each time, float32."""
+    generator = torch.Generator().manual_seed(0)
+    return 2 * torch.randn(_PROBES, num_classes, generator=generator).to(device)
+
+
+@torch.no_grad()
+def _losses(criterion: Criterion, z: torch.Tensor) -> torch.Tensor | None:
+    """Return the loss of each class at each probe, (6, K); None where the criterion needs more than logits."""
+    if getattr(criterion, "wanted", frozenset()):
+        return None
+    num_classes = z.shape[1]
+    target = torch.eye(num_classes, device=z.device)
+    try:
+        rows = [criterion(row.expand(num_classes, -1), target) for row in z]
+    except ImbtkError:
+        return None
+    losses = torch.stack(rows)
+    return losses if losses.shape == z.shape and bool(losses.isfinite().all()) else None
 
 
 def _share(row: torch.Tensor) -> torch.Tensor:

@@ -239,6 +239,10 @@ class RunFolder:
         group = int(dataset.groups[row])
         return dataset.group_names[group] if dataset.group_names else str(group)
 
+    def write_calibration(self, document: Mapping[str, Any]) -> None:
+        """Write ``calibration.json``: how logits became probabilities, with figures before and after."""
+        _write_json(self.path / "calibration.json", document)
+
     def write_results(
         self,
         network: Network,
@@ -278,6 +282,7 @@ class RunFolder:
             "calibration": calibration.to_json(),
             "decision": decision.to_json(),
             "natural_prior": prepared.phases[-1].ledger.table()["natural"],
+            "deployment_prior": prepared.deployment.tolist(),
             "effective_prior": prepared.phases[-1].ledger.table()["effective"],
         }
 

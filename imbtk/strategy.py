@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from imbtk.errors import OptionError, PluginError, did_you_mean
 from imbtk.hookspecs import HOOKS, Hook
 from imbtk.options import StrategySpec, parse_window
+
+if TYPE_CHECKING:
+    from imbtk.context import RunContext
 
 __all__ = ["Strategy", "strategy_name"]
 
@@ -136,6 +139,15 @@ class Strategy(BaseModel):
     def states_costs(self) -> bool:
         """Return whether the options state real costs: then over-correction is warned of and not refused."""
         return False
+
+    def check_run(self, context: RunContext) -> None:
+        """Refuse a run that the strategy cannot serve, before anything is trained; called once, with the run's context.
+
+        Raises
+        ------
+        ImbtkError
+            Where a strategy overrides it: what is missing, and what to do.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was fitted: tensors and numbers kept in attributes that begin with ``_``."""

@@ -25,6 +25,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "epochs", "batch_size", "lr", "optimizer", "weight_decay", "schedule", "warmup", "clip_norm", "early_stop",
         "patience", "fold", "seed", "device", "precision", "threads",
     ),
+    "Probabilities and decisions": ("deploy",),
     "Output": ("out",),
 }  # fmt: skip
 """Under which heading each field stands in the help; what is not named here stands under :data:`OTHER`."""
@@ -43,6 +44,7 @@ _METAVARS = {
     "group_pattern": "REGEX",
     "induce_imbalance": "IF[:step]",
     "positive": "CLASS",
+    "deploy": "PRIOR",
     "early_stop": "METRIC",
 }
 _FILES = {"weights": "FILE", "out": "DIR", "cache_dir": "DIR", "plugins": "FILE.py"}

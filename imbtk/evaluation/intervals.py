@@ -55,16 +55,15 @@ def effective_number(success: np.ndarray, groups: np.ndarray) -> float:
     Returns
     -------
     float
-        ``n · v_srs / v_cluster · (t_{n−1} / t_{d})²``, at most n; d degrees of freedom.
+        ``n · v_srs / v_cluster · (t_{n−1} / t_d)²``, at most n and at least Kish's ``(Σ m_g)² / Σ m_g²`` for group
+        sizes m_g, which is what is left when the units of a group stand or fall together.
 
     Notes
     -----
-    Two deviations, both because Korn and Graubard's number covers only 86 to 90 % where few groups hold all failures
-    (or all successes; ``docs/statistics.md`` has the simulation). First, d is not groups − 1 but at most f + 1, f
-    groups holding the rarer outcome: the variance rests on those. This brings the number down to no less than Kish's
-    ``(Σ m_g)² / Σ m_g²`` for group sizes m_g, what is left when the units of a group stand or fall together. Second,
-    where no variance can be estimated (all units succeed, none does, or there is one group), Kish's number is taken;
-    Korn and Graubard would take n.
+    Korn and Graubard take d = groups − 1. That covers only 62 to 90 % where few groups hold all failures (or all
+    successes), because the variance rests on those: d is here at most f + 1, f groups holding the rarer outcome. And
+    where no variance can be estimated (all units succeed, none does, or there is one group) they take n, here Kish's
+    number is taken. ``docs/statistics.md`` has the simulation.
 
     References
     ----------
@@ -78,13 +77,12 @@ def effective_number(success: np.ndarray, groups: np.ndarray) -> float:
     g = len(size)
     together = n**2 / float((size**2).sum())
     between = g / max(g - 1, 1) * float(((hits - p * size) ** 2).sum()) / n**2
-    if g < 2 or between < 1e-12:
+    if g < 2 or p in (0.0, 1.0):
         return together
     rarer = int(min((hits > 0).sum(), (hits < size).sum()))
-    worth = n * p * (1 - p) / (n - 1) / between
-    t = stats.t.ppf(1 - _TAIL, [n - 1, g - 1, min(g - 1, rarer + 1)])
-    published, corrected = np.minimum(n, worth * (t[0] / t[1:]) ** 2)
-    return float(max(corrected, min(published, together)))
+    worth = n * p * (1 - p) / (n - 1) / max(between, 1e-12)
+    t = stats.t.ppf(1 - _TAIL, [n - 1, min(g - 1, rarer + 1)])
+    return float(np.clip(worth * (t[0] / t[1]) ** 2, together, n))
 
 
 def korn_graubard(success: np.ndarray, groups: np.ndarray | None) -> Interval:

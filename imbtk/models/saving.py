@@ -263,7 +263,9 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
         also = f" '{others[0]}' is there, but {pickles}." if others else ""
         raise RunFolderError(f"'{path}' is missing: the model of this folder is incomplete.{also}")
     with path.open("rb") as file:
-        if file.read(4).startswith((b"PK\x03\x04", b"\x80")):
+        begin = file.read(9)
+        # A safetensors file begins with the length of its header, whose first byte can be a pickle's, and then "{".
+        if begin.startswith((b"PK\x03\x04", b"\x80")) and begin[8:] != b"{":
             raise RunFolderError(f"'{path}' is a PyTorch .pt file under another name: {pickles}.")
     try:
         state: dict[str, torch.Tensor] = load_file(path)

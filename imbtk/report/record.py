@@ -137,7 +137,7 @@ class RunRecord:
     @property
     def noun(self) -> str:
         """What a row is called: ``"image"``, or ``"row"`` of a table."""
-        return "image" if self.kind == "images" or (self.kind is None and self.gallery is not None) else "row"
+        return "image" if self.kind == "images" else "row"
 
     @cached_property
     def file_names(self) -> dict[int, str]:
@@ -291,9 +291,9 @@ def _audit(path: Path) -> list[dict[str, Any]] | None:
 
 
 def sample_kind(folder: Path) -> str | None:
-    """Return "images" or "table", as the saved model says; None where there is no saved model."""
+    """Return "images" or "table", as the saved model says; without one, "images" where some were kept, else None."""
     path = Path(folder) / "model" / "model.json"
-    if not path.is_file():
-        return None
-    kind = _json(path).get("kind")
+    kind = _json(path).get("kind") if path.is_file() else None
+    if kind is None and (Path(folder) / "gallery.npz").is_file():
+        return "images"
     return None if kind is None else str(kind)

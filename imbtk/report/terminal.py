@@ -35,7 +35,7 @@ def print_plan(console: Console, plan_document: Mapping[str, Any]) -> None:
     if not strategies:
         console.print(Text("  no strategy: the baseline"))
     for strategy in strategies:
-        console.print(_strategy_line(strategy))
+        _print_strategy(console, strategy)
     _print_split(console, plan_document.get("split", {}))
     names = _class_names(plan_document)
     phases = {phase.get("index"): phase for phase in plan_document.get("phases", ())}
@@ -97,16 +97,13 @@ def _class_names(plan: Mapping[str, Any]) -> list[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
-def _strategy_line(strategy: Mapping[str, Any]) -> Table:
+def _print_strategy(console: Console, strategy: Mapping[str, Any]) -> None:
+    from rich.padding import Padding
     from rich.text import Text
 
-    table = _grid((1, 2))
-    when = strategy.get("window")
-    summary = one_line(strategy.get("summary") or "")
-    note = f" [epochs {when}]" if isinstance(when, str) and when else ""
-    spec = one_line(strategy.get("spec") or strategy.get("name"))
-    table.add_row(Text("  " + spec, style="cyan"), Text(summary + note))
-    return table
+    console.print(Padding(Text(one_line(strategy.get("spec") or strategy.get("name")), style="cyan"), (0, 0, 0, 2)))
+    if strategy.get("summary"):
+        console.print(Padding(Text(one_line(strategy["summary"]), style="dim"), (0, 0, 0, 4)))
 
 
 def _grid(ratios: tuple[int, int]) -> Table:

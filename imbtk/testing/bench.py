@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -182,35 +183,40 @@ class Bench:
             torch.default_generator.manual_seed(0)
             return self._choose("imbtk_head", in_features=FEATURES, context=self.context)
 
-    def refit(self) -> tuple[torch.Tensor, torch.Tensor, Any] | None:
-        """Return (features, labels, refitted head)."""
+    @functools.cached_property
+    def training(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Made-up features (n, D) float32 of the training rows, and their labels (n,) int64."""
         labels = self.context.labels.clone()
-        generator = torch.Generator().manual_seed(15)
-        features = torch.randn(len(labels), FEATURES, generator=generator) + (labels[:, None] % 5).float()
+        features = torch.randn(len(labels), FEATURES, generator=torch.Generator().manual_seed(15))
+        return features + (labels[:, None] % 5).float(), labels
+
+    @functools.cached_property
+    def validation(self) -> tuple[np.ndarray, np.ndarray]:
+        """Made-up logits (n, K) float64 of validation rows, and their labels (n,) int64."""
+        labels = self.context.labels.numpy().copy()
+        logits = np.random.default_rng(16).normal(size=(len(labels), self.situation.num_classes))
+        logits = logits[:, self.permutation.numpy()]
+        logits[np.arange(len(labels)), labels] += 1.5
+        return logits, labels
+
+    def refit(self) -> Any:
+        """Return the refitted head."""
+        features, labels = self.training
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
             head = LinearHead(FEATURES, self.situation.num_classes)
-        made = self._fold("imbtk_refit", "head", head, features=features, labels=labels, context=self.context)
-        return None if made is None else (features, labels, made)
-
-    def validation(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return logits (n, K) float64 and labels (n,) int64 of made-up validation rows."""
-        labels = self.context.labels.numpy().copy()
-        numbers = np.random.default_rng(16).normal(size=(len(labels), self.situation.num_classes))
-        numbers = numbers[:, self.permutation.numpy()]
-        numbers[np.arange(len(labels)), labels] += 1.5
-        return numbers, labels
+        return self._fold("imbtk_refit", "head", head, features=features, labels=labels, context=self.context)
 
     def calibrate(self) -> Any:
         """Return the calibration map."""
-        logits, labels = self.validation()
+        logits, labels = self.validation
         return self._fold(
             "imbtk_calibrate", "map", CalibrationMap(), logits=logits, labels=labels, context=self.context
         )
 
     def decide(self) -> Any:
         """Return the decision rule."""
-        logits, labels = self.validation()
+        logits, labels = self.validation
         probabilities = CalibrationMap().probabilities(logits)
         return self._choose(
             "imbtk_decide", logits=logits, probabilities=probabilities, labels=labels, context=self.context

@@ -91,7 +91,7 @@ def _gradients(bench: Bench) -> torch.Tensor | None:
 
 def _calibrated(bench: Bench) -> torch.Tensor | None:
     made = bench.calibrate()
-    return torch.from_numpy(made.probabilities(bench.validation()[0])) if isinstance(made, CalibrationMap) else None
+    return torch.from_numpy(made.probabilities(bench.validation[0])) if isinstance(made, CalibrationMap) else None
 
 
 def _decided(bench: Bench) -> torch.Tensor | None:
@@ -99,7 +99,7 @@ def _decided(bench: Bench) -> torch.Tensor | None:
     rule = bench.decide()
     if not isinstance(rule, DecisionRule):
         return None
-    logits, _ = bench.validation()
+    logits, _ = bench.validation
     decided = rule.decide(logits, CalibrationMap().probabilities(logits))
     return torch.from_numpy((decided[:, None] == np.arange(bench.situation.num_classes)).astype(float))
 

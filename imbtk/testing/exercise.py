@@ -89,19 +89,19 @@ def _parameters(head: Any) -> list[Any] | None:
 
 def _refitted(bench: Bench) -> list[Any] | None:
     found = bench.refit()
-    return None if found is None else _parameters(found[2])
+    return None if found is None else _parameters(found)
 
 
 def _calibrated(bench: Bench) -> list[Any] | None:
     found = bench.calibrate()
-    return [found.probabilities(bench.validation()[0])] if isinstance(found, CalibrationMap) else None
+    return [found.probabilities(bench.validation[0])] if isinstance(found, CalibrationMap) else None
 
 
 def _decided(bench: Bench) -> list[Any] | None:
     rule = bench.decide()
     if not isinstance(rule, DecisionRule):
         return None
-    logits, _ = bench.validation()
+    logits, _ = bench.validation
     return [rule.decide(logits, CalibrationMap().probabilities(logits))]
 
 

@@ -89,6 +89,9 @@ def _snapshot(bench: Bench) -> dict[str, Any]:
     values = {f"context.{f.name}": getattr(context, f.name) for f in dataclasses.fields(context)}
     values |= {"rows.indices": rows.indices, "rows.labels": rows.labels}
     values |= {"dataset.x": dataset.x, "dataset.labels": dataset.labels, "dataset.groups": dataset.groups}
+    values |= dict(zip(("features in imbtk_refit", "labels in imbtk_refit"), bench.training, strict=True))
+    validation = map(torch.from_numpy, bench.validation)
+    values |= dict(zip(("logits of validation rows", "labels of validation rows"), validation, strict=True))
     return {k: v.clone() for k, v in values.items() if isinstance(v, torch.Tensor)}
 
 
@@ -108,10 +111,6 @@ def _changed_batch(bench: Bench) -> list[str]:
         criterion(logits, target)
         kept = _equal(logits, situation.logits()) and _equal(target, situation.target())
         changed += [] if kept else ["logits or target in the criterion"]
-    logits, labels = bench.validation()
-    found = bench.refit()
-    if found is not None and not _equal(found[1], bench.context.labels):
-        changed.append("labels in imbtk_refit")
     return changed
 
 

@@ -85,7 +85,7 @@ def check_strategy(
     try:
         subject = _subject_of(strategy, class_names)
     except CheckFailure as failure:
-        results = [CheckResult("options-refused", "failed", _message(_name(strategy), "options-refused", failure))]
+        results = [CheckResult("options-refused", "failed", _message(strategy.name, "options-refused", failure))]
     else:
         results = [_run(name, subject) for name in applicable(subject)]
     failed = [result.reason for result in results if result.outcome == "failed"]
@@ -161,8 +161,8 @@ def _run(name: str, subject: Subject) -> CheckResult:
     except CheckFailure as failure:
         return CheckResult(name, "failed", _message(strategy.name, name, failure))
     except ImbtkError as error:
-        failure = CheckFailure(str(error).rstrip("."), "See the hook's page for what it is given and returns.")
-        return CheckResult(name, "failed", _message(strategy.name, name, failure))
+        told = CheckFailure(str(error).rstrip("."), "See the hook's page for what it is given and returns.")
+        return CheckResult(name, "failed", _message(strategy.name, name, told))
     return CheckResult(name, "held")
 
 
@@ -178,10 +178,6 @@ def _exceptions_declared(subject: Subject) -> None:
             )
         if not isinstance(reason, str) or not reason.strip():
             raise CheckFailure(f"'unchecked' gives no reason for '{name}'", mend)
-
-
-def _name(strategy: type[Strategy] | Strategy) -> str:
-    return strategy.name
 
 
 def _message(strategy: str, check: str, failure: CheckFailure) -> str:

@@ -124,7 +124,7 @@ def refit_result(subject: Subject) -> None:
     for bench in benches(subject):
         found = bench.refit()
         if found is not None:
-            _check_head(found[2], bench, "imbtk_refit")
+            _check_head(found, bench, "imbtk_refit")
 
 
 @check("calibration-result", ("imbtk_calibrate",))
@@ -140,7 +140,7 @@ def calibration_result(subject: Subject) -> None:
                 "Return a CalibrationMap(scale, shift): a saved model keeps data, not code.",
             )
         try:
-            probabilities = made.probabilities(bench.validation()[0])
+            probabilities = made.probabilities(bench.validation[0])
         except (ValueError, TypeError, IndexError) as error:
             raise CheckFailure(
                 f"the map cannot be used ({bench.situation}): {error}",
@@ -165,7 +165,7 @@ def decision_result(subject: Subject) -> None:
                 f"imbtk_decide returns a {type(rule).__name__}",
                 "Return a DecisionRule(on, shift, cost, reject_below): a saved model keeps data, not code.",
             )
-        logits, _ = bench.validation()
+        logits, _ = bench.validation
         mend = "shift has shape (K,) and cost (K, K), all finite; on is 'logits' or 'probabilities'."
         try:
             decided = rule.decide(logits, CalibrationMap().probabilities(logits))

@@ -45,7 +45,7 @@ def _check_fold(fold: Split, dataset: Dataset, where: str) -> None:
         if int(rows.min()) < 0 or int(rows.max()) >= len(dataset):
             raise CheckFailure(f"the {name} side has rows outside [0, {len(dataset)}) ({where})", "Return row numbers.")
     together = torch.cat(list(sides.values()))
-    if len(together.unique()) != len(together):
+    if len(set(together.tolist())) != len(together):
         raise CheckFailure(f"a row stands twice in a split ({where})", "Let each row be on one side, once.")
     if dataset.groups is not None:
         of_sides = [set(dataset.groups[rows].tolist()) for rows in sides.values()]

@@ -98,7 +98,8 @@ class Situation:
 
         def features_of(wanted: torch.Tensor) -> np.ndarray:
             seen.append(wanted)
-            return ((values[wanted] - mean) / deviation).astype(np.float32)
+            scaled: np.ndarray = ((values[wanted] - mean) / deviation).astype(np.float32)
+            return scaled
 
         return Rows(
             indices,

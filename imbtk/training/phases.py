@@ -17,7 +17,7 @@ from imbtk.context import Augment, Criterion, EpochOrder, Mix, Rows, RunContext
 from imbtk.dispatch import BatchState, Dispatcher, bind, wrong_result
 from imbtk.draw import Draw
 from imbtk.plan import PlanItem, PlannedPhase
-from imbtk.prior import PhaseLedger, ledger_of
+from imbtk.prior import PhaseLedger, is_shifted_cross_entropy, ledger_of, same_loss
 
 __all__ = ["BuiltPhase", "build_phase", "cross_entropy"]
 
@@ -50,6 +50,9 @@ class BuiltPhase:
     state : BatchState
         Where the loop puts what callables may ask for.
     ledger : PhaseLedger
+    exact : bool
+        Whether the ledger's effective prior holds in theory: the criterion is cross-entropy with a fixed shift per
+        class, nothing is mixed, and no row is made up. Found by trying the criterion, so a stranger's counts too.
     """
 
     planned: PlannedPhase
@@ -65,6 +68,7 @@ class BuiltPhase:
     criterion: Criterion
     state: BatchState
     ledger: PhaseLedger
+    exact: bool
 
     @property
     def steps(self) -> int:
@@ -107,9 +111,10 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
     order, length, mass = _order(dispatcher, context)
     context = dataclasses.replace(context, steps_per_epoch=-(-length // context.batch_size))
     weights = _weights(dispatcher, context, mass)
-    ledger = ledger_of(
-        context.natural_counts, context.class_counts, mass, weights, _adjusted_cross_entropy(planned, context)
-    )
+    reference = _adjusted_cross_entropy(planned, context)
+    ledger = ledger_of(context.natural_counts, context.class_counts, mass, weights, reference)
+    context = dataclasses.replace(context, effective_prior=ledger.effective)
+    mix = _mix(dispatcher, context, state)
     made = torch.full((len(rows.synthetic),), -1, dtype=torch.int64)
     return BuiltPhase(
         planned,
@@ -120,11 +125,12 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
         order,
         length,
         _augment(dispatcher, context, state),
-        _mix(dispatcher, context, state),
+        mix,
         None if weights is None else weights.to(torch.float32),
         _adjusted(dispatcher, _criterion(dispatcher, context, state), context, state),
         state,
         ledger,
+        mix is None and not len(made) and _follows_ledger(planned, context, reference),
     )
 
 
@@ -239,11 +245,26 @@ def _adjusted(dispatcher: Dispatcher, criterion: Criterion, context: RunContext,
 
 def _adjusted_cross_entropy(planned: PlannedPhase, context: RunContext) -> Criterion | None:
     """Return the chain of adjustments over plain cross-entropy, on copies of the strategies; None if there is none."""
-    copies = tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in planned.items)
-    dispatcher = Dispatcher(copies)
+    dispatcher = Dispatcher(_copies(planned))
     if not dispatcher.answering("imbtk_adjust_criterion"):
         return None
     return _adjusted(dispatcher, cross_entropy, context, BatchState())
+
+
+def _follows_ledger(planned: PlannedPhase, context: RunContext, reference: Criterion | None) -> bool:
+    """Return whether the phase's criterion is the one that the ledger looked at, cross-entropy with shifts."""
+    if reference is not None and not is_shifted_cross_entropy(reference, context.num_classes, context.device):
+        return False
+    # On copies: a criterion that counts its calls must not notice.
+    dispatcher = Dispatcher(_copies(planned))
+    if not dispatcher.answering("imbtk_criterion"):
+        return True
+    criterion = _adjusted(dispatcher, _criterion(dispatcher, context, BatchState()), context, BatchState())
+    return same_loss(criterion, reference or cross_entropy, context.num_classes, context.device)
+
+
+def _copies(planned: PlannedPhase) -> tuple[PlanItem, ...]:
+    return tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in planned.items)
 
 
 def _augment(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> Augment | None:

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from pydantic import BeforeValidator, model_validator
 
-from imbtk import Draw, RunContext, Strategy, hookimpl, option
+from imbtk import RunContext, Strategy, hookimpl, option
 from imbtk.errors import OptionError, PlanError, did_you_mean
+from imbtk_plugins._augment_batch import AugmentBatch, AugmentFunction
 from imbtk_plugins._augment_settings import PRESETS, Settings
-from imbtk_plugins._colour import adjust_colour, erase, jitter_stain, shift_hue
-from imbtk_plugins._geometry import Fill, Interpolation, inverse_affine, mirror_and_turn, warp
+from imbtk_plugins._geometry import Fill, Interpolation
 
 __all__ = ["Augment"]
 
-AugmentFunction = Callable[[torch.Tensor, torch.Tensor, Draw], torch.Tensor]
-"""``(images (B, C, H, W), target (B, K), draw) -> images``: a link of the chain."""
-
-
 _COLOUR_ONLY = ("saturation", "hue", "stain")
 """What grey images do not have."""
-
-_LONGEST = -math.log(0.3)
-"""Log of the most that an erased rectangle is longer than wide, or wider than long (Zhong et al. 2020: r1 = 0.3)."""
 
 
 def _as_names(value: object) -> object:
@@ -138,7 +128,7 @@ class Augment(Strategy):
         chance = self.chance_per_class(context)
         if settings == Settings():
             return augment
-        return _Augmentation(augment, settings, None if bool((chance == 1).all()) else chance)
+        return AugmentBatch(augment, settings, None if bool((chance == 1).all()) else chance)
 
     def settings(self, context: RunContext) -> Settings:
         """Return the preset for these images, with the options that were given put over it.
@@ -186,102 +176,3 @@ class Augment(Strategy):
         rarest = present.min() if len(present) else counts.new_tensor(1.0)
         share = (rarest / counts.clamp(min=1)).clamp(max=1).pow(self.rarity)
         return (share * self.probability * chosen).float().to(context.device)
-
-
-def _ranges(settings: Settings) -> np.ndarray:
-    """Return the centre and the reach to both sides of each number that a sample draws, (2, 24) float64.
-
-    Each option has numbers of its own, used or not: to change one option does not reshuffle the others.
-    """
-    share = (0.5, 0.5)
-    least, greatest = settings.erase_area
-    numbers = [
-        (0, math.radians(settings.rotation)),
-        (0, settings.shift),
-        (0, settings.shift),
-        (1, settings.zoom),
-        (0, math.radians(settings.shear)),
-        share,  # mirrored left and right
-        share,  # mirrored top and bottom
-        (2, 2),  # quarter turns
-        (1, settings.brightness),
-        (1, settings.contrast),
-        (1, settings.saturation),
-        (0, settings.hue),
-        *3 * [(1, settings.stain)],
-        *3 * [(0, settings.stain)],
-        share,  # erased
-        ((least + greatest) / 2, (greatest - least) / 2),
-        (0, _LONGEST),
-        share,  # place of the rectangle, across
-        share,  # and down
-        share,  # changed at all
-    ]
-    return np.array(numbers, dtype=np.float64).T
-
-
-_GEOMETRY, _TINT, _ERASING, _GATE = slice(0, 6), slice(6, 16), slice(16, 21), slice(21, 22)
-"""Columns of the table of parameters, (B, 22)."""
-
-_UNCHANGED = (1, 0, 0, 0, 1, 0, *(1, 1, 1, 0, 1, 1, 1, 0, 0, 0), *(1, 0, 0, 0, 0), 0)
-"""Parameters that leave a sample as it is."""
-
-
-class _Augmentation:
-    """The callable that :class:`Augment` builds: the parameters of a whole batch, then a pass for each kind of change."""
-
-    def __init__(self, before: AugmentFunction, settings: Settings, chance: torch.Tensor | None) -> None:
-        self.before, self.settings, self.chance = before, settings, chance
-        centre, reach = _ranges(settings)[:, :, None]
-        self.low, self.span = centre - reach, 2 * reach
-
-    def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
-        """Return the changed images."""
-        images = self.before(images, target, draw)
-        settings, size = self.settings, (images.shape[2], images.shape[3])
-        table = torch.from_numpy(self._parameters(draw, size)).to(images.device, non_blocking=True)
-        if self.chance is not None:
-            changed = table[:, _GATE] < (target * self.chance).sum(dim=1, keepdim=True)
-            table = torch.where(changed, table, table.new_tensor(_UNCHANGED))
-        if settings.tints:
-            images = self._tint(images, table[:, _TINT])
-        if settings.moves or settings.mirrors:
-            # Mirroring and turning alone swap pixels: to blend them would only blur.
-            interpolation = settings.interpolation if settings.moves else "nearest"
-            matrices = table[:, _GEOMETRY].view(-1, 2, 3)
-            images = warp(images, matrices, settings.fill, settings.fill_value, interpolation)
-        if settings.erase:
-            chance, area, log_aspect, left, top = table[:, _ERASING].unbind(1)
-            images = erase(images, chance < settings.erase, area, log_aspect.exp(), left, top)
-        return images
-
-    def _parameters(self, draw: Draw, size: tuple[int, int]) -> np.ndarray:
-        """Return the table of a batch's parameters, (B, 22) float32."""
-        settings = self.settings
-        # Numbers are wanted on the CPU, whatever the device of the images: see _geometry.
-        numbers = Draw(draw.seed, draw.name, draw.epoch, draw.positions).uniform(len(self.low)).numpy()
-        amounts = self.low + self.span * numbers.T
-        matrices = inverse_affine(*amounts[:5], size)
-        if settings.mirrors:
-            turns = amounts[7].astype(np.int64) if settings.quarter_turns else None
-            if turns is not None and size[0] != size[1]:
-                turns = turns // 2 * 2
-            left_right = amounts[5] < 0.5 if settings.horizontal_flip else None
-            matrices = mirror_and_turn(
-                matrices, left_right, amounts[6] < 0.5 if settings.vertical_flip else None, turns
-            )
-        table = np.empty((len(matrices), _GATE.stop), np.float32)
-        table[:, _GEOMETRY] = matrices.reshape(-1, 6)
-        table[:, _TINT.start :] = amounts[8:].T
-        return table
-
-    def _tint(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
-        settings = self.settings
-        brightness, contrast, saturation, hue = amounts[:, :4].unbind(1)
-        if settings.brightness or settings.contrast or settings.saturation:
-            images = adjust_colour(images, brightness, contrast, saturation)
-        if settings.hue:
-            images = shift_hue(images, hue)
-        if settings.stain:
-            images = jitter_stain(images, amounts[:, 4:7], amounts[:, 7:])
-        return images

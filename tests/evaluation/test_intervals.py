@@ -30,27 +30,30 @@ def test_rows_that_are_their_own_groups_count_fully():
 
 
 def test_effective_number_by_hand():
-    # Four patients of two rows with 2, 2, 1, 0 hits: p = 5/8, residuals y − p m = 0.75, 0.75, −0.25, −1.25.
-    success = np.array([1, 1, 1, 1, 1, 0, 0, 0], dtype=bool)
-    groups = np.repeat([7, 3, 9, 1], 2)
-    between = 4 / 3 * (0.75**2 + 0.75**2 + 0.25**2 + 1.25**2) / 64
-    ratio = (5 / 8 * 3 / 8 / 7) / between
-    # Two patients hold a failure, the rarer outcome: three degrees of freedom, which groups − 1 are too.
-    t7, t3 = 2.364624, 3.182446
-    assert effective_number(success, groups) == pytest.approx(8 * ratio * (t7 / t3) ** 2, rel=1e-5)
+    # Six patients of four rows with 4, 3, 3, 2, 4, 3 hits: p = 19/24, y − p m = 5/6, −1/6, −1/6, −7/6, 5/6, −1/6.
+    success = np.concatenate([np.arange(4) < hits for hits in (4, 3, 3, 2, 4, 3)])
+    groups = np.repeat([7, 3, 9, 1, 4, 8], 4)
+    between = 6 / 5 * (2 * 25 + 3 * 1 + 49) / 36 / 24**2
+    ratio = (19 / 24 * 5 / 24 / 23) / between
+    # Four patients hold a failure: five degrees of freedom, which groups − 1 are too.
+    t23, t5 = 2.068658, 2.570582
+    assert effective_number(success, groups) == pytest.approx(24 * ratio * (t23 / t5) ** 2, rel=1e-5)
 
 
-def test_few_failing_groups_give_fewer_degrees_of_freedom():
-    success = np.ones(100, dtype=bool)
-    success[:3] = False
-    groups = np.repeat(np.arange(20), 5)
-    residual = np.append(2 - 0.97 * 5, np.full(19, 5 - 0.97 * 5))
-    between = 20 / 19 * (residual**2).sum() / 100**2
-    t99, t2 = stats.t.ppf(0.975, [99, 2])
-    corrected = 100 * 0.97 * 0.03 / 99 / between * (t99 / t2) ** 2
-    # Below Kish's 20 the correction stops.
-    assert corrected < 20
-    assert effective_number(success, groups) == pytest.approx(20)
+def test_two_failing_groups_of_many_leave_three_degrees_of_freedom():
+    hits = np.full(40, 10)
+    hits[:2] = 9
+    success = np.concatenate([np.arange(10) < h for h in hits])
+    between = 40 / 39 * (2 * 0.95**2 + 38 * 0.05**2) / 400**2
+    t399, t3 = stats.t.ppf(0.975, [399, 3])
+    expected = 400 * (0.995 * 0.005 / 399 / between) * (t399 / t3) ** 2
+    assert 40 < expected < 400
+    assert effective_number(success, np.repeat(np.arange(40), 10)) == pytest.approx(expected)
+
+
+def test_never_less_than_the_groups():
+    success = np.repeat(np.arange(20) > 2, 5)
+    assert effective_number(success, np.repeat(np.arange(20), 5)) == pytest.approx(20)
 
 
 def test_without_spread_a_group_counts_once():
@@ -77,7 +80,7 @@ def test_a_single_row():
 
 def test_never_more_than_the_rows():
     # Every patient has one hit in two: less spread between them than chance would give.
-    assert effective_number(np.tile([True, False], 12), np.repeat(np.arange(12), 2)) <= 24
+    assert effective_number(np.tile([True, False], 12), np.repeat(np.arange(12), 2)) == 24
 
 
 def test_order_and_names_of_groups_do_not_matter():

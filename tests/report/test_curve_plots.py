@@ -28,7 +28,7 @@ def test_many_classes_are_a_band_with_the_rare_and_the_worst() -> None:
 
 def test_precision_shows_what_guessing_reaches() -> None:
     figure = precision_recall([Curve("rare", X, Y, rare=True, prevalence=0.03)])
-    assert figure.axes[0].get_lines()[0].get_ydata() == [0.03, 0.03]
+    assert list(figure.axes[0].get_lines()[0].get_ydata()) == [0.03, 0.03]
 
 
 def test_reliability_shows_shares_and_counts() -> None:

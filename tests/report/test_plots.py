@@ -35,7 +35,7 @@ def test_learning_curves_begin_at_epoch_one_and_mark_phases() -> None:
     figure = plots.learning_curves(history, [3])
     loss, scores = figure.axes
     assert loss.get_lines()[0].get_xdata().tolist() == [1, 2, 3, 4, 5]
-    assert loss.get_lines()[-1].get_xdata() == [3.5, 3.5]
+    assert list(loss.get_lines()[-1].get_xdata()) == [3.5, 3.5]
     assert len(scores.get_lines()) == 1  # the phase's mark alone
 
 
@@ -54,7 +54,7 @@ def test_sensitivities_with_their_intervals() -> None:
     figure = plots.per_class(rows, train_counts=[90, 5, 7], unit="patient")
     axes = figure.axes[0]
     assert "rare (n = 4)" in texts(figure)
-    assert [line.get_xdata() for line in axes.get_lines()] == [[0.8, 0.95], [0.9], [0.2, 0.8], [0.5]]
+    assert [list(line.get_xdata()) for line in axes.get_lines()] == [[0.8, 0.95], [0.9], [0.2, 0.8], [0.5]]
     assert [line.get_color() for line in axes.get_lines()] == [BLUE, BLUE, RARE, RARE]
 
 

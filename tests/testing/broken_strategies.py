@@ -1,0 +1,730 @@
+"""Strategies that each break one law of the conformance kit, and sound ones that break none."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import random
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import ConfigDict, JsonValue, field_validator
+
+from imbtk import (
+    CalibrationMap,
+    Dataset,
+    DecisionRule,
+    Draw,
+    EpochOrder,
+    Rows,
+    RunContext,
+    Split,
+    Strategy,
+    hookimpl,
+    option,
+)
+
+BROKEN: list[tuple[str, type[Strategy], str]] = []
+MODEST: list[type[Strategy]] = []
+
+
+def breaks(check: str, message: str, also: tuple[str, ...] = ()) -> Any:
+    """Put a class into the list of broken ones: the check that catches it, part of what it says, what fails as well."""
+
+    def register(cls: type[Strategy]) -> type[Strategy]:
+        cls.also = also  # type: ignore[attr-defined]
+        BROKEN.append((check, cls, message))
+        return cls
+
+    return register
+
+
+def sound(cls: type[Strategy]) -> type[Strategy]:
+    MODEST.append(cls)
+    return cls
+
+
+@sound
+class Good(Strategy):
+    """Weight each class by a power of its inverse frequency."""
+
+    power: float = option(0.5, "Exponent on the inverse frequency.", ge=0)
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        return context.class_counts.double().pow(-self.power)
+
+
+class Weighing(Strategy):
+    """Weigh all classes alike: the parent of strategies that break something else."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> Any:
+        return torch.ones(context.num_classes)
+
+
+# Exceptions, options --------------------------------------------------------------------------------------------
+
+
+@breaks("exceptions-declared", "'unchecked' names the check 'speed', which there is not. There is: hooks-declared,")
+class UnknownException(Weighing):
+    """Excepted from a check that there is not."""
+
+    unchecked: ClassVar[dict[str, str]] = {"speed": "slow by nature"}
+
+
+@breaks("exceptions-declared", "gives no reason for 'pickles'")
+class NoReason(Weighing):
+    """Excepted without a reason."""
+
+    unchecked: ClassVar[dict[str, str]] = {"pickles": " "}
+
+
+@breaks("options-refused", "power=nan is taken, though the field is 'number at least 0'")
+class TakesNan(Weighing):
+    """Takes NaN."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+    power: float = option(0.5, "Exponent.", ge=0)
+
+    @field_validator("power")
+    @classmethod
+    def _clamp(cls, value: float) -> float:
+        return value
+
+
+@breaks("options-refused", "no_such_option=1 is taken, though no option of that name exists")
+class TakesAll(Weighing):
+    """Takes options that there are not."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+@breaks("options-refused", "power='no such value' ends in KeyError", also=("options-written",))
+class RaisesKeyError(Weighing):
+    """Refuses by an exception of another kind."""
+
+    power: JsonValue | float = option(0.5, "Exponent.")
+
+    @field_validator("power", mode="before")
+    @classmethod
+    def _look_up(cls, value: Any) -> Any:
+        return {0.5: 0.5}[value] if isinstance(value, (str, int, float)) else value
+
+
+@breaks("options-refused", "is refused without naming the option")
+class NamesNothing(Weighing):
+    """Refuses without a name."""
+
+    def __init__(self, **options: Any) -> None:
+        from imbtk.errors import OptionError
+
+        try:
+            super().__init__(**options)
+        except OptionError:
+            raise OptionError("something is wrong.") from None
+
+
+@breaks("options-explained", "option 'power' has no description. Give it one: power: ... = option(0.5,")
+class Unexplained(Weighing):
+    """An option without a description."""
+
+    power: float = option(0.5)
+
+
+@breaks("options-explained", "class Undocumented has no docstring")
+class Undocumented(Weighing):
+    pass
+
+
+class Power:
+    """A value that JSON does not have."""
+
+    def __repr__(self) -> str:
+        return "Power()"
+
+
+@breaks("options-written", "Use numbers, text, true/false, lists and tables of them for options")
+class OwnType(Weighing):
+    """An option that cannot be written."""
+
+    power: Power = option(Power(), "Exponent.")
+
+
+# Hooks ----------------------------------------------------------------------------------------------------------
+
+
+@breaks("hooks-declared", "it answers no hook")
+class Idle(Strategy):
+    """Answers nothing."""
+
+
+Idle.also = ("answers",)  # type: ignore[attr-defined]
+
+
+@breaks("hooks-declared", "'contxt'", also=tuple())
+class Misnamed(Strategy):
+    """Asks for an argument that there is not."""
+
+    @hookimpl
+    def imbtk_class_weights(self, contxt: RunContext) -> torch.Tensor:
+        return torch.ones(2)
+
+
+@breaks("answers", "failed in imbtk_class_weights: ZeroDivisionError")
+class Divides(Strategy):
+    """Fails on an absent class."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        return torch.tensor([1 / n for n in context.class_counts.tolist()])
+
+
+@breaks("answers", "refuses every ordinary run, the first with 2 classes (images): not today")
+class Refuses(Strategy):
+    """Refuses everything."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        from imbtk.errors import DataError
+
+        raise DataError("not today.")
+
+
+@breaks("inputs-untouched", "changes context.class_counts in place", also=("classes-permute",))
+class InPlace(Strategy):
+    """Changes the counts."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        return context.class_counts.add_(1).double().reciprocal()
+
+
+InPlace.also = ()  # type: ignore[attr-defined]
+
+
+@breaks("inputs-untouched", "changes the batch in imbtk_mix in place")
+class MixesInPlace(Strategy):
+    """Mixes in place."""
+
+    @hookimpl
+    def imbtk_mix(self, context: RunContext) -> Any:
+        def mix(images: torch.Tensor, target: torch.Tensor, draw: Draw) -> Any:
+            images.mul_(0.5).add_(0.5 * images.flip(0))
+            return images, 0.5 * target + 0.5 * target.flip(0)
+
+        return mix
+
+
+@breaks("inputs-untouched", "changes logits of validation rows in place")
+class CalibratesInPlace(Strategy):
+    """Scales the logits that it is shown."""
+
+    @hookimpl
+    def imbtk_calibrate(self, map: CalibrationMap, logits: np.ndarray) -> CalibrationMap:
+        logits *= 0.5
+        return map
+
+
+CalibratesInPlace.also = ("draw-repeats",)  # type: ignore[attr-defined]
+
+
+@breaks("random-state-untouched", "global random state of torch")
+class GlobalTorch(Strategy):
+    """Draws from torch's global state."""
+
+    @hookimpl
+    def imbtk_augment(self, augment: Any) -> Any:
+        return lambda images, target, draw: augment(images, target, draw) + torch.rand(1) * 0
+
+    also: ClassVar[tuple[str, ...]] = ()
+
+
+@breaks("random-state-untouched", "global random state of Python")
+class GlobalPython(Strategy):
+    """Draws from Python's global state."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        random.random()
+        return torch.ones(context.num_classes)
+
+
+@breaks("training-rows-only", "returns row 1, which is no training row")
+class TakesAllRows(Strategy):
+    """Returns rows that are not for training."""
+
+    @hookimpl
+    def imbtk_resample(self, rows: Rows) -> Rows:
+        import dataclasses
+
+        return dataclasses.replace(rows, indices=torch.arange(len(rows.labels)))
+
+
+@breaks("training-rows-only", "looks at row 1, which is no training row")
+class LooksAtAll(Strategy):
+    """Looks at rows that are not for training."""
+
+    @hookimpl
+    def imbtk_resample(self, rows: Rows) -> Rows:
+        rows.features_of(torch.tensor([1]))
+        return rows
+
+
+# As an object ---------------------------------------------------------------------------------------------------
+
+
+@breaks("clones", "has other options")
+class Forgets(Weighing):
+    """A clone has other options."""
+
+    power: float = option(0.5, "Exponent.", ge=0)
+
+    def clone(self) -> Any:
+        return type(self)(power=self.power + 1)
+
+
+Forgets.also = ("repr-stable",)  # type: ignore[attr-defined]
+
+
+@breaks("clones", "a clone shares '_seen'")
+class Shares(Weighing):
+    """What is fitted is shared."""
+
+    def clone(self) -> Any:
+        other = type(self)()
+        other._seen = self.__dict__.setdefault("_seen", {"rows": 1})
+        return other
+
+
+Shares.also = ("state-saved",)  # type: ignore[attr-defined]
+
+
+@breaks("pickles", "cannot be pickled")
+class KeepsLambda(Strategy):
+    """Keeps a function."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        self._scale = lambda x: 2 * x
+        return torch.ones(context.num_classes)
+
+
+@breaks("repr-stable", "its repr is now")
+class Counts(Weighing):
+    """Its repr counts."""
+
+    counter: ClassVar[Any] = itertools.count()
+
+    def __repr__(self) -> str:
+        return f"Counts({next(self.counter)})"
+
+
+Counts.also = ("pickles",)  # type: ignore[attr-defined]
+
+
+@breaks("repr-stable", "holds an address in memory")
+class Addressed(Weighing):
+    """Its repr is an address."""
+
+    def __repr__(self) -> str:
+        return object.__repr__(self)
+
+
+Addressed.also = ("pickles",)  # type: ignore[attr-defined]
+
+
+@breaks("state-saved", "what it keeps in '_centres' (ndarray) is not in state_dict")
+class KeepsArray(Strategy):
+    """Fits an array, which no checkpoint gets."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        self._centres = np.ones(3)
+        return torch.ones(context.num_classes)
+
+
+@breaks("state-saved", "its state_dict does not load with weights_only=True")
+class SavesObject(Weighing):
+    """Puts an object into its state."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"_power": Power()}
+
+
+SavesObject.also = ("pickles",)  # type: ignore[attr-defined]
+
+
+# Rows -----------------------------------------------------------------------------------------------------------
+
+
+def shuffled(dataset: Dataset, context: RunContext) -> torch.Tensor:
+    return torch.randperm(len(dataset), generator=context.draw.generator())
+
+
+@breaks("split-result", "a group (patient) is on two sides")
+class SplitsPatients(Strategy):
+    """Splits rows, whoever they belong to."""
+
+    @hookimpl
+    def imbtk_split(self, dataset: Dataset, context: RunContext) -> list[Split]:
+        rows, n = shuffled(dataset, context), len(dataset)
+        return [Split(rows[: n // 2], rows[n // 2 : 3 * n // 4], rows[3 * n // 4 :])]
+
+
+@breaks("split-result", "returns a Split instead of a list of Split", also=("answers",))
+class NoList(Strategy):
+    """Returns one split by itself."""
+
+    @hookimpl
+    def imbtk_split(self, dataset: Dataset, context: RunContext) -> Any:
+        rows = shuffled(dataset, context)
+        return Split(rows[:9], rows[9:12], rows[12:])
+
+
+NoList.also = ()  # type: ignore[attr-defined]
+
+
+@breaks("rows-result", "imbtk_resample returns a Tensor instead of Rows")
+class NoRows(Strategy):
+    """Returns indices."""
+
+    @hookimpl
+    def imbtk_resample(self, rows: Rows) -> Any:
+        return rows.indices
+
+
+@breaks("rows-result", "synthetic rows for images")
+class AveragesImages(Strategy):
+    """Makes up images."""
+
+    @hookimpl
+    def imbtk_resample(self, rows: Rows) -> Rows:
+        return rows.with_synthetic(rows.features()[:2], rows.labels[:2].numpy())
+
+
+@breaks("order-result", "an epoch is no int64 tensor")
+class OrderOfFloats(Strategy):
+    """Positions that are floats."""
+
+    @hookimpl
+    def imbtk_epoch_order(self, context: RunContext) -> Any:
+        return lambda epoch, draw: torch.arange(len(context.labels)).float()
+
+
+OrderOfFloats.also = ("answers", "classes-permute")  # type: ignore[attr-defined]
+
+
+@breaks("order-result", "positions outside [0, 52)")
+class OrderOutside(Strategy):
+    """Positions that are rows of the data set."""
+
+    @hookimpl
+    def imbtk_epoch_order(self, context: RunContext) -> Any:
+        return EpochOrder(lambda epoch, draw: 2 * torch.arange(len(context.labels)))
+
+
+OrderOutside.also = ("classes-permute",)  # type: ignore[attr-defined]
+
+
+@breaks("order-result", "epochs have 52, 51 and 50 rows")
+class OrderShrinks(Strategy):
+    """Epochs of different lengths."""
+
+    @hookimpl
+    def imbtk_epoch_order(self, context: RunContext) -> Any:
+        return lambda epoch, draw: torch.arange(max(1, len(context.labels) - epoch))
+
+
+@breaks("order-mass", "class_mass says 0.500 of class")
+class OrderLies(Strategy):
+    """States another class mass than it draws."""
+
+    @hookimpl
+    def imbtk_epoch_order(self, context: RunContext) -> Any:
+        k = context.num_classes
+        return EpochOrder(lambda epoch, draw: torch.arange(len(context.labels)), torch.full((k,), 1 / k).double())
+
+
+# The batch ------------------------------------------------------------------------------------------------------
+
+
+@breaks("images-result", "float32 (8, 3, 4, 4) instead of float32 (8, 3, 8, 8)", also=("draw-by-position",))
+class Crops(Strategy):
+    """Changes the size."""
+
+    @hookimpl
+    def imbtk_augment(self, augment: Any) -> Any:
+        return lambda images, target, draw: augment(images, target, draw)[..., :4, :4]
+
+    @classmethod
+    def takes(cls) -> str:
+        return "images"
+
+
+@breaks("mix-result", "rows of the target do not sum to one")
+class MixesTwice(Strategy):
+    """Adds targets."""
+
+    @hookimpl
+    def imbtk_mix(self, context: RunContext) -> Any:
+        return lambda images, target, draw: (0.5 * (images + images.flip(0)), target + target.flip(0))
+
+
+@breaks("weights-result", "a class that has rows gets a weight that is not finite and above 0 (a class of one sample")
+class LogWeights(Strategy):
+    """One over the log: infinite for a class of one sample."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        return context.class_counts.double().log().reciprocal()
+
+
+@breaks("weights-result", "returns (2,) instead of a tensor of numbers (10,)")
+class TwoWeights(Strategy):
+    """Two weights, whatever K."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        return torch.ones(2)
+
+
+TwoWeights.also = ("classes-permute",)  # type: ignore[attr-defined]
+
+
+@breaks("loss-shape", "the loss is torch.float32 of shape () instead of (8,)")
+class Reduced(Strategy):
+    """A mean over the batch."""
+
+    @hookimpl
+    def imbtk_criterion(self, context: RunContext) -> Any:
+        return lambda logits, target: F.cross_entropy(logits, target)
+
+
+@breaks("loss-finite", "the loss is not finite. Start from log_softmax", also=("loss-gradient",))
+class LogOfSoftmax(Strategy):
+    """Log of softmax."""
+
+    @hookimpl
+    def imbtk_criterion(self, context: RunContext) -> Any:
+        return lambda logits, target: -(target * torch.softmax(logits, 1).log()).sum(1)
+
+
+@breaks("loss-finite", "an absent class", also=("loss-gradient",))
+class InfiniteMargin(Strategy):
+    """A margin of n^-1/4, infinite for a class without a row."""
+
+    @hookimpl
+    def imbtk_criterion(self, context: RunContext) -> Any:
+        margins = context.class_counts.float().pow(-0.25)
+        return lambda logits, target: F.cross_entropy(logits - margins * target, target, reduction="none")
+
+
+@breaks("loss-gradient", "the gradient is not finite. Clamp what goes into log")
+class SteepRoot(Strategy):
+    """A square root, steep at zero."""
+
+    @hookimpl
+    def imbtk_criterion(self, context: RunContext) -> Any:
+        def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            p = torch.softmax(logits.float(), 1)
+            return (target * (1 - p).sqrt()).sum(1)
+
+        return loss
+
+
+@breaks("loss-gradient", "the loss does not hang on the logits")
+class Detached(Strategy):
+    """A loss without a gradient."""
+
+    @hookimpl
+    def imbtk_adjust_criterion(self, criterion: Any) -> Any:
+        return lambda logits, target: criterion(logits.detach(), target)
+
+
+# Head, refit, calibration, decision -----------------------------------------------------------------------------
+
+
+@breaks("head-result", "instead of float32 (8, 10)")
+class HeadOfTwo(Strategy):
+    """Two outputs, whatever K."""
+
+    @hookimpl
+    def imbtk_head(self, in_features: int) -> torch.nn.Module:
+        return torch.nn.Linear(in_features, 2)
+
+
+@breaks("head-result", "fails on a batch of 1")
+class BatchNormHead(Strategy):
+    """Needs more than one sample."""
+
+    @hookimpl
+    def imbtk_head(self, in_features: int, context: RunContext) -> torch.nn.Module:
+        return OnlyMany(in_features, context.num_classes)
+
+
+class OnlyMany(torch.nn.Linear):
+    """Raises on a batch of one."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if len(features) == 1:
+            raise ValueError("one sample")
+        return super().forward(features)
+
+
+class Branches(torch.nn.Linear):
+    """Branches on a value, which export cannot follow."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return super().forward(features if float(features.sum()) > 0 else -features)
+
+
+@breaks("head-result", "torch.export cannot save the head")
+class HeadBranches(Strategy):
+    """A head that cannot be saved."""
+
+    @hookimpl
+    def imbtk_head(self, in_features: int, context: RunContext) -> torch.nn.Module:
+        return Branches(in_features, context.num_classes)
+
+
+@breaks("refit-result", "the head of imbtk_refit, 2 classes (images): float32 (8, 1) instead of float32 (8, 2)")
+class RefitsToOne(Strategy):
+    """A refitted head with one output."""
+
+    @hookimpl
+    def imbtk_refit(self, head: torch.nn.Linear) -> torch.nn.Module:
+        made = copy.deepcopy(head)
+        made.weight = torch.nn.Parameter(head.weight[:1].detach())
+        made.bias = torch.nn.Parameter(head.bias[:1].detach())
+        return made
+
+
+@breaks("calibration-result", "probabilities are not finite", also=("classes-permute",))
+class InfiniteShift(Strategy):
+    """The log of a count that may be zero, the wrong way round."""
+
+    @hookimpl
+    def imbtk_calibrate(self, map: CalibrationMap, context: RunContext) -> CalibrationMap:
+        return map.shifted(-np.log(np.maximum(context.class_counts.numpy(), 1e-320) / 1e-10) * 1e306)
+
+
+InfiniteShift.also = ()  # type: ignore[attr-defined]
+
+
+@breaks("calibration-result", "imbtk_calibrate returns a function")
+class CalibratesByCode(Strategy):
+    """A function instead of data."""
+
+    @hookimpl
+    def imbtk_calibrate(self, map: CalibrationMap) -> Any:
+        return np.tanh if False else lambda logits: logits
+
+
+@breaks("decision-result", "imbtk_decide returns a float")
+class Threshold(Strategy):
+    """A number instead of a rule."""
+
+    @hookimpl
+    def imbtk_decide(self, labels: np.ndarray) -> Any:
+        return 0.5
+
+
+@breaks("decision-result", "the rule cannot be used")
+class ShiftOfTwo(Strategy):
+    """Two thresholds, whatever K."""
+
+    @hookimpl
+    def imbtk_decide(self, labels: np.ndarray) -> DecisionRule:
+        return DecisionRule(shift=np.zeros(2))
+
+
+ShiftOfTwo.also = ("answers", "classes-permute", "clones")  # type: ignore[attr-defined]
+
+
+@breaks("observer-quiet", "failed in imbtk_run_end: KeyError", also=("answers",))
+class Peeks(Strategy):
+    """Asks for a key that there is not."""
+
+    @hookimpl
+    def imbtk_run_end(self, run: Any, metrics: Any) -> None:
+        metrics["tset"]
+
+
+@breaks("observer-quiet", "it changes what it is shown")
+class Scribbles(Strategy):
+    """Writes into the record."""
+
+    @hookimpl
+    def imbtk_epoch_end(self, epoch: int, record: Any) -> None:
+        record["seconds"] = 0.0
+
+
+# Classes, draws -------------------------------------------------------------------------------------------------
+
+
+@breaks("classes-permute", "imbtk_class_weights gives another result when classes stand in another order")
+class FirstFirst(Strategy):
+    """The first class counts double."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        weights = torch.ones(context.num_classes)
+        weights[0] = 2
+        return weights
+
+
+@breaks("classes-permute", "imbtk_criterion gives another result")
+class LastClass(Strategy):
+    """Leaves the last class out."""
+
+    @hookimpl
+    def imbtk_criterion(self, context: RunContext) -> Any:
+        return lambda logits, target: -(target * torch.log_softmax(logits.float(), 1))[:, :-1].sum(1)
+
+
+LastClass.also = ()  # type: ignore[attr-defined]
+
+_clock = itertools.count()
+
+
+@breaks("draw-repeats", "imbtk_epoch_order gives another result with the same draw", also=("draw-matters",))
+class OwnGenerator(Strategy):
+    """Seeds by a clock."""
+
+    @hookimpl
+    def imbtk_epoch_order(self, context: RunContext) -> Any:
+        n = len(context.labels)
+        return lambda epoch, draw: torch.randperm(n, generator=torch.Generator().manual_seed(next(_clock)))
+
+
+OwnGenerator.also = ()  # type: ignore[attr-defined]
+
+
+@breaks("draw-matters", "it asks the draw for numbers, and gives the same result with another draw")
+class SameAgain(Strategy):
+    """Draws, and does not use it."""
+
+    @hookimpl
+    def imbtk_epoch_order(self, context: RunContext) -> Any:
+        def order(epoch: int, draw: Draw) -> torch.Tensor:
+            draw.generator()
+            return torch.randperm(len(context.labels), generator=torch.Generator().manual_seed(epoch))
+
+        return order
+
+
+@breaks("draw-by-position", "images 5 to 8 of a batch come out otherwise")
+class BatchDraw(Strategy):
+    """One stream of numbers for the whole batch."""
+
+    @hookimpl
+    def imbtk_augment(self, augment: Any) -> Any:
+        def change(images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
+            images = augment(images, target, draw)
+            noise = torch.rand(images.shape, generator=draw.generator())
+            return (images + 0.1 * noise).clamp(0, 1)
+
+        return change

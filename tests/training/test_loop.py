@@ -1,0 +1,38 @@
+"""The loop's parts against torch; whole runs are in test_pipeline."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from imbtk.training.loop import learning_rate_factor
+
+
+def test_the_cosine_is_torchs() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50)
+    for step in range(50):
+        assert learning_rate_factor(step, 50, "cosine", 0.0) == pytest.approx(
+            optimizer.param_groups[0]["lr"], abs=1e-12
+        )
+        optimizer.step()
+        reference.step()
+
+
+def test_the_warm_up_rises_to_the_peak() -> None:
+    factors = [learning_rate_factor(step, 100, "cosine", 0.1) for step in range(100)]
+    assert factors[:10] == pytest.approx([0.1 * i for i in range(1, 11)])
+    assert factors[10] == 1.0
+    assert all(a > b for a, b in pairwise(factors[10:]))
+
+
+def test_steps_and_constants() -> None:
+    assert [learning_rate_factor(s, 10, "step", 0.0) for s in (0, 5, 6, 7, 8, 9)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
+    assert {learning_rate_factor(s, 10, "constant", 0.0) for s in range(10)} == {1.0}
+
+
+def test_one_step_is_a_run_too() -> None:
+    assert learning_rate_factor(0, 1, "cosine", 0.05) == 1.0

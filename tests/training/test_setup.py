@@ -1,0 +1,47 @@
+"""Device, precision, epochs, optimiser."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from imbtk.errors import OptionError
+from imbtk.training.setup import choose_device, choose_epochs, choose_precision, make_optimizer
+
+CPU = torch.device("cpu")
+
+
+def test_epochs_see_about_a_hundred_thousand_samples() -> None:
+    assert [choose_epochs(n) for n in (10, 1_000, 2_000, 10_000, 10**6)] == [100, 100, 50, 10, 5]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("toaster", "is no device"), ("cuda:99", "there is no device 'cuda:99' here"), ("meta", "is not supported")],
+)
+def test_devices_that_are_not_there(name: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        choose_device(name)
+
+
+def test_the_cpu_stays_at_full_precision_unless_asked() -> None:
+    assert choose_device("cpu") == CPU
+    assert choose_precision("auto", CPU) == "fp32"
+    assert choose_precision("bf16", CPU) == "bf16"
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_a_step_is_torchs_own(name: str) -> None:
+    start = torch.arange(4.0)
+    ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
+    optimizer = make_optimizer(name, [{"params": [ours], "lr": 0.1, "weight_decay": 0.3}, {"params": []}], CPU)
+    reference: torch.optim.Optimizer = (
+        torch.optim.AdamW([theirs], lr=0.1, weight_decay=0.3, foreach=False)
+        if name == "adamw"
+        else torch.optim.SGD([theirs], lr=0.1, weight_decay=0.3, momentum=0.9, nesterov=True)
+    )
+    for _ in range(3):
+        for parameter, stepper in ((ours, optimizer), (theirs, reference)):
+            parameter.grad = parameter.detach() ** 2
+            stepper.step()
+    assert torch.allclose(ours, theirs, atol=1e-6)
