@@ -1,8 +1,9 @@
 """How often the 95 % intervals of ``imbtk.evaluation`` hold the truth, with few and with many patients.
 
-Prints the two Markdown tables that stand in ``docs/statistics.md``::
+Makes the two Markdown tables that stand in ``docs/statistics.md``::
 
-    python benchmarks/interval_coverage.py --simulations 2000
+    python benchmarks/interval_coverage.py --table sensitivities --simulations 2000
+    python benchmarks/interval_coverage.py --table figures --simulations 1000
 
 Sensitivities: beta-binomial patients of unequal size; plain Clopper–Pearson, a percentile bootstrap over patients, Korn
 and Graubard as published, and ours. Other figures: two classes, patients with a normal random effect on the score.
@@ -154,13 +155,15 @@ def figure_table(simulations: int, rng: np.random.Generator) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", choices=["sensitivities", "figures"], help="only this one")
     arguments = parser.parse_args()
-    for table in (sensitivity_table, figure_table):
-        for line in table(arguments.simulations, np.random.default_rng(arguments.seed)):
+    tables = {"sensitivities": sensitivity_table, "figures": figure_table}
+    for name in [arguments.table] if arguments.table else tables:
+        for line in tables[name](arguments.simulations, np.random.default_rng(arguments.seed)):
             print(line, flush=True)
         print()
 

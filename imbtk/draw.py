@@ -23,11 +23,13 @@ _MULTIPLY_A, _MULTIPLY_B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB13
 
 
 def _avalanche(state: np.ndarray) -> np.ndarray:
-    """Finish SplitMix64 (Steele, Lea & Flood 2014, Figure 14) on an array of uint64."""
-    state = (state ^ (state >> _SHIFT_30)) * _MULTIPLY_A
-    state = (state ^ (state >> _SHIFT_27)) * _MULTIPLY_B
-    mixed: np.ndarray = state ^ (state >> _SHIFT_31)
-    return mixed
+    """Finish SplitMix64 (Steele, Lea & Flood 2014, Figure 14) on an array of uint64, in place; return it."""
+    state ^= state >> _SHIFT_30
+    state *= _MULTIPLY_A
+    state ^= state >> _SHIFT_27
+    state *= _MULTIPLY_B
+    state ^= state >> _SHIFT_31
+    return state
 
 
 class Draw:

@@ -27,6 +27,7 @@ from imbtk.run_folder import RunFolder
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.loop import TrainingSettings, predict, train
+from imbtk.training.memory import keep_memory
 from imbtk.training.setup import make_optimizer
 
 __all__ = ["RunResult", "run", "run_prepared"]
@@ -76,6 +77,7 @@ def run(
         options["data"], data = str(data), None
     base = config.model_dump(exclude_unset=True) if config is not None else {}
     resolved = make_config({**base, **options})
+    keep_memory()
     with RunProgress(quiet) as progress, _threads(resolved.threads):
         prepared = prepare(resolved, data, strategies, progress.on_data)
         return run_prepared(prepared, progress)

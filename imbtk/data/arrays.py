@@ -131,7 +131,8 @@ def _image_dataset(
     check_classes(numbers, class_names, f"labels of {name}")
     pixels, notes = pixels_of(values, f"x of {name}")
     digests = np.stack([pixel_digest(image) for image in pixels])
-    grouping = group_rows(keys, digests, numbers, class_names, [f"row {row}" for row in row_names])
+    said = [f"row {row}" for row in row_names]
+    grouping = group_rows(keys, digests, numbers, class_names, said, options.faults)
     x = torch.from_numpy(resized(pixels, options.image_size, options.resize, progress))
     digest = hashlib.sha256(digests.tobytes() + numbers.numpy().tobytes() + repr(class_names).encode())
     return Dataset(

@@ -12,6 +12,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from imbtk.data.breakhis import BreakHisName, parse_name
+from imbtk.data.faults import Faults
 from imbtk.data.labels import is_missing, listing, text_of
 from imbtk.errors import DataError
 
@@ -122,6 +123,7 @@ def group_rows(
     labels: torch.Tensor,
     class_names: Sequence[str],
     row_names: Sequence[str],
+    faults: Faults | None = None,
 ) -> Grouping:
     """Return groups such that rows of one key, and rows of identical content, are in one group.
 
@@ -134,6 +136,8 @@ def group_rows(
     labels : Tensor of int64, shape (N,)
     class_names : sequence of str, length K
     row_names : sequence of str, length N
+    faults : Faults, optional
+        Where conflicting labels are written down instead of raised.
 
     Raises
     ------
@@ -144,7 +148,7 @@ def group_rows(
     content = None if digests is None else _content_numbers(digests)
     identical = 0 if content is None else len(content) - int(content.max(initial=-1) + 1)
     if content is not None and identical:
-        _check_conflicts(content, labels, class_names, row_names)
+        _check_conflicts(content, labels, class_names, row_names, faults)
     if keys is None and not identical:
         return Grouping(None, (), False, "", 0)
     if keys is None:
@@ -185,7 +189,11 @@ def _merged(groups: np.ndarray, content: np.ndarray) -> np.ndarray:
 
 
 def _check_conflicts(
-    content: np.ndarray, labels: torch.Tensor, class_names: Sequence[str], row_names: Sequence[str]
+    content: np.ndarray,
+    labels: torch.Tensor,
+    class_names: Sequence[str],
+    row_names: Sequence[str],
+    faults: Faults | None,
 ) -> None:
     numbers = labels.numpy()
     order = np.lexsort((numbers, content))
@@ -193,11 +201,15 @@ def _check_conflicts(
     torn = np.unique(content[order][1:][same & (numbers[order][1:] != numbers[order][:-1])])
     if not len(torn):
         return
-    sets = []
-    for number in torn:
-        rows = np.flatnonzero(content == number)
-        sets.append(" = ".join(f"{row_names[row]} ({class_names[numbers[row]]})" for row in rows[:6]))
+    sets = [
+        tuple((row_names[row], class_names[numbers[row]]) for row in np.flatnonzero(content == number).tolist())
+        for number in torn
+    ]
+    if faults is not None:
+        faults.conflicts += sets
+        return
+    told = [" = ".join(f"{row} ({label})" for row, label in found[:6]) for found in sets]
     raise DataError(
         f"identical images have different labels, {len(torn)} time{'s' if len(torn) > 1 else ''}: "
-        f"{listing(sets)}. One of the labels is wrong: correct it or take these images out."
+        f"{listing(told)}. One of the labels is wrong: correct it or take these images out."
     )

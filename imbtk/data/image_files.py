@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from imbtk.data.breakhis import parse_all
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import domain_of
+from imbtk.data.faults import BrokenFilesError
 from imbtk.data.groups import GroupKeys, group_rows, keys_from_breakhis, keys_from_pattern
 from imbtk.data.labels import check_classes, encode_labels
 from imbtk.data.options import DataOptions
@@ -70,6 +71,17 @@ class ImageFiles:
     notes: tuple[str, ...] = ()
     description: dict[str, Any] = field(default_factory=dict)
 
+    def take(self, rows: Sequence[int]) -> ImageFiles:
+        """Return the files of some rows."""
+        return replace(
+            self,
+            paths=[self.paths[row] for row in rows],
+            row_names=[self.row_names[row] for row in rows],
+            labels=[self.labels[row] for row in rows],
+            keys=None if self.keys is None else replace(self.keys, keys=tuple(self.keys.keys[row] for row in rows)),
+            given_split=None if self.given_split is None else self.given_split[torch.tensor(rows, dtype=torch.int64)],
+        )
+
 
 def _group_keys(files: ImageFiles, options: DataOptions) -> GroupKeys | None:
     """Return groups from where they are said most plainly: the user, BreakHis names, a column of a telling name."""
@@ -97,15 +109,22 @@ def dataset_from_files(files: ImageFiles, options: DataOptions, progress: Progre
     labels, class_names = encode_labels(files.labels, files.where, files.row_names)
     check_classes(labels, class_names, files.where)
     keys = _group_keys(files, options)
-    stored = stored_images(
-        files.paths,
-        files.row_names,
-        image_size=options.image_size,
-        resize=options.resize,
-        cache_dir=options.cache_dir,
-        progress=progress,
-    )
-    grouping = group_rows(keys, stored.digests, labels, class_names, files.row_names)
+    try:
+        stored = stored_images(
+            files.paths,
+            files.row_names,
+            image_size=options.image_size,
+            resize=options.resize,
+            cache_dir=options.cache_dir,
+            progress=progress,
+        )
+    except BrokenFilesError as error:
+        if options.faults is None:
+            raise
+        options.faults.broken |= {files.row_names[row]: reason for row, reason in error.reasons.items()}
+        kept = [row for row in range(len(files.paths)) if row not in error.reasons]
+        return dataset_from_files(files.take(kept), options, progress)
+    grouping = group_rows(keys, stored.digests, labels, class_names, files.row_names, options.faults)
     channels, size = stored.images.shape[1], stored.images.shape[2]
     digest = hashlib.sha256(stored.content.encode())
     digest.update(repr((tuple(files.row_names), [class_names[k] for k in labels.tolist()])).encode())

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from imbtk.data.dataset import Dataset
+from imbtk.data.faults import Faults
 from imbtk.data.frames import GROUP_NAMES, PATH_NAMES, column_named, find_column, label_column, split_column
 from imbtk.data.groups import keys_from_column
 from imbtk.data.image_files import ImageFiles, dataset_from_files, looks_like_image
@@ -76,6 +77,8 @@ def load_manifest(
     """
     where = location.name
     options.refuse_unused(_USED, f"the image manifest {where}")
+    if options.faults is not None:
+        frame = _with_files(frame, column, folder, options.faults)
     rows = [f"row {index}" for index in frame.index]
     names = _file_names(frame, column, folder, where, rows)
     labels = label_column(frame, options.label_column, where)
@@ -105,6 +108,14 @@ def load_manifest(
         options,
         progress,
     )
+
+
+def _with_files(frame: pd.DataFrame, column: Any, folder: Path, faults: Faults) -> pd.DataFrame:
+    """Return the rows whose files exist; the others are written down."""
+    there = [is_missing(value) or (folder / str(value).strip()).is_file() for value in frame[column]]
+    absent = [str(value).strip() for value, found in zip(frame[column], there, strict=True) if not found]
+    faults.broken |= dict.fromkeys(absent, "no such file")
+    return frame[there]
 
 
 def _file_names(frame: pd.DataFrame, column: Any, folder: Path, where: str, rows: list[str]) -> list[str]:

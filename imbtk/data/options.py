@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
 
+from imbtk.data.faults import Faults
 from imbtk.errors import OptionError
 from imbtk.options import option
 
@@ -86,6 +87,20 @@ class DataOptions(BaseModel):
     domain: Literal["auto", "digits", "photo", "histology"] = option("auto", "What the images show.")
     cache_dir: str | None = option(None, "Where decoded images are kept; IMBTK_CACHE, else the user's cache.")
     seed: int = option(0, "Seed of everything that is drawn.", ge=0)
+
+    # No option of a user's: how `imbtk check` asks every source to go on with what is left.
+    _faults: Faults | None = PrivateAttr(None)
+
+    @property
+    def faults(self) -> Faults | None:
+        """Where broken files and conflicting labels are written down; None where they are errors."""
+        return self._faults
+
+    def tolerating(self, faults: Faults) -> Self:
+        """Return the same options such that broken files and conflicting labels are written down, not raised."""
+        tolerant = self.model_copy()
+        tolerant._faults = faults
+        return tolerant
 
     @field_validator("where")
     @classmethod

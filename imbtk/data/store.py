@@ -42,6 +42,7 @@ from imbtk.data.decode import (
     remark_sentences,
     with_channels,
 )
+from imbtk.data.faults import BrokenFilesError
 from imbtk.data.labels import listing
 from imbtk.errors import DataError
 
@@ -145,9 +146,10 @@ class _Failures:
     def raise_if_any(self) -> None:
         if self.reasons:
             files = [f"{self.names[row]} ({self.reasons[row]})" for row in sorted(self.reasons)]
-            raise DataError(
+            raise BrokenFilesError(
                 f"{len(files)} of {len(self.names)} image files cannot be read: {listing(files)}. "
-                "Replace them or take them out; nothing was trained."
+                "Replace them or take them out; nothing was trained.",
+                dict(sorted(self.reasons.items())),
             )
 
 
@@ -175,8 +177,10 @@ def stored_images(
 
     Raises
     ------
+    BrokenFilesError
+        If files are broken, all of them named.
     DataError
-        If files are broken, all of them named, or the store cannot be written.
+        If the store cannot be written.
     """
     failures = _Failures(names)
     digests = on_all_cores(

@@ -15,7 +15,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class RunProgress:
-    """Tells the person at the terminal what a run does: progress on standard error, plan and results on standard output.
+    """Tells the person at the terminal what a run does: progress on standard error, the rest on standard output.
 
     Parameters
     ----------

@@ -39,13 +39,13 @@ def print_plan(console: Console, plan_document: Mapping[str, Any]) -> None:
     _print_split(console, plan_document.get("split", {}))
     names = _class_names(plan_document)
     phases = {phase.get("index"): phase for phase in plan_document.get("phases", ())}
-    shown = None
-    for entry in plan_document.get("ledger", ()):
-        if entry["rows"] == shown:
-            continue
-        shown = entry["rows"]
+    ledger = plan_document.get("ledger", ())
+    changes = [
+        e for before, e in zip((None, *ledger), ledger, strict=False) if before is None or before["rows"] != e["rows"]
+    ]
+    for entry in changes:
         console.print()
-        console.print(_ledger(entry, names, phases.get(entry.get("phase")), len(phases)))
+        console.print(_ledger(entry, names, phases.get(entry.get("phase")), len(changes)))
     defaults = plan_document.get("defaults", ())
     if defaults:
         console.print()
@@ -145,7 +145,8 @@ def _shown(counts: Sequence[float]) -> tuple[list[int], int | None]:
     """Return the classes to show and where classes are left out between them: all, or the commonest and the rarest."""
     if len(counts) <= _MOST_ROWS:
         return list(range(len(counts))), None
-    order = sorted(range(len(counts)), key=lambda k: -counts[k])
+    # Of classes alike in count the first comes last, so that the rare class is never left out.
+    order = sorted(range(len(counts)), key=lambda k: (-counts[k], -k))
     half = _MOST_ROWS // 2
     return order[:half] + order[-half:], half
 

@@ -201,6 +201,8 @@ class Bench:
 
     def refit(self) -> Any:
         """Return the refitted head."""
+        if not self.dispatcher.answering("imbtk_refit"):
+            return None
         features, labels = self.training
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
@@ -209,6 +211,8 @@ class Bench:
 
     def calibrate(self) -> Any:
         """Return the calibration map."""
+        if not self.dispatcher.answering("imbtk_calibrate"):
+            return None
         logits, labels = self.validation
         return self._fold(
             "imbtk_calibrate", "map", CalibrationMap(), logits=logits, labels=labels, context=self.context
@@ -216,6 +220,8 @@ class Bench:
 
     def decide(self) -> Any:
         """Return the decision rule."""
+        if not self.dispatcher.answering("imbtk_decide"):
+            return None
         logits, labels = self.validation
         probabilities = CalibrationMap().probabilities(logits)
         return self._choose(

@@ -90,8 +90,9 @@ def _snapshot(bench: Bench) -> dict[str, Any]:
     values |= {"rows.indices": rows.indices, "rows.labels": rows.labels}
     values |= {"dataset.x": dataset.x, "dataset.labels": dataset.labels, "dataset.groups": dataset.groups}
     values |= dict(zip(("features in imbtk_refit", "labels in imbtk_refit"), bench.training, strict=True))
-    validation = map(torch.from_numpy, bench.validation)
-    values |= dict(zip(("logits of validation rows", "labels of validation rows"), validation, strict=True))
+    if bench.dispatcher.answering("imbtk_calibrate") or bench.dispatcher.answering("imbtk_decide"):
+        validation = map(torch.from_numpy, bench.validation)
+        values |= dict(zip(("logits of validation rows", "labels of validation rows"), validation, strict=True))
     return {k: v.clone() for k, v in values.items() if isinstance(v, torch.Tensor)}
 
 

@@ -18,6 +18,9 @@ __all__ = ["CheckResult", "ConformanceError", "check_strategy", "parametrize_che
 for _subject in ("hook", "option", "object", "row", "result", "loss", "class", "draw"):
     importlib.import_module(f"imbtk.testing.{_subject}_checks")
 
+ROOT = "hooks-declared"
+"""The check without which no other can be made."""
+
 EXCEPTIONS = "exceptions-declared"
 """The name of the check that every exception is declared rightly; it cannot be excepted itself."""
 
@@ -87,7 +90,11 @@ def check_strategy(
     except CheckFailure as failure:
         results = [CheckResult("options-refused", "failed", _message(strategy.name, "options-refused", failure))]
     else:
-        results = [_run(name, subject) for name in applicable(subject)]
+        results = []
+        for name in applicable(subject):
+            results.append(_run(name, subject))
+            if name == ROOT and results[-1].outcome == "failed":
+                break
     failed = [result.reason for result in results if result.outcome == "failed"]
     if failed and on_fail == "raise":
         raise ConformanceError("\n".join(failed))
@@ -162,6 +169,11 @@ def _run(name: str, subject: Subject) -> CheckResult:
         return CheckResult(name, "failed", _message(strategy.name, name, failure))
     except ImbtkError as error:
         told = CheckFailure(str(error).rstrip("."), "See the hook's page for what it is given and returns.")
+        return CheckResult(name, "failed", _message(strategy.name, name, told))
+    except Exception as error:  # what a strategy returns may break a check that is not about it
+        told = CheckFailure(
+            f"the check ended in {type(error).__name__}: {error}", "Mend what the other checks say first."
+        )
         return CheckResult(name, "failed", _message(strategy.name, name, told))
     return CheckResult(name, "held")
 

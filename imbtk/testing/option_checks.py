@@ -105,12 +105,12 @@ def options_written(subject: Subject) -> None:
     """Options can be written in the one grammar and read back, as a config file and a saved run do."""
     cls = type(subject.strategy)
     for options in good_options(subject.strategy):
-        strategy = cls(**options)
+        strategy, written = cls(**options), f"{cls.__name__}({options})"
         mend = "Use numbers, text, true/false, lists and tables of them for options, not classes of your own."
         try:
             text = str(strategy.spec())
             again = cls(**parse_spec(text).options)
         except (ImbtkError, PydanticSerializationError, ValueError, TypeError) as error:
-            raise CheckFailure(f"{strategy!r} cannot be written and read back: {error}", mend) from error
+            raise CheckFailure(f"{written} cannot be written and read back: {error}", mend) from error
         if again.options() != strategy.options():
-            raise CheckFailure(f"{strategy!r} is written '{text}' and read back as {again!r}", mend)
+            raise CheckFailure(f"{written} is written '{text}' and read back as {again!r}", mend)

@@ -118,7 +118,7 @@ class Augment(Strategy):
 
     @hookimpl
     def imbtk_augment(self, augment: AugmentFunction, context: RunContext) -> AugmentFunction:
-        """Augment what the strategies before leave of a batch; a new tensor, the input stays as it is."""
+        """Augment each batch, after the strategies before; no image is changed in place."""
         if context.kind == "table":
             raise PlanError(
                 "strategy 'augment' moves and tints images, and these data are a table. Leave it out; 'resample' with "

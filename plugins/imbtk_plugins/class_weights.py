@@ -63,6 +63,10 @@ class ClassWeights(Strategy):
                 raise ValueError(f"the weight of class '{name}' is {weight:g} and must be above 0")
         return self
 
+    def states_costs(self) -> bool:
+        """Return whether the weights are the user's own: costs, of which over-correction is warned and not refused."""
+        return self.scheme == "custom"
+
     @hookimpl
     def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
         """Return the weight of each class, (K,) float64.

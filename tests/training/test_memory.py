@@ -1,0 +1,33 @@
+"""The allocator's thresholds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import resource, torch
+torch.set_num_threads(1)
+if {kept}:
+    from imbtk.training.memory import keep_memory
+    keep_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    torch.ones(4_000_000)
+before = faults()
+for _ in range(20):
+    torch.ones(4_000_000)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_large_blocks_are_not_faulted_in_again() -> None:
+    faults = {}
+    for kept in (False, True):
+        out = subprocess.run([sys.executable, "-c", CODE.format(kept=kept)], capture_output=True, text=True, check=True)
+        faults[kept] = int(out.stdout)
+    assert faults[True] < faults[False] / 10
