@@ -141,6 +141,21 @@ def imbtk_metrics() -> Mapping[str, Callable[[np.ndarray, np.ndarray], float]]: 
     """
 
 
+@_hook("collect", "module", "plans")
+def imbtk_plans() -> Mapping[str, Sequence[str]]:  # type: ignore[empty-body]
+    """Offer plans for ``imbtk compare``.
+
+    Called once, when a comparison is given no plan, or ``--plans NAME``. Default: none.
+
+    Returns
+    -------
+    mapping of str to sequence of str
+        Plans by the name of their set, each as a user writes it: ``{"default": ["class-weights augment"]}``. The set
+        ``default``, of all plugins together, is compared where no plan is given; a plan that makes no sense for the
+        data is left out, with its reason.
+    """
+
+
 @_hook("collect", "module", "observers")
 def imbtk_observers() -> Sequence[object]:  # type: ignore[empty-body]
     """Offer objects that answer ``imbtk_run_start``, ``imbtk_epoch_end``, ``imbtk_run_end`` or ``imbtk_report``.

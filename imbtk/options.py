@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from imbtk.errors import OptionError, PlanError
 
-__all__ = ["StrategySpec", "Window", "option", "parse_spec", "parse_value", "parse_window", "render_value"]
+__all__ = ["StrategySpec", "Window", "option", "parse_spec", "parse_value", "parse_window", "render_value", "split_specs"]
 
 
 def option(
@@ -197,6 +197,31 @@ def _split_outside(text: str, separator: str) -> list[str]:
             start = i + 1
     parts.append(text[start:])
     return [part for part in parts if part.strip()] if len(parts) > 1 else parts
+
+
+def split_specs(text: str, separator: str = " ") -> list[str]:
+    """Cut ``"oversample focal-loss:gamma=2"`` into specifications; what stands in brackets or quotes stays whole.
+
+    Parameters
+    ----------
+    text : str
+    separator : str
+        One character. After a comma an ``option=value`` belongs to the specification before it.
+
+    Examples
+    --------
+    >>> split_specs("class-weights:scheme=custom,weights={a: 1, b: 3} augment")
+    ['class-weights:scheme=custom,weights={a: 1, b: 3}', 'augment']
+    >>> split_specs("focal-loss:gamma=2,label=x,augment", ",")
+    ['focal-loss:gamma=2,label=x', 'augment']
+    """
+    found: list[str] = []
+    for part in (part.strip() for part in _split_outside(text, separator)):
+        if separator == "," and found and "=" in part.partition(":")[0]:
+            found[-1] += f",{part}"
+        elif part:
+            found.append(part)
+    return found
 
 
 def parse_value(text: str) -> Any:

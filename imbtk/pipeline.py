@@ -12,6 +12,7 @@ import torch
 
 from imbtk.config import RunConfig, make_config
 from imbtk.dispatch import Dispatcher, wrong_result
+from imbtk.evaluation.bootstrap import RESAMPLES
 from imbtk.evaluation.evaluate import evaluate, metrics_document
 from imbtk.models.heads import LinearHead
 from imbtk.models.network import Network, build_network, parameter_groups, prefers_channels_last, set_prior_bias
@@ -83,8 +84,16 @@ def run(
         return run_prepared(prepared, progress)
 
 
-def run_prepared(prepared: PreparedRun, progress: RunProgress) -> RunResult:
-    """Train what :func:`imbtk.preparation.prepare` checked; the story of a run from top to bottom."""
+def run_prepared(prepared: PreparedRun, progress: RunProgress, *, cell: bool = False) -> RunResult:
+    """Train what :func:`imbtk.preparation.prepare` checked; the story of a run from top to bottom.
+
+    Parameters
+    ----------
+    prepared : PreparedRun
+    progress : RunProgress
+    cell : bool
+        One of many runs of a comparison, which makes intervals and a page over all of them: leave out this run's own.
+    """
     config, dataset, split = prepared.config, prepared.dataset, prepared.split
     folder = RunFolder(prepared)
     progress.on_plan(folder.plan_document)
@@ -124,9 +133,11 @@ def run_prepared(prepared: PreparedRun, progress: RunProgress) -> RunResult:
         calibration = calibrate(prepared, fit, logits["validation"])
         decision = _decide(prepared, logits["validation"], calibration)
         folder.write_calibration(calibration_document(prepared, fit, calibration, logits))
-        metrics = _evaluate(prepared, folder, logits, calibration, decision)
+        metrics = _evaluate(prepared, folder, logits, calibration, decision, 0 if cell else RESAMPLES)
         observers.run_end(folder.run_description, metrics)
-        folder.write_results(network, history, logits, calibration, decision, metrics, settings, batches)
+        folder.write_results(network, history, logits, calibration, decision, metrics)
+        if not cell:
+            folder.write_page(batches, logits, calibration)
     progress.on_results(metrics, folder.path)
     return RunResult(folder.path)
 
@@ -245,6 +256,7 @@ def _evaluate(
     logits: dict[str, np.ndarray],
     calibration: CalibrationMap,
     decision: DecisionRule,
+    resamples: int,
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` holds."""
     dataset = prepared.dataset
@@ -263,6 +275,7 @@ def _evaluate(
             train_counts=prepared.context.natural_counts.numpy(),
             positive=prepared.positive,
             seed=prepared.config.seed,
+            resamples=resamples,
             extra_metrics=extra,
         )
     return metrics_document(
@@ -271,4 +284,5 @@ def _evaluate(
         positive=prepared.positive,
         train_counts=prepared.context.natural_counts.numpy(),
         seed=prepared.config.seed,
+        resamples=resamples,
     )

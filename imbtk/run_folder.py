@@ -31,7 +31,6 @@ from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun
 from imbtk.report.page import make_report
 from imbtk.training.batches import Batches
-from imbtk.training.loop import TrainingSettings
 
 __all__ = ["RunFolder", "plan_document"]
 
@@ -251,17 +250,18 @@ class RunFolder:
         calibration: CalibrationMap,
         decision: DecisionRule,
         metrics: Mapping[str, Any],
-        settings: TrainingSettings,
-        batches: Batches,
     ) -> None:
-        """Write history, predictions, metrics, model, gallery and page."""
+        """Write history, predictions, metrics and model."""
         prepared = self._prepared
         columns = list(dict.fromkeys(key for record in history for key in record))
         _write_csv(self.path / "history.csv", columns, ([repr(record[c]) for c in columns] for record in history))
         self._write_predictions(logits, calibration, decision)
         _write_json(self.path / "metrics.json", metrics)
         save_network(self.path / "model", network, self._model_description(calibration, decision))
-        make_gallery(self.path / "gallery.npz", prepared, batches, logits["test"], calibration)
+
+    def write_page(self, batches: Batches, logits: Mapping[str, np.ndarray], calibration: CalibrationMap) -> None:
+        """Write gallery and page, once the results are there."""
+        make_gallery(self.path / "gallery.npz", self._prepared, batches, logits["test"], calibration)
         make_report(self.path)
 
     def _model_description(self, calibration: CalibrationMap, decision: DecisionRule) -> dict[str, Any]:

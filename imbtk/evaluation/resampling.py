@@ -6,6 +6,7 @@ U groups (or rows where groups are not known), R resamples, N rows, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ __all__ = ["Strata", "bootstrap_weights", "jackknife_weights", "make_strata", "r
 
 Array = np.ndarray
 _TINY = np.finfo(np.float64).tiny
+
+FAMILIES = ("decisions", "rankings", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,9 @@ def jackknife_weights(strata: Strata, largest: int) -> tuple[Array, Array]:
     return weights, stratum
 
 
-def replicate_figures(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:
+def replicate_figures(
+    predictions: Predictions, unit: Array, weights: Array, families: Collection[str] = FAMILIES
+) -> dict[str, Array]:
     """Return the figures under every set of weights, NaN where one cannot be computed.
 
     Calibration errors are not among them: resampling adds to their bias.
@@ -121,6 +126,8 @@ def replicate_figures(predictions: Predictions, unit: Array, weights: Array) -> 
     predictions : Predictions
     unit : ndarray of int64, shape (N,)
     weights : ndarray of float64, shape (U, R)
+    families : collection of str
+        Which figures: of decisions, of rankings, of probabilities.
 
     Returns
     -------
@@ -130,9 +137,9 @@ def replicate_figures(predictions: Predictions, unit: Array, weights: Array) -> 
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return (
-            _decision_replicates(predictions, unit, weights)
-            | _ranking_replicates(predictions, unit, weights)
-            | _probability_replicates(predictions, unit, weights)
+            (_decision_replicates(predictions, unit, weights) if "decisions" in families else {})
+            | (_ranking_replicates(predictions, unit, weights) if "rankings" in families else {})
+            | (_probability_replicates(predictions, unit, weights) if "probabilities" in families else {})
         )
 
 

@@ -15,11 +15,13 @@ if {kept}:
     keep_memory()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def step():
+    return len([torch.ones(2_500_000) for _ in range(8)])
 for _ in range(3):
-    torch.ones(4_000_000)
+    step()
 before = faults()
-for _ in range(20):
-    torch.ones(4_000_000)
+for _ in range(10):
+    step()
 print(faults() - before)
 """
 

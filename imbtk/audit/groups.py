@@ -1,0 +1,103 @@
+"""Which rows come from one patient, as far as that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from imbtk.audit.findings import Cell, Finding, FindingTable, first_rows
+from imbtk.audit.subject import Subject
+from imbtk.data.labels import listing
+from imbtk.report.wording import plural
+
+__all__ = ["group_findings", "group_folders"]
+
+
+def group_findings(subject: Subject) -> list[Finding]:
+    """Return the findings on groups: how many each class has, and which stand in several classes."""
+    if subject.groups is None:
+        return [_unknown(subject)]
+    found = [_per_class(subject, subject.groups)]
+    several = _several_classes(subject, subject.groups)
+    return found if several is None else [*found, several]
+
+
+def _per_class(subject: Subject, groups: np.ndarray) -> Finding:
+    dataset = subject.dataset
+    rows: list[tuple[Cell, ...]] = []
+    for k, name in enumerate(dataset.class_names):
+        sizes = np.unique(groups[subject.labels == k], return_counts=True)[1]
+        rows.append((name, len(sizes), f"{np.median(sizes):g}", int(sizes.min()), int(sizes.max())))
+    total, sizes = len(np.unique(groups)), np.bincount(groups)
+    sizes = sizes[sizes > 0]
+    origin = dataset.description.get("groups_from")
+    text = (
+        f"{plural(len(dataset), subject.noun)} come from {plural(total, 'patient')}"
+        f"{f' (known from {origin})' if origin else ''}, {int(sizes.min()):,} to {int(sizes.max()):,} each. A split "
+        "keeps each of them whole, and intervals count patients, not only rows."
+    )
+    few = [f"'{row[0]}' ({row[1]})" for row in rows if isinstance(row[1], int) and row[1] < 3]
+    if few:
+        text += (
+            f" Too few patients to stand on each of three sides: {listing(few)}. Such a class cannot be trained on, "
+            "validated and tested without a leak: add patients, or merge the class with another."
+        )
+    columns = ("class", "patients", f"{subject.noun}s of each, median", "least", "most")
+    level = "warning" if few else "ok"
+    title = "Classes of one or two patients" if few else f"Patients are known: {total:,}"
+    return Finding("groups", title, level, text, FindingTable(columns, tuple(rows)))
+
+
+def _several_classes(subject: Subject, groups: np.ndarray) -> Finding | None:
+    pairs = np.unique(np.stack([groups, subject.labels]), axis=1)
+    number, classes = np.unique(pairs[0], return_counts=True)
+    torn = number[classes > 1].tolist()
+    if not torn:
+        return None
+    names = subject.dataset.class_names
+    rows: list[tuple[Cell, ...]] = [
+        (subject.group_name(g), ", ".join(names[k] for k in pairs[1][pairs[0] == g].tolist())) for g in torn
+    ]
+    text = (
+        f"{len(torn):,} of {plural(len(number), 'patient')} have {subject.noun}s of more than one class. That is as it "
+        "should be where a class is a finding in a patch of tissue; where it is a diagnosis of the patient, one of the "
+        "labels is wrong."
+    )
+    table = first_rows(rows, ("patient", "classes"))
+    return Finding("groups-of-several-classes", "Patients with several classes", "note", text, table)
+
+
+def _unknown(subject: Subject) -> Finding:
+    text = (
+        f"Which {subject.noun}s come from one patient is not known. If some do, a split puts them on both sides, and "
+        "every figure is too good."
+    )
+    if subject.dataset.kind == "table" or subject.dataset.description.get("source") == "manifest":
+        text += " Name the column that says it: --group-column NAME."
+    elif subject.dataset.description.get("source") == "folder":
+        text += " Say where in the path the patient stands: --group-pattern REGEX."
+    else:
+        text += " Give the patient of each row, as a third array or as 'groups' in the .npz file."
+    candidates = group_folders(subject.dataset.row_names, subject.dataset.num_classes)
+    for level, count in candidates:
+        pattern = "^" + "[^/]+/" * (level - 1) + "([^/]+)/"
+        text += f" The {count:,} folders of level {level} look like it: --group-pattern '{pattern}'."
+    text += f" If no two {subject.noun}s share a patient, all is well."
+    return Finding("groups", "Patients are not known", "warning", text)
+
+
+def group_folders(row_names: Sequence[str], num_classes: int) -> list[tuple[int, int]]:
+    """Return levels of folders, from 1, that could be patients, each with its number of folders.
+
+    There are more of them than classes, and at least two rows in each on average.
+
+    Examples
+    --------
+    >>> group_folders([f"{patient}/{label}/{n}.png" for patient in "abc" for label in "01" for n in range(2)], 2)
+    [(1, 3)]
+    """
+    parts = [name.split("/")[:-1] for name in row_names]
+    depth = min((len(part) for part in parts), default=0)
+    counts = [(level + 1, len({part[level] for part in parts})) for level in range(depth)]
+    return [(level, count) for level, count in counts if max(num_classes, 2) < count <= len(parts) / 2]

@@ -1,0 +1,125 @@
+"""What the data can show: how many patients a test would rest on, and how wide its interval would be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from imbtk.audit.findings import Cell, Finding, FindingTable
+from imbtk.audit.subject import Subject
+from imbtk.data.dataset import SPLIT_NAMES
+from imbtk.data.hold_out import TEST_SHARE, VALIDATION_SHARE
+from imbtk.evaluation.intervals import Interval, clopper_pearson
+from imbtk.report.wording import plural
+
+__all__ = ["FEW_GROUPS", "SENSITIVITY", "Prospect", "prospect_findings", "prospects_of"]
+
+SENSITIVITY = 0.8
+"""The sensitivity for which widths are told: one that is good, with room on both sides."""
+
+FEW_GROUPS = 20
+"""With fewer groups than this in a class, intervals are wide and not to be leant on."""
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What one class would have on one side.
+
+    Attributes
+    ----------
+    class_name, side : str
+    groups, rows : int
+        Without known groups, every row is one of its own.
+    """
+
+    class_name: str
+    side: str
+    groups: int
+    rows: int
+
+    def interval(self, units: int) -> Interval | None:
+        """Return the 95 % interval of a sensitivity of :data:`SENSITIVITY` on so many independent units."""
+        return clopper_pearson(SENSITIVITY * units, units) if units else None
+
+
+def prospects_of(subject: Subject, class_number: int) -> tuple[Prospect, ...]:
+    """Return what a class would have in training, validation and test, and if every group were tested once."""
+    mine = subject.labels == class_number
+    groups = np.arange(len(mine)) if subject.groups is None else subject.groups
+    name = subject.dataset.class_names[class_number]
+    found = []
+    all_groups, all_rows = len(np.unique(groups[mine])), int(mine.sum())
+    shares = (1 - TEST_SHARE - VALIDATION_SHARE, VALIDATION_SHARE, TEST_SHARE)
+    for side, share in enumerate(shares):
+        if subject.sides is None:
+            n_groups, n_rows = round(share * all_groups), round(share * all_rows)
+        else:
+            here = mine & (subject.sides == side)
+            n_groups, n_rows = len(np.unique(groups[here])), int(here.sum())
+        found.append(Prospect(name, SPLIT_NAMES[side], n_groups, n_rows))
+    return (*found, Prospect(name, "all, by cross-validation", all_groups, all_rows))
+
+
+def _weakest(subject: Subject) -> list[int]:
+    """Return the rarest class, and the one with the fewest groups where that is another."""
+    counts = subject.dataset.class_counts.numpy()
+    rarest = int(counts.argmin())
+    if subject.groups is None:
+        return [rarest]
+    groups = [len(np.unique(subject.groups[subject.labels == k])) for k in range(len(counts))]
+    fewest = int(np.argmin(groups))
+    return [rarest] if groups[fewest] == groups[rarest] else [rarest, fewest]
+
+
+def _interval_text(interval: Interval | None) -> str:
+    return "none" if interval is None else f"{interval[0]:.2f}–{interval[1]:.2f}"
+
+
+def prospect_findings(subject: Subject) -> list[Finding]:
+    """Return the finding on what the rarest class can be expected to show."""
+    chosen = [prospects_of(subject, k) for k in _weakest(subject)]
+    unit = subject.noun if subject.groups is None else "patient"
+    rows: list[tuple[Cell, ...]] = []
+    for prospect in (prospect for prospects in chosen for prospect in prospects):
+        row: tuple[Cell, ...] = (prospect.class_name, prospect.side)
+        if subject.groups is not None:
+            row = (*row, prospect.groups)
+        row = (*row, prospect.rows, _interval_text(prospect.interval(prospect.groups)))
+        rows.append(row if subject.groups is None else (*row, _interval_text(prospect.interval(prospect.rows))))
+    columns = ("class", "side", "images" if subject.noun == "image" else "rows", "interval")
+    if subject.groups is not None:
+        columns = (*columns[:2], "patients", columns[2], "interval, patients", f"interval, {subject.noun}s")
+    test = min((prospects[2] for prospects in chosen), key=lambda prospect: prospect.groups)
+    text = _text(subject, chosen[0], test, unit)
+    few = test.groups < FEW_GROUPS
+    title = f"The test would rest on {plural(test.groups, unit)} of '{test.class_name}'"
+    return [Finding("prospects", title, "warning" if few else "ok", text, FindingTable(columns, tuple(rows)))]
+
+
+def _text(subject: Subject, rarest: tuple[Prospect, ...], test: Prospect, unit: str) -> str:
+    train, validation, tested, everyone = rarest
+    cut = "The split puts" if subject.split is not None else "A split of 64 / 16 / 20 % puts about"
+    text = (
+        f"{cut} {train.groups:,}, {validation.groups:,} and {tested.groups:,} {unit}s of the rarest class, "
+        f"'{tested.class_name}', in training, validation and test."
+    )
+    interval = test.interval(test.groups)
+    if interval is None:
+        return f"{text} With no {unit} of '{test.class_name}' in the test, nothing can be said of that class."
+    about = "it" if test.class_name == tested.class_name else f"'{test.class_name}', the class with the fewest"
+    text += (
+        f" A sensitivity of {SENSITIVITY:.2f} for {about} would have the 95 % interval {_interval_text(interval)} "
+        f"on the test side"
+    )
+    if subject.groups is not None:
+        independent = _interval_text(test.interval(test.rows))
+        text += f" if a patient's {subject.noun}s stand or fall together, {independent} if they were independent"
+    text += "."
+    if test.groups < FEW_GROUPS:
+        everything = _interval_text(everyone.interval(everyone.groups))
+        text += (
+            f" Under {FEW_GROUPS} {unit}s an interval is not to be leant on: small gains between strategies will not "
+            f"show. Cross-validation tests all {everyone.groups:,} of '{everyone.class_name}' once: {everything}."
+        )
+    return text

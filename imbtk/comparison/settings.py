@@ -1,0 +1,100 @@
+"""Everything that a comparison can be told beside what a run can be told."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from imbtk.config import RunConfig, option_errors
+from imbtk.errors import OptionError
+
+__all__ = ["HIGHER_IS_BETTER", "METRICS", "ComparisonConfig", "make_comparison_config", "parse_shard"]
+
+Metric = Literal[
+    "balanced_accuracy", "accuracy", "g_mean", "macro_f1", "mcc", "auroc", "auprc", "log_loss", "brier"
+]  # fmt: skip
+
+METRICS: dict[str, str] = {
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "g_mean": "G-mean",
+    "macro_f1": "macro F1",
+    "mcc": "MCC",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "log_loss": "log-loss",
+    "brier": "Brier score",
+}
+"""Figures over all classes that a comparison computes, with their names for people."""
+
+HIGHER_IS_BETTER = {name: name not in ("log_loss", "brier") for name in METRICS}
+
+
+class ComparisonConfig(RunConfig):
+    """The configuration of a comparison: split, model, epochs and seed are its own, strategies belong to the plans."""
+
+    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold")
+    """Fields of a run that a comparison does not take: plans hold the strategies, and every fold is trained."""
+
+    plan: tuple[str, ...] = Field((), description="A plan to compare: strategies with spaces between, in quotes.")
+    each: tuple[str, ...] = Field((), description="Strategies with commas between, each a plan by itself.")
+    pairs: bool = Field(False, description="Also compare every pair of the strategies of --each.")
+    plans: str | None = Field(None, description="A set of plans that plugins offer; 'default' if no plan is given.")
+    folds: int = Field(5, ge=2, description="Test folds, each with whole groups and every class.")
+    repeats: int = Field(3, ge=1, description="How often rows are dealt into folds anew.")
+    primary: Metric = Field("balanced_accuracy", description="The one figure that is tested.")
+    margin: float | None = Field(
+        None, gt=0, lt=1, description="Largest difference that does not matter: tests equivalence and non-inferiority."
+    )
+    also_ungrouped: bool = Field(
+        False, description="Run the plans again with groups ignored, to show by how much that flatters."
+    )
+    threads: int | None = Field(1, ge=1, description="CPU threads of a cell, whatever --jobs says.")
+    out: str | None = Field(None, description="Folder of the comparison; comparisons/<data>-<digest> unless given.")
+
+    @field_validator("strategies")
+    @classmethod
+    def _no_strategies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value:
+            raise ValueError("a comparison takes its strategies in plans: --plan 'NAME NAME'")
+        return value
+
+
+def make_comparison_config(values: dict[str, Any]) -> ComparisonConfig:
+    """Return the validated configuration.
+
+    Raises
+    ------
+    OptionError
+        If an option does not exist or its value is refused, or ``pairs`` is asked for without ``each``.
+    """
+    try:
+        config = ComparisonConfig(**values)
+    except ValidationError as error:
+        raise OptionError(option_errors(error, ComparisonConfig)) from None
+    if config.pairs and not config.each:
+        raise OptionError("'pairs' makes pairs of the strategies of 'each': add --each NAME,NAME.")
+    return config
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read ``2/8`` as (1, 8): the place of this shard, from 0, and how many there are.
+
+    Raises
+    ------
+    OptionError
+        If it is no such thing.
+
+    Examples
+    --------
+    >>> parse_shard("2/8")
+    (1, 8)
+    """
+    first, slash, second = text.partition("/")
+    if not slash or not first.strip().isdigit() or not second.strip().isdigit():
+        raise OptionError(f"'{text}' is no shard. Write which one of how many, such as 2/8.")
+    place, count = int(first), int(second)
+    if not 1 <= place <= count:
+        raise OptionError(f"there is no shard {place} of {count}: they count from 1 to {count}.")
+    return place - 1, count
