@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from imbtk._version import __version__
 
 if TYPE_CHECKING:
-    from imbtk.context import Criterion, EpochOrder, Phase, Rows, RunContext, Split
+    from imbtk.audit import check
+    from imbtk.context import Augment, Criterion, EpochOrder, Mix, Phase, Rows, RunContext, Split
     from imbtk.data.dataset import Dataset
     from imbtk.draw import Draw
     from imbtk.errors import ImbtkError
     from imbtk.hookspecs import hookimpl
+    from imbtk.integrations.own_loop import Composition, compose
+    from imbtk.integrations.scikit_learn import ImbalancedClassifier
     from imbtk.models.spec import ModelSpec
     from imbtk.options import option
     from imbtk.pipeline import RunResult, run
@@ -24,14 +27,18 @@ if TYPE_CHECKING:
     from imbtk.strategy import Strategy
 
 _HOMES = {
+    "Augment": "imbtk.context",
     "CalibrationMap": "imbtk.prediction",
+    "Composition": "imbtk.integrations.own_loop",
     "Criterion": "imbtk.context",
     "Dataset": "imbtk.data.dataset",
     "DecisionRule": "imbtk.prediction",
     "Draw": "imbtk.draw",
     "EpochOrder": "imbtk.context",
     "EpochSize": "imbtk.sampling",
+    "ImbalancedClassifier": "imbtk.integrations.scikit_learn",
     "ImbtkError": "imbtk.errors",
+    "Mix": "imbtk.context",
     "ModelSpec": "imbtk.models.spec",
     "Phase": "imbtk.context",
     "Rows": "imbtk.context",
@@ -39,6 +46,8 @@ _HOMES = {
     "RunResult": "imbtk.pipeline",
     "Split": "imbtk.context",
     "Strategy": "imbtk.strategy",
+    "check": "imbtk.audit",
+    "compose": "imbtk.integrations.own_loop",
     "expected_rows": "imbtk.sampling",
     "hookimpl": "imbtk.hookspecs",
     "option": "imbtk.options",
@@ -47,14 +56,18 @@ _HOMES = {
 }
 
 __all__ = [
+    "Augment",
     "CalibrationMap",
+    "Composition",
     "Criterion",
     "Dataset",
     "DecisionRule",
     "Draw",
     "EpochOrder",
     "EpochSize",
+    "ImbalancedClassifier",
     "ImbtkError",
+    "Mix",
     "ModelSpec",
     "Phase",
     "Rows",
@@ -63,6 +76,8 @@ __all__ = [
     "Split",
     "Strategy",
     "__version__",
+    "check",
+    "compose",
     "expected_rows",
     "hookimpl",
     "option",

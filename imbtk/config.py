@@ -98,13 +98,18 @@ def make_config(values: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig(**values)
     except ValidationError as error:
-        raise OptionError(" ".join(dict.fromkeys(_sentence(problem) for problem in error.errors()))) from None
+        raise OptionError(option_errors(error, RunConfig)) from None
 
 
-def _sentence(problem: Any) -> str:
+def option_errors(error: ValidationError, model: type[RunConfig]) -> str:
+    """Return one paragraph about every option of a configuration that was refused."""
+    return " ".join(dict.fromkeys(_sentence(problem, model) for problem in error.errors()))
+
+
+def _sentence(problem: Any, model: type[RunConfig]) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else ""
     if problem["type"] == "extra_forbidden":
-        return f"there is no option '{name}'.{did_you_mean(name, RunConfig.model_fields)}"
+        return f"there is no option '{name}'.{did_you_mean(name, model.model_fields)}"
     message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
     return f"option '{name}' (given: {problem['input']!r}): {message[0].lower()}{message[1:]}."
 

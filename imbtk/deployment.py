@@ -14,7 +14,7 @@ __all__ = ["deployed", "parse_deployment"]
 
 _PART = re.compile(r"\s*(?P<name>.+?)\s*=\s*(?P<share>[^=,\s]+)\s*(?:,|$)")
 _TOLERANCE = 1e-6
-_HOW = "Write natural, uniform, or the share of every class: --deploy \"{}\"."
+_HOW = 'Write natural, uniform, or the share of every class: --deploy "{}".'
 
 
 def parse_deployment(text: str, class_names: tuple[str, ...], natural: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def parse_deployment(text: str, class_names: tuple[str, ...], natural: np.ndarra
     [0.9, 0.1]
     """
     if text.strip() == "natural":
-        return np.asarray(natural, dtype=np.float64) / np.sum(natural)
+        return np.asarray(natural / np.sum(natural), dtype=np.float64)
     if text.strip() == "uniform":
         return np.full(len(class_names), 1 / len(class_names))
     shares = _shares(text, class_names)

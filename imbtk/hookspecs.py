@@ -376,11 +376,13 @@ def imbtk_calibrate(  # type: ignore[empty-body]
 
 @_hook("choice", "once", "decide")
 def imbtk_decide(
-    logits: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, context: RunContext
+    logits: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, context: RunContext
 ) -> DecisionRule | None:
     """Choose how a class is picked.
 
-    Called once, after calibration, on validation rows. Default: as trained, the argmax of the trained logits.
+    Called once, after calibration, on validation rows; and once before training, on a copy of the strategy, with the
+    logits of a model that knows every row, so that a rule that cannot be fitted on these rows is refused early.
+    Default: as trained, the argmax of the trained logits; with ``--decide deploy`` the most probable class.
 
     Parameters
     ----------
@@ -388,6 +390,8 @@ def imbtk_decide(
     probabilities : ndarray of float64, shape (n, K)
         Calibrated.
     labels : ndarray of int64, shape (n,)
+    groups : ndarray of int64, shape (n,), optional
+        Group (patient) of each row; None where groups are not known.
     context : RunContext
 
     Returns

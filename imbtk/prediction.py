@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax, logsumexp, softmax
 
-__all__ = ["ABSTAIN", "CalibrationMap", "DecisionRule"]
+__all__ = ["ABSTAIN", "CalibrationMap", "DecisionRule", "pooled"]
 
 ABSTAIN = -1
 """The class number of a sample that a decision rule leaves to a human."""
@@ -65,9 +65,9 @@ class CalibrationMap:
 
     def shifted(self, shift: np.ndarray) -> CalibrationMap:
         """Return this map with `shift` (K,) added to its log-probabilities: a move to another deployment prior."""
-        field = "shift" if self.tables is None else "late_shift"
-        own = getattr(self, field)
-        return replace(self, **{field: shift if own is None else own + shift})
+        if self.tables is None:
+            return replace(self, shift=shift if self.shift is None else self.shift + shift)
+        return replace(self, late_shift=shift if self.late_shift is None else self.late_shift + shift)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers and lists."""
@@ -105,9 +105,11 @@ class DecisionRule:
     cost : ndarray of float64, shape (K, K), optional
         ``cost[truth, decided]``: the class with the least expected cost under the probabilities is decided.
     reject_below : float, optional
-        Abstain where the decided class's probability is below this.
+        Abstain where the confidence is below this; see :meth:`confidence`.
     name : str
         What made the rule, for people.
+    floor : (int, float), optional
+        A class and the least sensitivity that it was to keep: for the record, it decides nothing.
     """
 
     on: str = "logits"
@@ -115,20 +117,35 @@ class DecisionRule:
     cost: np.ndarray | None = None
     reject_below: float | None = None
     name: str = "as trained"
+    floor: tuple[int, float] | None = None
 
     def decide(self, logits: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         """Return the class of each row, int64 of shape (N,), ``ABSTAIN`` where the rule leaves it open."""
-        if self.cost is not None:
-            decided = np.argmin(probabilities @ self.cost, axis=1)
-        else:
-            with np.errstate(divide="ignore"):
-                scores = np.asarray(logits if self.on == "logits" else np.log(probabilities), dtype=np.float64)
-            decided = np.argmax(scores if self.shift is None else scores + self.shift, axis=1)
-        decided = decided.astype(np.int64)
+        decided = self.forced(logits, probabilities)
         if self.reject_below is not None:
-            chosen = np.take_along_axis(probabilities, decided[:, None], axis=1)[:, 0]
-            decided = np.where(chosen < self.reject_below, ABSTAIN, decided)
+            decided = np.where(self.confidence(logits, probabilities) < self.reject_below, ABSTAIN, decided)
         return np.asarray(decided)
+
+    def forced(self, logits: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """Return the class of each row where the rule may not abstain, int64 of shape (N,)."""
+        if self.cost is not None:
+            return np.asarray(np.argmin(probabilities @ self.cost, axis=1), dtype=np.int64)
+        return np.asarray(np.argmax(self._scores(logits, probabilities), axis=1), dtype=np.int64)
+
+    def confidence(self, logits: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """Return how sure the rule is of each row, (N,): the decided class's share of what the rule compares.
+
+        That is the softmax of the shifted logits or log-probabilities, so that a row on the border between two classes
+        is unsure whichever of them is decided; under a cost matrix it is the decided class's probability.
+        """
+        shares = probabilities if self.cost is not None else softmax(self._scores(logits, probabilities), axis=1)
+        decided = self.forced(logits, probabilities)
+        return np.asarray(np.take_along_axis(shares, decided[:, None], axis=1)[:, 0])
+
+    def _scores(self, logits: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            scores = np.asarray(logits if self.on == "logits" else np.log(probabilities), dtype=np.float64)
+        return scores if self.shift is None else scores + self.shift
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers and lists."""
@@ -138,10 +155,43 @@ class DecisionRule:
             "shift": None if self.shift is None else self.shift.tolist(),
             "cost": None if self.cost is None else self.cost.tolist(),
             "reject_below": self.reject_below,
+            "floor": None if self.floor is None else list(self.floor),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> DecisionRule:
         """Read what :meth:`to_json` wrote."""
         as_array = {k: None if data[k] is None else np.asarray(data[k], dtype=np.float64) for k in ("shift", "cost")}
-        return cls(data["on"], as_array["shift"], as_array["cost"], data["reject_below"], data["name"])
+        floor = data.get("floor")
+        return cls(
+            data["on"],
+            as_array["shift"],
+            as_array["cost"],
+            data["reject_below"],
+            data["name"],
+            None if floor is None else (int(floor[0]), float(floor[1])),
+        )
+
+
+def pooled(logits: np.ndarray, probabilities: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return scores and probabilities of stretches of rows: what a rule decides a patient on.
+
+    Parameters
+    ----------
+    logits, probabilities : ndarray of float64, shape (N, K)
+        N at least 1.
+    starts : ndarray of int64, shape (G,)
+        Where each stretch begins; the first one at 0.
+
+    Returns
+    -------
+    scores : ndarray of float64, shape (G, K)
+        The logarithm of the mean of the logits' softmax.
+    mean : ndarray of float64, shape (G, K)
+        The mean of the probabilities.
+    """
+    sizes = np.diff(np.append(starts, len(probabilities)))
+    mean = np.add.reduceat(probabilities, starts, axis=0) / sizes[:, None]
+    trained = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    scores = [logsumexp(trained[a : a + m], axis=0) - np.log(m) for a, m in zip(starts, sizes, strict=True)]
+    return np.stack(scores), mean

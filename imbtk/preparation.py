@@ -22,15 +22,24 @@ from imbtk.data.normalise import Normalisation, feature_scale, features_of
 from imbtk.deployment import parse_deployment
 from imbtk.dispatch import Dispatcher, wrong_result
 from imbtk.draw import Draw
-from imbtk.errors import OptionError, PlanError, did_you_mean
+from imbtk.errors import OptionError, did_you_mean
 from imbtk.models.registry import default_model, find_model
 from imbtk.models.spec import ModelSpec
-from imbtk.plan import Plan, PlanItem, PlannedPhase, StrategyLike
-from imbtk.training.correction import find_overcorrection
-from imbtk.training.phases import BuiltPhase, build_phase
+from imbtk.plan import Plan, StrategyLike
+from imbtk.training.build import build_phases
+from imbtk.training.phases import BuiltPhase
 from imbtk.training.setup import choose_device, choose_epochs, choose_precision
 
-__all__ = ["BUILT_IN_PLUGINS", "PreparedRun", "make_catalogue", "prepare"]
+__all__ = [
+    "BUILT_IN_PLUGINS",
+    "PreparedRun",
+    "make_catalogue",
+    "offered_models",
+    "prepare",
+    "prepare_split",
+    "training_context",
+    "training_rows",
+]
 
 BUILT_IN_PLUGINS = ("imbtk.models.builtin",)
 """Core's own modules that offer models through the hooks that strangers use."""
@@ -123,7 +132,7 @@ def prepare(
             "'freeze' keeps the backbone as it is, which makes sense only with weights: add --pretrained or --weights "
             "FILE."
         )
-    offered = _offered_models(config, catalogue)
+    offered = offered_models(config, catalogue)
     config = _with_image_size(config, offered)
     dataset = _read(config, data, catalogue, progress)
     model = find_model(
@@ -134,41 +143,47 @@ def prepare(
         pretrained=config.pretrained,
         weights_file=config.weights,
     )
-    device = choose_device(config.device)
-    whole = RunContext(
-        class_names=dataset.class_names,
-        class_counts=dataset.class_counts,
-        natural_counts=dataset.class_counts,
-        labels=dataset.labels,
-        kind=dataset.kind,
-        sample_shape=dataset.sample_shape,
-        domain=dataset.domain,
-        groups=dataset.groups,
-        batch_size=config.batch_size,
-        device=device,
-        draw=Draw(config.seed, ""),
-    )
-    split, folds = _split(config, dataset, plan, whole)
+    split, folds = _split(config, dataset, plan, _whole_context(config, dataset))
     split, dropped = _induce(dataset, split)
-    natural = torch.bincount(dataset.labels[split.train], minlength=dataset.num_classes)
-    positive = _positive(config, dataset, natural)
-    epochs = config.epochs or choose_epochs(len(split.train))
-    context = dataclasses.replace(
-        whole,
-        class_counts=natural,
-        natural_counts=natural,
-        labels=dataset.labels[split.train],
-        epochs=epochs,
-        positive=positive,
-        validation_counts=torch.bincount(dataset.labels[split.validation], minlength=dataset.num_classes),
-    )
-    deployment = parse_deployment(config.deploy, dataset.class_names, natural.double().numpy())
-    for item in plan.items:
-        item.strategy.check_run(context)
+    return prepare_split(config, catalogue, dataset, plan, model, split, dropped, folds)
+
+
+def prepare_split(
+    config: RunConfig,
+    catalogue: Catalogue,
+    dataset: Dataset,
+    plan: Plan,
+    model: ModelSpec,
+    split: Split,
+    dropped: torch.Tensor,
+    folds: int = 1,
+) -> PreparedRun:
+    """Build every phase for a data set that is split: what is left of :func:`prepare` once that is done.
+
+    Parameters
+    ----------
+    config : RunConfig
+    catalogue : Catalogue
+    dataset : Dataset
+    plan : Plan
+    model : ModelSpec
+    split : Split
+        Validation and test may be without a row.
+    dropped : Tensor of int64
+    folds : int
+
+    Raises
+    ------
+    ImbtkError
+        Whatever is wrong with the plan or the options.
+    """
+    context = training_context(config, dataset, split)
+    positive, epochs, device = context.positive, context.epochs, context.device
+    deployment = parse_deployment(config.deploy, dataset.class_names, context.natural_counts.double().numpy())
     normalisation = _normalisation(dataset, split, model)
-    rows = _rows(dataset, split, normalisation)
-    phases = tuple(build_phase(planned, rows, context) for planned in plan.phases(epochs))
-    warnings = _warnings(config, dataset, split, phases, rows, context)
+    rows = training_rows(dataset, split.train, normalisation)
+    phases, warnings = build_phases(plan, rows, context, config.allow_overcorrection)
+    warnings = (*_absent_classes(dataset, split), *warnings)
     config = config.model_copy(
         update={
             "epochs": epochs,
@@ -185,6 +200,37 @@ def prepare(
     )  # fmt: skip
 
 
+def training_context(config: RunConfig, dataset: Dataset, split: Split) -> RunContext:
+    """Return what hooks are told of the training rows before any phase."""
+    natural = torch.bincount(dataset.labels[split.train], minlength=dataset.num_classes)
+    return dataclasses.replace(
+        _whole_context(config, dataset),
+        class_counts=natural,
+        natural_counts=natural,
+        labels=dataset.labels[split.train],
+        epochs=config.epochs or choose_epochs(len(split.train)),
+        positive=_positive(config, dataset, natural),
+        validation_counts=torch.bincount(dataset.labels[split.validation], minlength=dataset.num_classes),
+    )
+
+
+def _whole_context(config: RunConfig, dataset: Dataset) -> RunContext:
+    """Return what hooks are told of all rows, before any split."""
+    return RunContext(
+        class_names=dataset.class_names,
+        class_counts=dataset.class_counts,
+        natural_counts=dataset.class_counts,
+        labels=dataset.labels,
+        kind=dataset.kind,
+        sample_shape=dataset.sample_shape,
+        domain=dataset.domain,
+        groups=dataset.groups,
+        batch_size=config.batch_size,
+        device=choose_device(config.device),
+        draw=Draw(config.seed, ""),
+    )
+
+
 def _read(config: RunConfig, data: Any, catalogue: Catalogue, progress: Progress | None) -> Dataset:
     if isinstance(data, Dataset):
         return data
@@ -195,7 +241,7 @@ def _read(config: RunConfig, data: Any, catalogue: Catalogue, progress: Progress
     return load(source, config, sources=sources, progress=progress)
 
 
-def _offered_models(config: RunConfig, catalogue: Catalogue) -> dict[str, ModelSpec]:
+def offered_models(config: RunConfig, catalogue: Catalogue) -> dict[str, ModelSpec]:
     """Return models by name; plugins are asked only if the user named a model."""
     offered: dict[str, ModelSpec] = {}
     for answer, _ in catalogue.offered("imbtk_models", built_in_only=config.model is None):
@@ -260,11 +306,12 @@ def _normalisation(dataset: Dataset, split: Split, model: ModelSpec) -> Normalis
     return Normalisation.fit(dataset, split.train)
 
 
-def _rows(dataset: Dataset, split: Split, normalisation: Normalisation) -> Rows:
+def training_rows(dataset: Dataset, train: torch.Tensor, normalisation: Normalisation) -> Rows:
+    """Return the training rows (n,) of a data set as the resampling chain gets them."""
     width = dataset.sample_shape[0] if dataset.kind == "table" else 0
     return Rows(
-        indices=split.train,
-        labels=dataset.labels[split.train],
+        indices=train,
+        labels=dataset.labels[train],
         features_of=lambda indices: features_of(dataset, normalisation, indices),
         synthetic=torch.empty((0, width)),
         synthetic_labels=torch.empty(0, dtype=torch.int64),
@@ -272,23 +319,12 @@ def _rows(dataset: Dataset, split: Split, normalisation: Normalisation) -> Rows:
     )
 
 
-def _warnings(
-    config: RunConfig,
-    dataset: Dataset,
-    split: Split,
-    phases: tuple[BuiltPhase, ...],
-    rows: Rows,
-    context: RunContext,
-) -> tuple[str, ...]:
-    """Return what must be said of this run; an over-corrected plan is refused here.
-
-    Raises
-    ------
-    PlanError
-        If two strategies or more together correct the prior too far.
-    """
+def _absent_classes(dataset: Dataset, split: Split) -> tuple[str, ...]:
+    """Return what must be said of sides of the split that lack a class; a side without any row was meant to be so."""
     said = []
     for side, where in (("validation", split.validation), ("test", split.test)):
+        if not len(where):
+            continue
         counts = torch.bincount(dataset.labels[where], minlength=dataset.num_classes)
         absent = [dataset.class_names[int(k)] for k in (counts == 0).nonzero()]
         if absent:
@@ -297,13 +333,4 @@ def _warnings(
                 f"the split left no {side} row of class {names}: figures of such a class cannot be computed. A "
                 "stratified split puts every class on every side."
             )
-
-    def rebuild(phase: BuiltPhase, items: tuple[PlanItem, ...]) -> BuiltPhase:
-        copies = tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in items)
-        return build_phase(PlannedPhase(phase.planned.phase, copies), rows, context)
-
-    for found in find_overcorrection(phases, rebuild):
-        if found.refused and not config.allow_overcorrection:
-            raise PlanError(found.message())
-        said.append(found.message())
     return tuple(said)

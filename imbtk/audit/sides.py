@@ -41,7 +41,9 @@ def _counts(subject: Subject, sides: np.ndarray) -> Finding:
         consequence = "it cannot be learnt" if side == 0 else "figures of it cannot be computed there"
         text += f" No {name} {subject.noun} of class {listing(absent)}: {consequence}."
     table = FindingTable(("class", *SPLIT_NAMES), tuple(rows))
-    return Finding("split", title, "error" if level == "error" else "warning" if level == "warning" else "ok", text, table)
+    return Finding(
+        "split", title, "error" if level == "error" else "warning" if level == "warning" else "ok", text, table
+    )
 
 
 def _leak(subject: Subject) -> Finding:

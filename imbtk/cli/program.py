@@ -21,8 +21,11 @@ from imbtk.errors import ImbtkError, did_you_mean
 __all__ = ["COMMANDS", "Program", "program", "traceback_option"]
 
 COMMANDS = {
+    "check": "Look for what would spoil results on these data, before training.",
     "run": "Train one plan of strategies on one split of the data.",
     "strategies": "List the strategies that there are, or show one of them.",
+    "plugins": "List the plugins that there are and what failed, or check a strategy.",
+    "new-plugin": "Write a package for a strategy of your own.",
 }
 """Every command with its line in ``imbtk --help``; command ``NAME`` is ``command`` in ``imbtk/cli/NAME.py``."""
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
 
 from imbtk.evaluation.metrics import Missing, Predictions
-from imbtk.prediction import DecisionRule
+from imbtk.prediction import DecisionRule, pooled
 
 __all__ = ["group_starts", "mixed_groups", "per_patient"]
 
@@ -58,15 +57,11 @@ def per_patient(
     order, starts = group_starts(predictions.labels, groups)
     if len(starts) == len(groups):
         return Missing("every group has one row")
-    sizes = np.diff(np.append(starts, len(order)))
-    mean = np.add.reduceat(predictions.probabilities[order], starts, axis=0) / sizes[:, None]
-    with np.errstate(divide="ignore"):
-        scores = np.log(mean)
-    if logits is not None:
-        trained = log_softmax(np.asarray(logits, dtype=np.float64)[order], axis=1)
-        scores = np.stack(
-            [logsumexp(trained[a : a + m], axis=0) - np.log(m) for a, m in zip(starts, sizes, strict=True)]
-        )
+    probabilities = predictions.probabilities[order]
+    scores, mean = pooled(probabilities if logits is None else logits[order], probabilities, starts)
+    if logits is None:
+        with np.errstate(divide="ignore"):
+            scores = np.log(mean)
     predicted = (rule or DecisionRule(on="probabilities")).decide(scores, mean)
     first = order[starts]
     return Predictions(predictions.labels[first], predicted, mean, predictions.class_names, groups[first])

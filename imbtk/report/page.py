@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from imbtk._version import __version__
 from imbtk.report.blocks import Banner, Block, Details, Facts, Section, Table, Text, Tiles
 from imbtk.report.blocks import Cell as C
+from imbtk.report.calibration_section import calibration_section
 from imbtk.report.curve_sections import curves_section
 from imbtk.report.data_sections import data_name, data_section, split_section
 from imbtk.report.drawings import Drawings, write_atomically
@@ -66,6 +67,7 @@ def make_report(run_folder: Path, *, sections: Sequence[ExtraSection] = ()) -> P
         per_class_section(record, drawings),
         confusion_section(record, drawings),
         curves_section(record, drawings),
+        calibration_section(record),
         examples_section(record, drawings),
         mistakes_section(record, drawings),
         *_extra_sections(sections, drawings),

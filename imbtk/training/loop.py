@@ -74,7 +74,7 @@ def train(
     batches: Batches,
     validation: tuple[torch.Tensor, torch.Tensor],
     settings: TrainingSettings,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None,
     on_epoch: Callable[[int, EpochRecord], None] = lambda epoch, record: None,
     on_step: Callable[[int, int, float], None] | None = None,
 ) -> list[EpochRecord]:
@@ -89,9 +89,9 @@ def train(
     phases : sequence of BuiltPhase
     batches : Batches
     validation : tuple of Tensor
-        Rows (n,) of the data set and their labels (n,).
+        Rows (n,) of the data set and their labels (n,); n may be 0.
     settings : TrainingSettings
-    checkpoint : Checkpoint
+    checkpoint : Checkpoint, optional
         Where the state goes.
     on_epoch : callable
         Called with (epoch, record) after each epoch.
@@ -129,6 +129,8 @@ def train(
                     network, optimizer, phase_batches, epoch, settings, set_rate, progress.step, total, on_step
                 )
             except TrainingError as error:
+                if checkpoint is None:
+                    raise
                 checkpoint.save(network, optimizer, phases, epoch, progress.history)
                 raise TrainingError(f"{error} The last good state is kept in '{checkpoint.folder}'.") from None
             progress.step += phase.steps
@@ -144,12 +146,14 @@ def train(
             }
             progress.history.append(record)
             on_epoch(epoch, record)
-            checkpoint.save_if_due(network, optimizer, phases, epoch + 1, progress.history)
+            if checkpoint is not None:
+                checkpoint.save_if_due(network, optimizer, phases, epoch + 1, progress.history)
             if phase is phases[-1] and settings.early_stop and _keep_best(network, progress, epoch, settings):
                 break
     if progress.best_state is not None:
         network.load_state_dict(progress.best_state)
-    checkpoint.save(network, optimizer, phases, len(progress.history), progress.history)
+    if checkpoint is not None:
+        checkpoint.save(network, optimizer, phases, len(progress.history), progress.history)
     return progress.history
 
 
@@ -272,8 +276,10 @@ def predict(
 def _validate(
     network: Network, batches: Batches, validation: tuple[torch.Tensor, torch.Tensor], settings: TrainingSettings
 ) -> EpochRecord:
-    """Return the figures of an epoch on validation rows, over the classes that they have."""
+    """Return the figures of an epoch on validation rows, over the classes that they have; none without rows."""
     rows, labels = validation
+    if not len(rows):
+        return {}
     logits = predict(network, batches, rows, settings)
     losses = nn.functional.cross_entropy(logits, labels, reduction="none").double()
     hits = (logits.argmax(1) == labels).double()

@@ -13,12 +13,12 @@ _KEPT = 1 << 30
 
 
 def keep_memory() -> bool:
-    """Tell glibc to keep freed blocks of up to 32 MiB, 1 GiB in all, for the next step instead of handing them back to the system.
+    """Tell glibc to keep freed blocks for the next step instead of handing them back to the system.
 
     By default glibc maps every block above 128 kB anew and unmaps it when it is freed, so that each training step
     faults its activations in page by page: 10,600 faults and a quarter of the time of a training step of `small-cnn` at
-    3×64×64, batch 64. The setting holds for
-    the whole process; elsewhere than on Linux with glibc nothing happens.
+    3×64×64, batch 64. Blocks of up to 32 MiB are kept, 1 GiB in all. The setting holds for the whole process; elsewhere
+    than on Linux with glibc nothing happens.
 
     Returns
     -------

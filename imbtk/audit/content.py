@@ -1,0 +1,66 @@
+"""What the data are taken for, what reading them did to them, and columns of a table that say nothing."""
+
+from __future__ import annotations
+
+import torch
+
+from imbtk.audit.findings import Cell, Finding, first_rows
+from imbtk.audit.subject import Subject
+from imbtk.report.wording import per_cent, plural
+
+__all__ = ["column_findings", "domain_findings", "reading_findings"]
+
+MUCH_MISSING = 0.2
+
+_CONSEQUENCE = {
+    "digits": "the strategy 'augment' does not mirror them",
+    "photo": "the strategy 'augment' mirrors them left to right",
+    "histology": "the strategy 'augment' turns them by quarters and mirrors them both ways",
+}
+
+
+def domain_findings(subject: Subject) -> list[Finding]:
+    """Return the finding on what images are taken to show, none for tables."""
+    domain = subject.dataset.domain
+    if domain not in _CONSEQUENCE:
+        return []
+    text = f"By their names, the images are taken for {domain}: {_CONSEQUENCE[domain]}. If that is wrong, say --domain."
+    return [Finding("domain", f"Taken for {domain}", "ok", text)]
+
+
+def reading_findings(subject: Subject) -> list[Finding]:
+    """Return what reading the data did to them, but for identical images, which have a finding of their own."""
+    notes = [note for note in subject.dataset.notes if "identical to another" not in note]
+    return [Finding("reading", "What reading them did", "note", " ".join(notes))] if notes else []
+
+
+def column_findings(subject: Subject) -> list[Finding]:
+    """Return the finding on missing values and constant columns of a table, none for images."""
+    dataset = subject.dataset
+    if dataset.kind != "table":
+        return []
+    x = dataset.x
+    missing = torch.isnan(x).float().mean(dim=0)
+    seen = torch.nan_to_num(x, nan=float("-inf")).amax(dim=0) != torch.nan_to_num(x, nan=float("inf")).amin(dim=0)
+    rows: list[tuple[Cell, ...]] = []
+    for column, name in enumerate(dataset.feature_names):
+        share = float(missing[column])
+        if share > 0 or not seen[column]:
+            rows.append((name, per_cent(share), "no" if seen[column] else "yes"))
+    gaps = int((missing > 0).sum())
+    constant = int((~seen).sum())
+    if not rows:
+        return [Finding("columns", "No value is missing", "ok", "Every feature is complete and varies.")]
+    text = f"{plural(gaps, 'feature')} with missing values, {plural(constant, 'feature')} that never vary."
+    many = int((missing > MUCH_MISSING).sum())
+    if gaps:
+        text += " A missing value is replaced by the mean of the training rows."
+    if many:
+        text += (
+            f" More than {MUCH_MISSING:.0%} are missing in {many:,} of them: if whether a value was taken depends on "
+            "the class, the model learns that."
+        )
+    level = "warning" if many else "note"
+    columns = ("feature", "missing", "constant")
+    title = "Missing values" if gaps else "Features that never vary"
+    return [Finding("columns", title, "warning" if level == "warning" else "note", text, first_rows(rows, columns))]

@@ -1,0 +1,60 @@
+"""``imbtk new-plugin``: a package for a strategy of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from imbtk.cli.flags import Flag, SectionedCommand
+from imbtk.cli.program import COMMANDS, traceback_option
+from imbtk.hookspecs import strategy_hooks
+
+__all__ = ["command"]
+
+
+def new_plugin(name: str, hooks: tuple[str, ...], directory: str) -> None:
+    """Write a package with a strategy called NAME: installable, tested, found by imbtk once it is installed.
+
+    It begins with a small working strategy for each hook; change it to what you have in mind.
+
+    \b
+    imbtk new-plugin margin-loss --hook criterion
+    imbtk new-plugin rare-first --hook epoch-order --hook class-weights
+    """
+    from imbtk.scaffold import new_plugin as write
+
+    folder = write(name, hooks, Path(directory))
+    click.echo(f"{folder} is written.\n")
+    click.echo(f'  pip install -e "{folder}[test]"\n  python -m pytest {folder}\n  imbtk plugins check {name}')
+    click.echo(f"  imbtk run builtin:digits -s {name}")
+
+
+_HOOK_NAMES = ", ".join(hook.name.removeprefix("imbtk_").replace("_", "-") for hook in strategy_hooks())
+
+command = SectionedCommand(
+    "new-plugin",
+    callback=new_plugin,
+    help=new_plugin.__doc__,
+    short_help=COMMANDS["new-plugin"],
+    params=[
+        click.Argument(["name"], metavar="NAME"),
+        Flag(
+            ["--hook", "hooks"],
+            section="Options",
+            multiple=True,
+            metavar="HOOK",
+            help=f"What it does in a run, one of {_HOOK_NAMES}. [default class-weights; can be repeated]",
+        ),
+        Flag(
+            ["--directory"],
+            section="Options",
+            type=click.Path(),
+            default=".",
+            metavar="DIR",
+            help="The folder in which the package's folder is made. [default .]",
+        ),
+        traceback_option(),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

@@ -1,0 +1,141 @@
+"""Whose folder it is: what a comparison is made of, kept in its folder, and what differs from a command."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from imbtk._version import __version__
+from imbtk.comparison.settings import ComparisonConfig
+from imbtk.data.dataset import Dataset
+from imbtk.errors import RunFolderError
+from imbtk.report.drawings import write_atomically
+
+__all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "protocol_document", "read_protocol"]
+
+PROTOCOL_FILE = "protocol.json"
+SCHEMA_VERSION = 1
+
+_ELSEWHERE = ("out", "cache_dir", "plan", "each", "pairs", "plans", "strategies", "fold", "data")
+"""Options that change no number of a cell, or stand in the protocol in another form."""
+
+
+def protocol_document(config: ComparisonConfig, dataset: Dataset, plans: list[str], device: str) -> dict[str, Any]:
+    """Return what ``protocol.json`` holds: everything that the numbers of the comparison depend on.
+
+    Parameters
+    ----------
+    config : ComparisonConfig
+        Resolved: epochs, model and learning rate are filled in.
+    dataset : Dataset
+    plans : list of str
+        Rows, the baseline first.
+    device : str
+    """
+    options = {key: value for key, value in config.model_dump(mode="json").items() if key not in _ELSEWHERE}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "imbtk": __version__,
+        "torch": torch.__version__,
+        "device": device,
+        "data": {"name": dataset.name, "digest": _digest(dataset)},
+        "options": dict(sorted(options.items())),
+        "plans": plans,
+    }
+
+
+def _digest(dataset: Dataset) -> str:
+    """Return 16 hex digits that stand for labels, groups and samples."""
+    digest = hashlib.blake2b(repr((dataset.class_names, tuple(dataset.x.shape))).encode(), digest_size=8)
+    digest.update(dataset.labels.numpy().tobytes())
+    if dataset.groups is not None:
+        digest.update(dataset.groups.numpy().tobytes())
+    # Some thousand samples, evenly spread: enough to tell data apart, quick for many gigabytes.
+    rows = torch.linspace(0, len(dataset) - 1, min(len(dataset), 2048)).long()
+    digest.update(dataset.x[rows].contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def default_folder(protocol: Mapping[str, Any]) -> Path:
+    """Return ``comparisons/<data>-<digest>``: the same command finds the same folder, and goes on in it."""
+    text = json.dumps(protocol, sort_keys=True)
+    letters = re.sub(r"[^A-Za-z0-9.-]+", "-", str(protocol["data"]["name"]))[:40].strip("-.") or "data"
+    return Path("comparisons") / f"{letters}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
+
+
+def check_folder(folder: Path, protocol: Mapping[str, Any]) -> None:
+    """Make the folder of a comparison, or see that it is of this one; plans may be added, never left out.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder holds another comparison (the difference is shown), or something else.
+    """
+    path = folder / PROTOCOL_FILE
+    if path.is_file():
+        before = read_protocol(folder)
+        found = _differences(before, protocol)
+        missing = [plan for plan in before["plans"] if plan not in protocol["plans"]]
+        if missing:
+            listed = ", ".join(f"'{plan}'" for plan in missing)
+            found.append(f"plans: it has {listed}, this command has not (plans may be added, never left out)")
+        if found:
+            raise RunFolderError(
+                f"'{folder}' holds another comparison, and figures of the two cannot stand in one table: "
+                + "; ".join(found)
+                + ". Give the same options to go on with it, or another --out."
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise RunFolderError(
+            f"'{folder}' exists already and holds no comparison (no {PROTOCOL_FILE}). Choose another --out."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(protocol, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode())
+
+
+def read_protocol(folder: Path) -> dict[str, Any]:
+    """Return what ``protocol.json`` holds.
+
+    Raises
+    ------
+    RunFolderError
+        If there is none, it cannot be read, or a newer imbtk wrote it.
+    """
+    path = folder / PROTOCOL_FILE
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(f"'{folder}' is no comparison: it has no {PROTOCOL_FILE}.") from None
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"'{path}' cannot be read as JSON: {error}.") from None
+    if document.get("schema_version", 0) > SCHEMA_VERSION:
+        raise RunFolderError(f"'{path}' was written by a newer imbtk. Upgrade imbtk.")
+    return document
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    flat = [
+        {
+            **{key: document.get(key) for key in ("imbtk", "torch", "device")},
+            **{f"data {key}": value for key, value in document["data"].items()},
+            **document["options"],
+        }
+        for document in (before, now)
+    ]
+    names = list(dict.fromkeys([*flat[0], *flat[1]]))
+    return [
+        f"{name} was {_shown(flat[0].get(name))}, is now {_shown(flat[1].get(name))}"
+        for name in names
+        if flat[0].get(name) != flat[1].get(name)
+    ]
+
+
+def _shown(value: object) -> str:
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,205 @@
+"""From a prepared run to a trained network, and what is fitted on top of it.
+
+What a run with a folder, the scikit-learn estimator and a loop of one's own have in common.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from imbtk.context import RunContext
+from imbtk.dispatch import Dispatcher, wrong_result
+from imbtk.models.heads import LinearHead
+from imbtk.models.network import Network, build_network, parameter_groups, prefers_channels_last, set_prior_bias
+from imbtk.plan import PlanItem
+from imbtk.prediction import CalibrationMap, DecisionRule
+from imbtk.preparation import PreparedRun
+from imbtk.training.batches import Batches
+from imbtk.training.checkpoint import Checkpoint
+from imbtk.training.loop import EpochRecord, TrainingSettings, predict, train
+from imbtk.training.phases import BuiltPhase
+from imbtk.training.setup import make_optimizer
+
+__all__ = [
+    "Fitted",
+    "choose_decision",
+    "fit",
+    "head_maker",
+    "make_network",
+    "own_random_state",
+    "start_at_prior",
+]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network that went through all phases, and its refitted head if the plan has one.
+
+    Attributes
+    ----------
+    network : Network
+    history : list of dict
+        One record for each epoch.
+    batches : Batches
+    settings : TrainingSettings
+    """
+
+    network: Network
+    history: list[EpochRecord]
+    batches: Batches
+    settings: TrainingSettings
+
+    def logits(self, rows: torch.Tensor) -> np.ndarray:
+        """Return the logits of rows of the data set, (n, K) float64."""
+        logits: np.ndarray = predict(self.network, self.batches, rows, self.settings).double().numpy()
+        return logits
+
+
+def fit(
+    prepared: PreparedRun,
+    network: Network,
+    checkpoint: Checkpoint | None = None,
+    on_epoch: Callable[[int, EpochRecord], None] = lambda epoch, record: None,
+    on_step: Callable[[int, int, float], None] | None = None,
+) -> Fitted:
+    """Train a network through all phases, in place, then let strategies refit its head.
+
+    Parameters
+    ----------
+    prepared : PreparedRun
+    network : Network
+        From :func:`make_network`.
+    checkpoint : Checkpoint, optional
+    on_epoch, on_step : callable
+        As in :func:`imbtk.training.loop.train`.
+    """
+    config, validation = prepared.config, prepared.split.validation
+    settings = _settings(prepared, network)
+    batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
+    groups = parameter_groups(
+        network, config.weight_decay, config.lr or prepared.model.lr, config.lr_backbone, config.freeze
+    )
+    history = train(
+        network,
+        make_optimizer(config.optimizer, groups, prepared.device),
+        prepared.phases,
+        batches,
+        (validation, prepared.dataset.labels[validation]),
+        settings,
+        checkpoint,
+        on_epoch=on_epoch,
+        on_step=on_step,
+    )
+    _refit(prepared, network, batches, settings)
+    return Fitted(network, history, batches, settings)
+
+
+@contextlib.contextmanager
+def own_random_state() -> Iterator[None]:
+    """Leave the caller's global random state as it was."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        yield
+
+
+def head_maker(items: Sequence[PlanItem], context: RunContext) -> Callable[[int], torch.nn.Module]:
+    """Return ``in_features -> head``, the head that a plan chooses, or a linear one."""
+
+    def make_head(in_features: int) -> torch.nn.Module:
+        found = Dispatcher(items).choice("imbtk_head", in_features=in_features, context=context)
+        if found is None:
+            return LinearHead(in_features, context.num_classes)
+        head, item = found
+        if not isinstance(head, torch.nn.Module):
+            raise wrong_result(item, "imbtk_head", f"{type(head).__name__}, not a torch Module,")
+        return head
+
+    return make_head
+
+
+def start_at_prior(head: torch.nn.Module, phase: BuiltPhase) -> None:
+    """Put the bias of a head where a model without features would be: at the log of a phase's effective prior."""
+    ledger = phase.ledger
+    prior = ledger.weighted if ledger.effective is None else ledger.effective
+    # A class without mass gets the logit of a single row, so that it is unlikely and not impossible.
+    floor = 1.0 / max(1, int(phase.context.natural_counts.sum()))
+    set_prior_bias(head, prior.clamp_min(floor).log().float())
+
+
+def make_network(prepared: PreparedRun) -> Network:
+    """Build the network with the plan's head, its bias at the log of the effective prior."""
+    first = prepared.phases[0]
+    network = build_network(
+        prepared.model,
+        prepared.dataset.sample_shape,
+        head_maker(prepared.plan.items, first.context),
+        prepared.config.seed,
+        first.context.num_classes,
+    )
+    start_at_prior(network.head, first)
+    network.to(prepared.device)
+    if prefers_channels_last(network):
+        network.to(memory_format=torch.channels_last)
+    return network
+
+
+def _settings(prepared: PreparedRun, network: Network) -> TrainingSettings:
+    config = prepared.config
+    return TrainingSettings(
+        seed=config.seed,
+        schedule=config.schedule,
+        warmup=config.warmup,
+        clip_norm=config.clip_norm,
+        precision="bf16" if config.precision == "bf16" else "fp32",
+        channels_last=prefers_channels_last(network),
+        early_stop=config.early_stop,
+        patience=config.patience,
+    )
+
+
+def _refit(prepared: PreparedRun, network: Network, batches: Batches, settings: TrainingSettings) -> None:
+    """Let strategies refit the head on the frozen features of the training rows."""
+    dispatcher = Dispatcher(prepared.plan.items)
+    if not dispatcher.answering("imbtk_refit"):
+        return
+    rows = prepared.split.train
+    features = predict(network, batches, rows, settings, features=True).to(prepared.device)
+    labels = prepared.dataset.labels[rows].to(prepared.device)
+
+    def check(head: Any, item: Any) -> torch.nn.Module:
+        if not isinstance(head, torch.nn.Module):
+            raise wrong_result(item, "imbtk_refit", f"{type(head).__name__}, not a torch Module,")
+        return head
+
+    network.head = dispatcher.chain(
+        "imbtk_refit",
+        "head",
+        network.head,
+        check,
+        features=features,
+        labels=labels,
+        context=prepared.phases[-1].context,
+    )
+
+
+def choose_decision(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMap) -> DecisionRule:
+    """Return how a class is picked, fitted on validation rows: as trained, unless a strategy says otherwise."""
+    answer = Dispatcher(prepared.plan.items).choice(
+        "imbtk_decide",
+        logits=logits,
+        probabilities=calibration.probabilities(logits),
+        labels=prepared.dataset.labels[prepared.split.validation].numpy(),
+        context=prepared.phases[-1].context,
+    )
+    if answer is None:
+        return DecisionRule()
+    rule, item = answer
+    if not isinstance(rule, DecisionRule):
+        raise wrong_result(item, "imbtk_decide", f"{type(rule).__name__}, not a DecisionRule,")
+    return rule

@@ -1,0 +1,114 @@
+"""The section on calibration: what the ledger said, what was measured, and figures before and after."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from imbtk.errors import RunFolderError
+from imbtk.report.blocks import Block, Cell, Details, Section, Table, Text, name_cell
+from imbtk.report.palette import class_colours
+from imbtk.report.record import SCHEMA_VERSION, RunRecord
+from imbtk.report.wording import NO_FIGURE, one_line, per_cent, plural
+
+__all__ = ["calibration_section"]
+
+FIGURES = {
+    "log_loss": "Log-loss",
+    "brier": "Brier score",
+    "ece": "Calibration error",
+    "classwise_ece": "Calibration error, by class",
+}
+"""Figures of ``calibration.json`` with their names."""
+
+
+def calibration_section(record: RunRecord) -> Section:
+    """Return how logits became probabilities.
+
+    Raises
+    ------
+    RunFolderError
+        If ``calibration.json`` cannot be read or is from a newer imbtk.
+    """
+    found = _read(record)
+    if found is None:
+        return Section("Calibration", "calibration", (Text("The run kept no record of its calibration.", "quiet"),))
+    blocks: list[Block] = [Text(_intro(record, found)), _figure_table(found)]
+    if any(found["weighted"].values()):
+        sides = " and ".join(side for side, weighted in found["weighted"].items() if weighted)
+        blocks.append(
+            Text(
+                f"The {sides} {record.noun}s have other class frequencies than the place where the model is used: "
+                "they are weighted here, so these figures differ from those of the other tables.",
+                "quiet",
+            )
+        )
+    blocks.append(Details("What was shifted, class by class", (_shift_table(record, found),)))
+    return Section("Calibration", "calibration", tuple(blocks))
+
+
+def _read(record: RunRecord) -> dict[str, Any] | None:
+    path = record.folder / "calibration.json"
+    if not path.is_file():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        newer = int(found["schema_version"]) > SCHEMA_VERSION
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}. Repeat the run from its config.toml.") from None
+    if newer:
+        raise RunFolderError(
+            f"{path} has schema_version {found['schema_version']}; this imbtk reads up to {SCHEMA_VERSION}. The run "
+            "was made by a newer imbtk: update imbtk (pip install -U imbtk) to report on it."
+        )
+    return found
+
+
+def _intro(record: RunRecord, found: dict[str, Any]) -> str:
+    rows = plural(found["rows"], f"validation {record.noun}")
+    words = (
+        "Re-weighting and resampling shift what a model believes about class frequencies. Probabilities undo that; "
+        f"decisions do not. They were fitted on {rows} ({one_line(found['method'])}), for a place with "
+    )
+    if found["deployment_prior"] == found["natural_prior"]:
+        words += "the class frequencies of the training data, seldom those of a clinic. "
+    else:
+        words += "the class frequencies that were asked for. "
+    if found["exact"]:
+        words += "In theory the ledger's shift is exact for this plan; the fit is drawn to it, the more the fewer rows."
+    else:
+        words += f"The ledger is no exact guide here: {one_line(found['reason'])}. So the fit follows the rows."
+    return f"{words} Temperature: {found['temperature']:.3g} (above 1, the network was too sure of itself)."
+
+
+def _figure_table(found: dict[str, Any]) -> Table:
+    sides = [side for side in ("validation", "test") if found["before"].get(side) and found["after"].get(side)]
+    head = (Cell("Less is better"), *(Cell(f"{side}, {when}", look="number") for side in sides for when in _WHEN))
+    rows = tuple(
+        (Cell(words), *(_number(found[when][side].get(name)) for side in sides for when in _WHEN))
+        for name, words in FIGURES.items()
+    )
+    return Table(head, rows, "Before: the softmax of the network. After: as written to the predictions.")
+
+
+_WHEN = ("before", "after")
+
+
+def _number(value: float | None) -> Cell:
+    return Cell(NO_FIGURE if value is None else f"{value:.4f}", look="number")
+
+
+def _shift_table(record: RunRecord, found: dict[str, Any]) -> Table:
+    _, rare = class_colours(record.train_counts, record.num_classes)
+    rows = []
+    for k, name in enumerate(record.class_names):
+        shares = (per_cent(found[prior][k]) for prior in _PRIORS)
+        shifts = (f"{found[shift][k]:+.2f}".replace("-", "−") for shift in _SHIFTS)
+        rows.append((name_cell(name, rare=k == rare), *(Cell(text, look="number") for text in (*shares, *shifts))))
+    head = (Cell("Class"), *(Cell(words, look="number") for words in (*_PRIORS.values(), *_SHIFTS.values())))
+    caption = "Shifts of the logits, mean 0. Measured: what the validation rows alone ask for."
+    return Table(head, tuple(rows), caption)
+
+
+_PRIORS = {"natural_prior": "as they are", "effective_prior": "effective", "deployment_prior": "where it is used"}
+_SHIFTS = {"ledger_shift": "ledger's shift", "measured_shift": "measured", "shift": "used"}

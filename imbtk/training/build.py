@@ -1,0 +1,55 @@
+"""A plan becomes the phases that a loop runs: ours, scikit-learn's and anybody's own check and combine alike."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from imbtk.context import Rows, RunContext
+from imbtk.errors import PlanError
+from imbtk.plan import Plan, PlanItem, PlannedPhase
+from imbtk.training.correction import find_overcorrection
+from imbtk.training.phases import BuiltPhase, build_phase
+
+__all__ = ["build_phases"]
+
+
+def build_phases(
+    plan: Plan, rows: Rows, context: RunContext, allow_overcorrection: bool = False
+) -> tuple[tuple[BuiltPhase, ...], tuple[str, ...]]:
+    """Return the phases of a plan, and what must be said of them.
+
+    Parameters
+    ----------
+    plan : Plan
+    rows : Rows
+        All training rows.
+    context : RunContext
+        Of all training rows, with the epochs of the whole run.
+    allow_overcorrection : bool
+        Warn of a plan that corrects the class frequencies twice, instead of refusing it.
+
+    Returns
+    -------
+    phases : tuple of BuiltPhase
+    warnings : tuple of str
+
+    Raises
+    ------
+    ImbtkError
+        If a strategy cannot serve the run, two claim one choice, a window makes no sense, a hook fails, or two
+        strategies or more together correct the class frequencies too far.
+    """
+    for item in plan.items:
+        item.strategy.check_run(context)
+    phases = tuple(build_phase(planned, rows, context) for planned in plan.phases(context.epochs))
+
+    def rebuild(phase: BuiltPhase, items: tuple[PlanItem, ...]) -> BuiltPhase:
+        copies = tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in items)
+        return build_phase(PlannedPhase(phase.planned.phase, copies), rows, context)
+
+    said = []
+    for found in find_overcorrection(phases, rebuild):
+        if found.refused and not allow_overcorrection:
+            raise PlanError(found.message())
+        said.append(found.message())
+    return phases, tuple(said)

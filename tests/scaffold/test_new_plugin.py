@@ -1,0 +1,165 @@
+"""A new plugin passes its own tests as written, for every hook, and is found once it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imbtk.catalogue import Catalogue
+from imbtk.errors import PluginError
+from imbtk.hookspecs import strategy_hooks
+from imbtk.scaffold import example, new_plugin, short_name
+from imbtk.testing import parametrize_checks
+
+HOOKS = [hook.name for hook in strategy_hooks()]
+EMPTY = Catalogue(points=[])
+
+
+def run(*command: str, path: list[Path], cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([*map(str, path), *sys.path])}
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def loaded(path: Path, name: str) -> type:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return next(v for v in vars(module).values() if isinstance(v, type) and v.__module__ == name)
+
+
+def examples() -> Iterator[type]:
+    for hook in HOOKS:
+        yield loaded(
+            Path(sys.modules["imbtk.scaffold"].__file__ or "").parent / "hooks" / f"{hook.removeprefix('imbtk_')}.py",
+            f"scaffold_example_{hook}",
+        )
+
+
+@parametrize_checks(*examples())
+def test_the_example_of_a_hook_holds_the_conformance_kit(strategy, check) -> None:
+    check(strategy)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_example_of_a_hook_answers_it_and_no_other(hook: str) -> None:
+    cls = sys.modules[f"scaffold_example_{hook}"]
+    (strategy,) = [v for v in vars(cls).values() if isinstance(v, type) and v.__module__ == cls.__name__]
+    assert [h.name for h in strategy.hooks()] == [hook]
+    assert len(example(hook).splitlines()) < 40
+
+
+def test_every_hook_in_one_package_passes_its_own_tests(tmp_path: Path) -> None:
+    """All at once, which composes every example with every other; each by itself holds the kit above."""
+    folder = new_plugin("all-of-it", [short_name(hook) for hook in HOOKS], tmp_path, EMPTY)
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", path=[folder / "src"], cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not installed yet: pip install -e ." in run(
+        "-m", "pytest", "-q", "-rs", "-k", "found_by_name", path=[], cwd=folder
+    ).stdout  # fmt: skip
+
+
+def test_a_package_for_each_hook_passes_its_own_tests(tmp_path: Path) -> None:
+    folders = [new_plugin(f"try-{short_name(hook)}", [hook], tmp_path, EMPTY) for hook in HOOKS]
+    tests = [str(folder / "tests") for folder in folders]
+    # One interpreter for all of them; the tests are those that each package has.
+    done = run(
+        "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "-k", "takes_part", *tests,
+        path=[folder / "src" for folder in folders], cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(HOOKS)} passed" in done.stdout
+
+
+def test_a_package_is_found_after_installing_it(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="pip builds a package with hatchling, and nothing is fetched in a test")
+    folder = new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)
+    site = tmp_path / "site"
+    install = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    done = run(*install, "--target", str(site), str(folder), path=[], cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed = run("-m", "imbtk", "plugins", "--json", path=[site], cwd=tmp_path)
+    assert '"distribution": "imbtk-margin-loss"' in listed.stdout, listed.stderr
+    checked = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "found", path=[site], cwd=folder)
+    assert "1 passed" in checked.stdout, checked.stdout
+    with pytest.raises(PluginError, match=r"'.*imbtk-margin-loss' exists already, and nothing is overwritten"):
+        new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)
+
+
+def test_what_is_written(tmp_path: Path) -> None:
+    folder = new_plugin("margin-loss", ["criterion", "imbtk_class_weights"], tmp_path, EMPTY)
+    assert folder == tmp_path / "imbtk-margin-loss"
+    written = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert written == [
+        ".github/workflows/tests.yml",
+        ".gitignore",
+        "README.md",
+        "pyproject.toml",
+        "src/imbtk_margin_loss/__init__.py",
+        "src/imbtk_margin_loss/margin_loss.py",
+        "src/imbtk_margin_loss/py.typed",
+        "tests/test_margin_loss.py",
+    ]
+    assert 'margin-loss = "imbtk_margin_loss.margin_loss"' in (folder / "pyproject.toml").read_text()
+    text = (folder / "src/imbtk_margin_loss/margin_loss.py").read_text()
+    assert "class MarginLoss(Strategy):" in text
+    assert [text.count(name) for name in ("def imbtk_criterion", "def imbtk_class_weights", "import torch")] == [1, 1, 1]
+    assert "@" not in "".join((folder / name).read_text() for name in ("README.md", "pyproject.toml"))
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_name_that_does_not_follow_from_the_class_is_said(tmp_path: Path) -> None:
+    folder = new_plugin("try-a-b", ["criterion"], tmp_path, EMPTY)
+    cls = loaded(folder / "src" / "imbtk_try_a_b" / "try_a_b.py", "scaffold_named")
+    assert cls.name == "try-a-b"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("2fast", r"'2fast' is no name for a strategy: .* 'fast' would do"),
+        ("MarginLoss", r"'margin-loss' would do"),
+        ("a b", r"'a-b' would do"),
+        ("", r"'' is no name for a strategy"),
+        ("class", r"'class' is a word of Python"),
+        ("scaffolding", r"a package 'imbtk_scaffolding' is installed already"),
+    ],
+)
+def test_a_name_that_will_not_do(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "path" / "imbtk_scaffolding").mkdir(parents=True)
+    (tmp_path / "path" / "imbtk_scaffolding" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "path")
+    with pytest.raises(PluginError, match=message):
+        new_plugin(name, [], tmp_path / "new", EMPTY)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_name_that_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(example("imbtk_class_weights"))
+    catalogue = Catalogue(files=[tmp_path / "mine.py"], points=[])
+    with pytest.raises(PluginError, match=r"the name 'sqrt-weights' is taken: .*mine.py sha256:.* offers a strategy"):
+        new_plugin("sqrt-weights", [], tmp_path, catalogue)
+
+
+def test_hooks_that_there_are_not(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"there is no hook 'critrion'\. Did you mean 'criterion'"):
+        new_plugin("mine", ["critrion"], tmp_path, EMPTY)
+    with pytest.raises(PluginError, match=r"'models' is answered by a plugin module, not by a strategy"):
+        new_plugin("mine", ["models"], tmp_path, EMPTY)
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PluginError, match=r"cannot be written: Not a directory"):
+        new_plugin("mine", [], tmp_path / "file", EMPTY)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
