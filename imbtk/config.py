@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,9 @@ class RunConfig(DataOptions):
     deploy: str = Field(
         "natural",
         description="Class frequencies where the model is used: natural, uniform, or benign=0.9,malignant=0.1.",
+    )
+    decide: Literal["trained", "deploy"] = Field(
+        "trained", description="How a class is picked: as trained, or the most probable one at the deployment prior."
     )
 
     model: str | None = Field(None, description="Network by name, or package.module:factory.")
@@ -96,9 +100,16 @@ def make_config(values: dict[str, Any]) -> RunConfig:
         If an option does not exist or its value is refused.
     """
     try:
-        return RunConfig(**values)
+        return RunConfig(**{name: _as_text(value) for name, value in values.items()})
     except ValidationError as error:
         raise OptionError(option_errors(error, RunConfig)) from None
+
+
+def _as_text(value: Any) -> Any:
+    """Return a path as text, alone or in a list: a configuration holds plain values."""
+    if isinstance(value, (list, tuple)):
+        return [_as_text(entry) for entry in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def option_errors(error: ValidationError, model: type[RunConfig]) -> str:

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from imbtk.context import RunContext
+from imbtk.decisions import choose_decision
 from imbtk.dispatch import Dispatcher, wrong_result
 from imbtk.models.heads import LinearHead
 from imbtk.models.network import Network, build_network, parameter_groups, prefers_channels_last, set_prior_bias
 from imbtk.plan import PlanItem
-from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
@@ -186,20 +186,3 @@ def _refit(prepared: PreparedRun, network: Network, batches: Batches, settings: 
         labels=labels,
         context=prepared.phases[-1].context,
     )
-
-
-def choose_decision(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMap) -> DecisionRule:
-    """Return how a class is picked, fitted on validation rows: as trained, unless a strategy says otherwise."""
-    answer = Dispatcher(prepared.plan.items).choice(
-        "imbtk_decide",
-        logits=logits,
-        probabilities=calibration.probabilities(logits),
-        labels=prepared.dataset.labels[prepared.split.validation].numpy(),
-        context=prepared.phases[-1].context,
-    )
-    if answer is None:
-        return DecisionRule()
-    rule, item = answer
-    if not isinstance(rule, DecisionRule):
-        raise wrong_result(item, "imbtk_decide", f"{type(rule).__name__}, not a DecisionRule,")
-    return rule

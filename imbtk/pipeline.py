@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from imbtk.config import RunConfig, make_config
+from imbtk.decisions import decide, decision_document
 from imbtk.evaluation.bootstrap import RESAMPLES
 from imbtk.evaluation.evaluate import evaluate, metrics_document
-from imbtk.fitting import choose_decision, fit, make_network, own_random_state
+from imbtk.fitting import fit, make_network, own_random_state
 from imbtk.models.saving import check_saveable
 from imbtk.observers import Observers
 from imbtk.plan import StrategyLike
@@ -109,7 +110,9 @@ def run_prepared(prepared: PreparedRun, progress: RunProgress, *, cell: bool = F
         logits = {side: fitted.logits(rows) for side, rows in folder.evaluated_rows().items()}
         ledger_fit = fit_ledger(prepared, logits["validation"])
         calibration = calibrate(prepared, ledger_fit, logits["validation"])
-        decision = choose_decision(prepared, logits["validation"], calibration)
+        decided = decide(prepared, logits["validation"], calibration)
+        decision = decided.rule
+        folder.write_decision(decision_document(prepared, decided, calibration, logits))
         folder.write_calibration(calibration_document(prepared, ledger_fit, calibration, logits))
         metrics = _evaluate(prepared, folder, logits, calibration, decision, 0 if cell else RESAMPLES)
         observers.run_end(folder.run_description, metrics)

@@ -19,6 +19,7 @@ from imbtk.data.hold_out import hold_out
 from imbtk.data.imbalance import induce
 from imbtk.data.leaks import check_split
 from imbtk.data.normalise import Normalisation, feature_scale, features_of
+from imbtk.decisions import rehearse_decision
 from imbtk.deployment import parse_deployment
 from imbtk.dispatch import Dispatcher, wrong_result
 from imbtk.draw import Draw
@@ -37,6 +38,7 @@ __all__ = [
     "offered_models",
     "prepare",
     "prepare_split",
+    "read_data",
     "training_context",
     "training_rows",
 ]
@@ -75,6 +77,8 @@ class PreparedRun:
         Training rows, as the resampling chain gets them.
     deployment : ndarray of float64, shape (K,)
         Class frequencies where the model will be used.
+    decision : str
+        How a class is going to be picked, for people.
     """
 
     config: RunConfig
@@ -93,11 +97,36 @@ class PreparedRun:
     warnings: tuple[str, ...]
     rows: Rows
     deployment: np.ndarray
+    decision: str = "as trained"
 
 
 def make_catalogue(config: RunConfig) -> Catalogue:
     """Return the catalogue of what is installed, what core offers, and the files that the configuration names."""
     return Catalogue(config.plugins, BUILT_IN_PLUGINS, without=config.without)
+
+
+def read_data(
+    config: RunConfig, data: Any = None, catalogue: Catalogue | None = None, progress: Progress | None = None
+) -> tuple[RunConfig, Dataset]:
+    """Read the data as the configuration says; return it, and the configuration with the image size that was meant.
+
+    Parameters
+    ----------
+    config : RunConfig
+    data : object, optional
+        Instead of ``config.data``.
+    catalogue : Catalogue, optional
+    progress : callable, optional
+        ``(description, done, total)``.
+
+    Raises
+    ------
+    ImbtkError
+        Whatever is wrong with the data.
+    """
+    catalogue = catalogue or make_catalogue(config)
+    config = _with_image_size(config, offered_models(config, catalogue))
+    return config, _read(config, data, catalogue, progress)
 
 
 def prepare(
@@ -184,6 +213,14 @@ def prepare_split(
     rows = training_rows(dataset, split.train, normalisation)
     phases, warnings = build_phases(plan, rows, context, config.allow_overcorrection)
     warnings = (*_absent_classes(dataset, split), *warnings)
+    groups = dataset.known_groups(split.validation)
+    decision = rehearse_decision(
+        plan.items,
+        config.decide,
+        dataset.labels[split.validation].numpy(),
+        None if groups is None else groups.numpy(),
+        phases[-1].context,
+    )
     config = config.model_copy(
         update={
             "epochs": epochs,
@@ -196,7 +233,7 @@ def prepare_split(
     )
     return PreparedRun(
         config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model, device,
-        positive, warnings, rows, deployment,
+        positive, warnings, rows, deployment, decision,
     )  # fmt: skip
 
 

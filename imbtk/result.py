@@ -7,12 +7,15 @@ import html
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from imbtk.errors import RunFolderError
 from imbtk.predictor import Predictor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["RunResult"]
 
@@ -60,6 +63,60 @@ class RunResult:
     def predict(self, x: Any) -> np.ndarray:
         """Return the class name of each new sample, (N,); an empty text where the decision rule abstains."""
         return self.predictor.predict(x)
+
+    def report(self) -> Path:
+        """Make the page anew from the run folder alone; return its path."""
+        from imbtk.report import make_report
+
+        return make_report(self.folder)
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """All figures of the page by name, as matplotlib objects."""
+        from imbtk.report.figures import run_figures
+
+        return run_figures(self.folder)
+
+    def plot_confusion(
+        self, per: Literal["image", "patient"] = "image", side: Literal["test", "validation"] = "test"
+    ) -> Figure:
+        """Return the confusion matrix with counts and row shares."""
+        return self._figure(f"confusion_{side}_per_{per}")
+
+    def plot_sensitivity(self, per: Literal["image", "patient"] = "image") -> Figure:
+        """Return the sensitivity of each class on test rows with its interval."""
+        return self._figure(f"sensitivity_test_per_{per}")
+
+    def plot_roc(self, per: Literal["image", "patient"] = "image") -> Figure:
+        """Return the ROC curves on test rows."""
+        return self._figure(f"roc_test_per_{per}")
+
+    def plot_precision_recall(self, per: Literal["image", "patient"] = "image") -> Figure:
+        """Return the precision-recall curves on test rows."""
+        return self._figure(f"precision_recall_test_per_{per}")
+
+    def plot_reliability(self, per: Literal["image", "patient"] = "image") -> Figure:
+        """Return how often what the model states comes true, on test rows."""
+        return self._figure(f"reliability_test_per_{per}")
+
+    def plot_classes(self) -> Figure:
+        """Return the class frequencies before and after each stage, of the first phase."""
+        return self._figure("class_distribution")
+
+    def plot_learning(self) -> Figure:
+        """Return the loss over the epochs."""
+        return self._figure("learning_loss")
+
+    def plot_gallery(self) -> Figure:
+        """Return original and augmented training images of each class."""
+        return self._figure("gallery")
+
+    def _figure(self, name: str) -> Figure:
+        """Return a figure by name; of a table's rows where there are no images."""
+        for candidate in (name, name.replace("_per_image", "_per_row")):
+            if candidate in self.figures:
+                return self.figures[candidate]
+        raise RunFolderError(f"'{self.folder}' has no figure '{name}'. It has: {', '.join(sorted(self.figures))}.")
 
     def __repr__(self) -> str:
         overall = self.metrics["test"]["per_image"]["overall"]

@@ -105,7 +105,7 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         ),
         ("device", f"{prepared.device}, {config.precision}, {torch.get_num_threads()} threads, seed {config.seed}"),
         ("initial bias", "log of the effective prior"),
-        ("decision", "as trained"),
+        ("decision", prepared.decision),
     ]
     if prepared.positive is not None:
         rows.append(("positive class", dataset.class_names[prepared.positive]))
@@ -136,8 +136,7 @@ def _split(prepared: PreparedRun) -> dict[str, Any]:
 
 def groups_known(prepared: PreparedRun) -> bool:
     """Return whether the data say which rows belong together, beyond rows that are identical."""
-    dataset = prepared.dataset
-    return dataset.groups is not None and bool(dataset.description.get("groups_known", True))
+    return prepared.dataset.known_groups(prepared.split.train) is not None
 
 
 class RunFolder:
@@ -179,8 +178,8 @@ class RunFolder:
 
     def known_groups(self, rows: torch.Tensor) -> np.ndarray | None:
         """Return the groups of rows, None where groups are not known."""
-        groups = self._prepared.dataset.groups
-        return groups[rows].numpy() if groups is not None and groups_known(self._prepared) else None
+        groups = self._prepared.dataset.known_groups(rows)
+        return None if groups is None else groups.numpy()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -241,6 +240,10 @@ class RunFolder:
     def write_calibration(self, document: Mapping[str, Any]) -> None:
         """Write ``calibration.json``: how logits became probabilities, with figures before and after."""
         _write_json(self.path / "calibration.json", document)
+
+    def write_decision(self, document: Mapping[str, Any]) -> None:
+        """Write ``decision.json``: how a class is picked, and what that was fitted on."""
+        _write_json(self.path / "decision.json", document)
 
     def write_results(
         self,

@@ -47,7 +47,7 @@ def class_findings(subject: Subject) -> list[Finding]:
             dataset.class_names[k],
             int(counts[k]),
             per_cent(counts[k] / counts.sum()),
-            ratio_text(float(counts.max() / counts[k])),
+            round(float(counts.max() / counts[k]), 1),
             round(float(effective[k]), 1),
         )
         for k in order

@@ -62,9 +62,11 @@ class ColourResult:
         return 1 / len(self.sensitivities)
 
     @property
-    def gain(self) -> float:
-        """How far the interval's lower end lies between chance (0) and perfection (1)."""
-        return (self.interval[0] - self.chance) / (1 - self.chance)
+    def level(self) -> Level:
+        """A warning where it gets half of the way from chance to perfection, fine where it may be chance."""
+        if self.interval[0] <= self.chance:
+            return "ok"
+        return "warning" if self.value >= (1 + self.chance) / 2 else "note"
 
 
 def colour_histograms(images: np.ndarray) -> np.ndarray:
@@ -74,7 +76,8 @@ def colour_histograms(images: np.ndarray) -> np.ndarray:
     ----------
     images : ndarray of uint8, shape (N, C, H, W)
     """
-    return np.sqrt(np.stack([_histogram(array_to_image(pixels)) for pixels in images]))
+    roots: np.ndarray = np.sqrt(np.stack([_histogram(array_to_image(pixels)) for pixels in images]))
+    return roots
 
 
 def _histogram(image: Image.Image) -> np.ndarray:
@@ -157,7 +160,6 @@ def colour_findings(subject: Subject) -> list[Finding]:
             "one to learn from and one to test on."
         )
         return [Finding("colour", f"{what.capitalize()} alone could not be tested", "note", text)]
-    level: Level = "warning" if result.gain >= 0.5 else "note" if result.gain > 0 else "ok"
     low, high = result.interval
     figure = f"{result.value:.2f} ({low:.2f}–{high:.2f})"
     apart = "patients kept apart" if subject.groups is not None else "patients not known"
@@ -168,11 +170,13 @@ def colour_findings(subject: Subject) -> list[Finding]:
     learnt = "stain, light or camera" if what == "colour" else "exposure or background"
     text += (
         f"A network that does not beat that has learnt {learnt}, not structure."
-        if level != "ok"
+        if result.level != "ok"
         else f"{what.capitalize()} says little of the class."
     )
     if result.left_out:
         text += f" Left out, having a single patient: {listing([repr(name) for name in result.left_out])}."
-    rows: list[tuple[Cell, ...]] = [(name, f"{value:.2f}") for name, value in result.sensitivities.items()]
+    rows: list[tuple[Cell, ...]] = [(name, round(value, 2)) for name, value in result.sensitivities.items()]
     table = FindingTable(("class", f"sensitivity by {what} alone"), tuple(rows))
-    return [Finding("colour", f"{what.capitalize()} alone: balanced accuracy {result.value:.2f}", level, text, table)]
+    return [
+        Finding("colour", f"{what.capitalize()} alone: balanced accuracy {result.value:.2f}", result.level, text, table)
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from imbtk.audit.findings import Cell, Finding, first_rows
+from imbtk.audit.findings import Cell, Finding, Level, first_rows
 from imbtk.audit.subject import Subject
 from imbtk.report.wording import per_cent, plural
 
@@ -60,7 +60,7 @@ def column_findings(subject: Subject) -> list[Finding]:
             f" More than {MUCH_MISSING:.0%} are missing in {many:,} of them: if whether a value was taken depends on "
             "the class, the model learns that."
         )
-    level = "warning" if many else "note"
+    level: Level = "warning" if many else "note"
     columns = ("feature", "missing", "constant")
     title = "Missing values" if gaps else "Features that never vary"
-    return [Finding("columns", title, "warning" if level == "warning" else "note", text, first_rows(rows, columns))]
+    return [Finding("columns", title, level, text, first_rows(rows, columns))]

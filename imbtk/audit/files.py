@@ -79,7 +79,8 @@ def _head(path: Path) -> tuple[str, str, str]:
 
 def _finding(subject: Subject, properties: dict[str, list[str]], stored: str) -> Finding:
     counted = {name: Counter(values).most_common() for name, values in properties.items()}
-    text, level = f"{plural(len(subject.dataset), 'file')}. {stored}", "ok"
+    text = f"{plural(len(subject.dataset), 'file')}. {stored}"
+    level: Level = "ok"
     for name, values in properties.items():
         gain = giveaway(values, subject.labels)
         if gain is not None and gain >= 0.5:
@@ -89,15 +90,14 @@ def _finding(subject: Subject, properties: dict[str, list[str]], stored: str) ->
                 "files are made otherwise. Bring all files into one form, from the same originals."
             )
     rows: list[tuple[Cell, ...]] = []
-    for name, values in counted.items():
-        rows += [(name, value, count) for value, count in values[:8]]
-        if len(values) > 8:
-            rows.append((name, f"{len(values) - 8} others", sum(count for _, count in values[8:])))
+    for name, found in counted.items():
+        rows += [(name, value, count) for value, count in found[:8]]
+        if len(found) > 8:
+            rows.append((name, f"{len(found) - 8:,} others", sum(count for _, count in found[8:])))
     commonest = ", ".join(
-        values[0][0] + (f" and {len(values) - 1} more" if values[1:] else "") for values in counted.values()
+        found[0][0] + (f" and {len(found) - 1:,} more" if found[1:] else "") for found in counted.values()
     )
-    known: Level = "warning" if level == "warning" else "ok"
-    return Finding("files", f"Files: {commonest}", known, text, first_rows(rows, ("property", "value", "files")))
+    return Finding("files", f"Files: {commonest}", level, text, first_rows(rows, ("property", "value", "files")))
 
 
 def giveaway(values: Sequence[str], labels: np.ndarray) -> float | None:

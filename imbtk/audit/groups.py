@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imbtk.audit.findings import Cell, Finding, FindingTable, first_rows
+from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
 from imbtk.audit.subject import Subject
 from imbtk.data.labels import listing
 from imbtk.report.wording import plural
@@ -28,7 +28,7 @@ def _per_class(subject: Subject, groups: np.ndarray) -> Finding:
     rows: list[tuple[Cell, ...]] = []
     for k, name in enumerate(dataset.class_names):
         sizes = np.unique(groups[subject.labels == k], return_counts=True)[1]
-        rows.append((name, len(sizes), f"{np.median(sizes):g}", int(sizes.min()), int(sizes.max())))
+        rows.append((name, len(sizes), round(float(np.median(sizes))), int(sizes.min()), int(sizes.max())))
     total, sizes = len(np.unique(groups)), np.bincount(groups)
     sizes = sizes[sizes > 0]
     origin = dataset.description.get("groups_from")
@@ -44,7 +44,7 @@ def _per_class(subject: Subject, groups: np.ndarray) -> Finding:
             "validated and tested without a leak: add patients, or merge the class with another."
         )
     columns = ("class", "patients", f"{subject.noun}s of each, median", "least", "most")
-    level = "warning" if few else "ok"
+    level: Level = "warning" if few else "ok"
     title = "Classes of one or two patients" if few else f"Patients are known: {total:,}"
     return Finding("groups", title, level, text, FindingTable(columns, tuple(rows)))
 

@@ -152,14 +152,12 @@ def same_but_for(first: np.ndarray, second: np.ndarray, bits: int = MOST_BITS) -
 
 def confirmed(images: torch.Tensor, pairs: np.ndarray) -> np.ndarray:
     """Return which pairs correlate with at least :data:`SMALLEST_CORRELATION` as grey thumbnails, (M,) bool."""
+    alike = np.zeros(len(pairs), dtype=bool)
+    if not len(pairs):
+        return alike
     rows, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
-    thumbs = np.concatenate(
-        [np.empty((0, 0), dtype=np.float32)]
-        if not len(rows)
-        else [_thumbnails(images, rows[i : i + _CHUNK]) for i in range(0, len(rows), _CHUNK)]
-    )
-    alike = np.zeros(len(pairs), dtype=bool)
+    thumbs = np.concatenate([_thumbnails(images, rows[i : i + _CHUNK]) for i in range(0, len(rows), _CHUNK)])
     for i in range(0, len(pairs), _CHUNK):
         left, right = places[i : i + _CHUNK].T
         alike[i : i + _CHUNK] = np.einsum("md,md->m", thumbs[left], thumbs[right]) >= SMALLEST_CORRELATION

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from imbtk.audit.findings import Cell, Finding, FindingTable
+from imbtk.audit.findings import Cell, Finding, FindingTable, Level
 from imbtk.audit.subject import Subject
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.data.hold_out import TEST_SHARE, VALIDATION_SHARE
@@ -58,7 +59,7 @@ def prospects_of(subject: Subject, class_number: int) -> tuple[Prospect, ...]:
             here = mine & (subject.sides == side)
             n_groups, n_rows = len(np.unique(groups[here])), int(here.sum())
         found.append(Prospect(name, SPLIT_NAMES[side], n_groups, n_rows))
-    return (*found, Prospect(name, "all, by cross-validation", all_groups, all_rows))
+    return (*found, Prospect(name, "all (folds)", all_groups, all_rows))
 
 
 def _weakest(subject: Subject) -> list[int]:
@@ -80,21 +81,25 @@ def prospect_findings(subject: Subject) -> list[Finding]:
     """Return the finding on what the rarest class can be expected to show."""
     chosen = [prospects_of(subject, k) for k in _weakest(subject)]
     unit = subject.noun if subject.groups is None else "patient"
-    rows: list[tuple[Cell, ...]] = []
-    for prospect in (prospect for prospects in chosen for prospect in prospects):
-        row: tuple[Cell, ...] = (prospect.class_name, prospect.side)
-        if subject.groups is not None:
-            row = (*row, prospect.groups)
-        row = (*row, prospect.rows, _interval_text(prospect.interval(prospect.groups)))
-        rows.append(row if subject.groups is None else (*row, _interval_text(prospect.interval(prospect.rows))))
-    columns = ("class", "side", "images" if subject.noun == "image" else "rows", "interval")
-    if subject.groups is not None:
-        columns = (*columns[:2], "patients", columns[2], "interval, patients", f"interval, {subject.noun}s")
     test = min((prospects[2] for prospects in chosen), key=lambda prospect: prospect.groups)
     text = _text(subject, chosen[0], test, unit)
-    few = test.groups < FEW_GROUPS
     title = f"The test would rest on {plural(test.groups, unit)} of '{test.class_name}'"
-    return [Finding("prospects", title, "warning" if few else "ok", text, FindingTable(columns, tuple(rows)))]
+    level: Level = "warning" if test.groups < FEW_GROUPS else "ok"
+    return [Finding("prospects", title, level, text, _table(subject, [p for prospects in chosen for p in prospects]))]
+
+
+def _table(subject: Subject, prospects: Sequence[Prospect]) -> FindingTable:
+    """Return what each class would have on each side, with intervals for the sides that are evaluated."""
+    known, noun = subject.groups is not None, f"{subject.noun}s"
+    rows: list[tuple[Cell, ...]] = []
+    for prospect in prospects:
+        units = (prospect.groups, prospect.rows) if known else (prospect.rows,)
+        evaluated = prospect.side != SPLIT_NAMES[0]
+        intervals = [_interval_text(prospect.interval(n)) if evaluated else None for n in units]
+        rows.append((prospect.class_name, prospect.side, *units, *intervals))
+    counted = ("patients", noun) if known else (noun,)
+    columns = ("class", "side", *counted, *(f"interval by {unit}" for unit in counted))
+    return FindingTable(columns, tuple(rows))
 
 
 def _text(subject: Subject, rarest: tuple[Prospect, ...], test: Prospect, unit: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from imbtk.audit.findings import Cell, Finding, FindingTable, first_rows
+from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
 from imbtk.audit.subject import Subject
+from imbtk.context import Split
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.data.labels import listing
 from imbtk.data.leaks import straddlers
@@ -18,7 +19,7 @@ def split_findings(subject: Subject) -> list[Finding]:
     """Return the findings on the split that the data give, none if they give none."""
     if subject.split is None or subject.sides is None:
         return []
-    return [_counts(subject, subject.sides), _leak(subject)]
+    return [_counts(subject, subject.sides), _leak(subject, subject.split)]
 
 
 def _counts(subject: Subject, sides: np.ndarray) -> Finding:
@@ -28,7 +29,9 @@ def _counts(subject: Subject, sides: np.ndarray) -> Finding:
         (name, *(int(side[k]) for side in counts)) for k, name in enumerate(dataset.class_names)
     ]
     sizes = [f"{int(side.sum()):,} {name}" for name, side in zip(SPLIT_NAMES, counts, strict=True)]
-    text, level, title = f"The split has {listing(sizes)} {subject.noun}s.", "ok", "Every class is on every side"
+    text = f"The split has {listing(sizes)} {subject.noun}s."
+    level: Level = "ok"
+    title = "Every class is on every side"
     lacking = [name for name, side in zip(SPLIT_NAMES, counts, strict=True) if not side.sum()]
     if lacking:
         text += f" What it lacks ({listing(lacking)}) is cut from its training rows."
@@ -41,17 +44,13 @@ def _counts(subject: Subject, sides: np.ndarray) -> Finding:
         consequence = "it cannot be learnt" if side == 0 else "figures of it cannot be computed there"
         text += f" No {name} {subject.noun} of class {listing(absent)}: {consequence}."
     table = FindingTable(("class", *SPLIT_NAMES), tuple(rows))
-    return Finding(
-        "split", title, "error" if level == "error" else "warning" if level == "warning" else "ok", text, table
-    )
+    return Finding("split", title, level, text, table)
 
 
-def _leak(subject: Subject) -> Finding:
-    if subject.split is None:
-        raise ValueError("there is no split to look at")
+def _leak(subject: Subject, split: Split) -> Finding:
     known = subject.groups is not None
-    torn = straddlers(subject.dataset, subject.split)
-    what = "patient" if known else "set of identical images"
+    torn = straddlers(subject.dataset, split)
+    what, many = ("patient", "patients") if known else ("set of identical images", "sets of identical images")
     if not torn:
         text = (
             "Every patient was looked at: none is on two sides."
@@ -61,7 +60,6 @@ def _leak(subject: Subject) -> Finding:
         )
         title = "The split does not leak" if known else "No leak that could be seen"
         return Finding("leak", title, "ok" if known else "note", text)
-    many = what.replace("set", "sets", 1) if not known else "patients"
     text = (
         f"{len(torn):,} {what if len(torn) == 1 else many} on more than one side of the split: {listing(torn, 5)}. "
         "What the model has seen in training it would be tested on: every figure would be too good. imbtk run refuses "

@@ -25,7 +25,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "epochs", "batch_size", "lr", "optimizer", "weight_decay", "schedule", "warmup", "clip_norm", "early_stop",
         "patience", "fold", "seed", "device", "precision", "threads",
     ),
-    "Probabilities and decisions": ("deploy",),
+    "Probabilities and decisions": ("deploy", "decide"),
     "Output": ("out",),
 }  # fmt: skip
 """Under which heading each field stands in the help; what is not named here stands under :data:`OTHER`."""

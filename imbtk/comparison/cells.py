@@ -29,7 +29,17 @@ from imbtk.preparation import PreparedRun, make_catalogue, prepare
 from imbtk.report.drawings import write_atomically
 from imbtk.report.progress import RunProgress
 
-__all__ = ["CELLS", "CellResult", "Job", "cell_config", "cell_folder", "failure_of", "is_done", "prepare_cell", "run_cell"]
+__all__ = [
+    "CELLS",
+    "CellResult",
+    "Job",
+    "cell_config",
+    "cell_folder",
+    "failure_of",
+    "is_done",
+    "prepare_cell",
+    "run_cell",
+]
 
 CELLS = "cells"
 FAILURE = "failure.json"
@@ -127,9 +137,7 @@ def cell_config(config: ComparisonConfig, cell: Cell, out: str | None = None) ->
     return RunConfig(**values)
 
 
-def prepare_cell(
-    job: Job, cell: Cell, out: str | None = None, catalogue: Catalogue | None = None
-) -> PreparedRun:
+def prepare_cell(job: Job, cell: Cell, out: str | None = None, catalogue: Catalogue | None = None) -> PreparedRun:
     """Return the cell's run, checked and ready to train, nothing written.
 
     Raises

@@ -102,3 +102,8 @@ class Dataset:
     def class_counts(self) -> torch.Tensor:
         """Rows per class, (K,) int64."""
         return torch.bincount(self.labels, minlength=self.num_classes)
+
+    def known_groups(self, rows: torch.Tensor) -> torch.Tensor | None:
+        """Return the group of each of `rows`, None where groups are not known: identical images alone tell nothing."""
+        known = self.groups is not None and self.description.get("groups_known", True)
+        return self.groups[rows] if known and self.groups is not None else None

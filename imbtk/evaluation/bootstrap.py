@@ -16,7 +16,7 @@ from imbtk.evaluation.resampling import (
     replicate_figures,
 )
 
-__all__ = ["RESAMPLES", "SCALES", "bootstrap_intervals"]
+__all__ = ["RESAMPLES", "SCALES", "SMALL_STRATUM", "bootstrap_intervals", "degrees_of_freedom"]
 
 RESAMPLES = 1000
 """Resamples of a bootstrap: enough for a standard error to 3 %."""
@@ -38,7 +38,10 @@ SCALES: dict[str, Scale] = {
 """Figures that get a bootstrap interval, and the scale on which it is symmetric."""
 
 _MOST_MISSING = 0.05
-_SMALL_STRATUM = 30
+
+SMALL_STRATUM = 30
+"""Strata of more groups than this are taken to know their variance."""
+
 _CHUNK_CELLS = 2_500_000
 
 
@@ -69,7 +72,7 @@ def bootstrap_intervals(
     if len(strata.stratum) < 2:
         return dict.fromkeys(values, Missing("the spread between groups cannot be seen in fewer than two"))
     replicates = _replicates(predictions, strata, seed, resamples)
-    weights, left_out = jackknife_weights(strata, _SMALL_STRATUM)
+    weights, left_out = jackknife_weights(strata, SMALL_STRATUM)
     jackknife = replicate_figures(predictions, strata.unit, weights)
     intervals: dict[str, Interval | Missing] = {}
     for key, value in values.items():
@@ -103,10 +106,10 @@ def _interval(
     lowest, highest = {"logit": (0, 1), "log": (0, np.inf), "fisher": (-1, 1)}[scale]
     if spread < 1e-12 or value - lowest < 1e-9 or highest - value < 1e-9:
         return Missing(f"at {value:g} the resamples show no spread")
-    return studentized(value, spread, _degrees(spread**2, left, left_out, strata), scale)
+    return studentized(value, spread, degrees_of_freedom(spread**2, left, left_out, strata), scale)
 
 
-def _degrees(variance: float, left: np.ndarray, left_out: np.ndarray, strata: Strata) -> float:
+def degrees_of_freedom(variance: float, left: np.ndarray, left_out: np.ndarray, strata: Strata) -> float:
     """Return the degrees of freedom of a bootstrap variance, from what each small stratum adds to it."""
     degrees = np.maximum(strata.sizes - 1, 0).astype(np.float64)
     if not len(left_out):

@@ -22,6 +22,7 @@ __all__ = [
     "mover_geometric_mean",
     "mover_mean",
     "satterthwaite",
+    "sensitivity_interval",
     "studentized",
 ]
 
@@ -96,6 +97,30 @@ def korn_graubard(success: np.ndarray, groups: np.ndarray | None) -> Interval:
     """
     n = float(len(success)) if groups is None else effective_number(success, groups)
     return clopper_pearson(float(success.mean()) * n, n)
+
+
+def sensitivity_interval(found: np.ndarray, groups: np.ndarray | None = None) -> Interval:
+    """Return the 95 % interval of a sensitivity that knows of patients.
+
+    Parameters
+    ----------
+    found : ndarray of bool, shape (n,), n at least 1
+        Whether each row of the class was called so.
+    groups : ndarray of int64, shape (n,), optional
+        Patient of each of these rows; None where that is not known, and rows are taken as independent.
+
+    Returns
+    -------
+    low, high : float
+        Clopper and Pearson's interval on the effective number of rows: see :func:`effective_number`.
+
+    Examples
+    --------
+    >>> low, _ = sensitivity_interval(np.ones(72, dtype=bool))
+    >>> round(low, 3)
+    0.95
+    """
+    return korn_graubard(np.asarray(found, dtype=bool), groups)
 
 
 def mover_mean(values: np.ndarray, intervals: np.ndarray) -> Interval:

@@ -24,6 +24,8 @@ from imbtk.training.phases import cross_entropy
 
 __all__ = ["Bench", "benches"]
 
+VALIDATION_ROWS = 400
+
 OBSERVING = ("imbtk_run_start", "imbtk_epoch_end", "imbtk_run_end")
 
 
@@ -134,7 +136,9 @@ class Bench:
     # The batch ---------------------------------------------------------------------------------------------------
 
     def augment(self) -> Callable[[torch.Tensor, torch.Tensor, np.ndarray], Any] | None:
-        """Return ``(images, target, positions) -> images``."""
+        """Return ``(images, target, positions) -> images``; None for tables, where nothing is augmented."""
+        if self.situation.kind != "images":
+            return None
         made = self._fold("imbtk_augment", "augment", lambda images, target, draw: images, context=self.context)
         return None if made is None else self._placed(made, "imbtk_augment")
 
@@ -193,7 +197,7 @@ class Bench:
     @functools.cached_property
     def validation(self) -> tuple[np.ndarray, np.ndarray]:
         """Made-up logits (n, K) float64 of validation rows, and their labels (n,) int64."""
-        labels = self.context.labels.numpy().copy()
+        labels = self.context.labels[:VALIDATION_ROWS].numpy().copy()
         logits = np.random.default_rng(16).normal(size=(len(labels), self.situation.num_classes))
         logits = logits[:, self.permutation.numpy()]
         logits[np.arange(len(labels)), labels] += 1.5
@@ -224,8 +228,14 @@ class Bench:
             return None
         logits, labels = self.validation
         probabilities = CalibrationMap().probabilities(logits)
+        groups = None if self.context.groups is None else self.context.groups.numpy().copy()
         return self._choose(
-            "imbtk_decide", logits=logits, probabilities=probabilities, labels=labels, context=self.context
+            "imbtk_decide",
+            logits=logits,
+            probabilities=probabilities,
+            labels=labels,
+            groups=groups,
+            context=self.context,
         )
 
     def observe(
