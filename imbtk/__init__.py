@@ -16,20 +16,23 @@ if TYPE_CHECKING:
     from imbtk.data.dataset import Dataset
     from imbtk.draw import Draw
     from imbtk.errors import ImbtkError
+    from imbtk.evaluation.intervals import sensitivity_interval
     from imbtk.hookspecs import hookimpl
-    from imbtk.integrations.own_loop import Composition, compose
+    from imbtk.integrations.composition import Composition
+    from imbtk.integrations.own_loop import compose
     from imbtk.integrations.scikit_learn import ImbalancedClassifier
     from imbtk.models.spec import ModelSpec
     from imbtk.options import option
-    from imbtk.pipeline import RunResult, run
+    from imbtk.pipeline import run
     from imbtk.prediction import CalibrationMap, DecisionRule
+    from imbtk.result import RunResult, load
     from imbtk.sampling import EpochSize, expected_rows, order_by_class
     from imbtk.strategy import Strategy
 
 _HOMES = {
     "Augment": "imbtk.context",
     "CalibrationMap": "imbtk.prediction",
-    "Composition": "imbtk.integrations.own_loop",
+    "Composition": "imbtk.integrations.composition",
     "Criterion": "imbtk.context",
     "Dataset": "imbtk.data.dataset",
     "DecisionRule": "imbtk.prediction",
@@ -43,7 +46,7 @@ _HOMES = {
     "Phase": "imbtk.context",
     "Rows": "imbtk.context",
     "RunContext": "imbtk.context",
-    "RunResult": "imbtk.pipeline",
+    "RunResult": "imbtk.result",
     "Split": "imbtk.context",
     "Strategy": "imbtk.strategy",
     "check": "imbtk.audit",
@@ -51,8 +54,10 @@ _HOMES = {
     "expected_rows": "imbtk.sampling",
     "hookimpl": "imbtk.hookspecs",
     "option": "imbtk.options",
+    "load": "imbtk.result",
     "order_by_class": "imbtk.sampling",
     "run": "imbtk.pipeline",
+    "sensitivity_interval": "imbtk.evaluation.intervals",
 }
 
 __all__ = [
@@ -80,9 +85,11 @@ __all__ = [
     "compose",
     "expected_rows",
     "hookimpl",
+    "load",
     "option",
     "order_by_class",
     "run",
+    "sensitivity_interval",
 ]
 
 

@@ -13,9 +13,8 @@ import importlib.util
 import inspect
 import io
 import os
-import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
@@ -29,11 +28,15 @@ from imbtk import hookspecs
 from imbtk._version import __version__
 from imbtk.errors import ImbtkError, PlanError, PluginError, did_you_mean
 from imbtk.hookspecs import API_VERSION, HOOKS
+from imbtk.random_state import RandomStates
 from imbtk.strategy import Strategy
 
 __all__ = ["Catalogue", "HookManager", "Plugin", "guarded_import"]
 
 GROUP = "imbtk"
+
+_BY_NAME = ("imbtk_models", "imbtk_metrics", "imbtk_plans")
+"""Module hooks that return a mapping; the others return a list."""
 
 
 class HookManager(pluggy.PluginManager):
@@ -208,12 +211,24 @@ class Catalogue:
         return text
 
     def strategies(self) -> dict[str, tuple[type[Strategy], Plugin]]:
-        """Return all strategies by name, each with its plugin; failed plugins are passed over."""
+        """Return all strategies by name, each with its plugin; failed plugins are passed over.
+
+        Where several plugins offer one name, it is the one that :meth:`find` takes, or the first if that refuses.
+        """
         found: dict[str, tuple[type[Strategy], Plugin]] = {}
-        for plugin in self.plugins():
+        for plugin in sorted(self.plugins(), key=lambda p: p.file is None):
             for name, cls in plugin.strategies.items():
-                found.setdefault(name, (cls, plugin))
+                if name not in found or (found[name][1].file is None and found[name][1].name != name == plugin.name):
+                    found[name] = (cls, plugin)
         return dict(sorted(found.items()))
+
+    def duplicates(self) -> dict[str, list[Plugin]]:
+        """Return the names that more than one plugin offers, each with its plugins."""
+        offering: dict[str, list[Plugin]] = {}
+        for plugin in self.plugins():
+            for name in plugin.strategies:
+                offering.setdefault(name, []).append(plugin)
+        return {name: plugins for name, plugins in offering.items() if len(plugins) > 1}
 
     def provider_of(self, cls: type[Strategy]) -> str:
         """Return who ships a strategy class, ``imbtk 0.1.0``, or the module of one defined on the spot."""
@@ -243,6 +258,7 @@ class Catalogue:
                 continue
             answer = _call(plugin, hook, getattr(plugin.module, hook))
             if answer is not None:
+                _check_answer(plugin, hook, answer)
                 yield answer, plugin
 
 
@@ -267,24 +283,24 @@ def _call(plugin: Plugin, hook: str, function: Callable[[], Any]) -> Any:
         ) from error
 
 
+def _check_answer(plugin: Plugin, hook: str, answer: Any) -> None:
+    """Refuse an answer of another form than the hook's."""
+    wanted, form = (Mapping, "a mapping by name") if hook in _BY_NAME else (Sequence, "a list")
+    if not isinstance(answer, wanted) or isinstance(answer, str):
+        raise PluginError(
+            f"plugin '{plugin.name}' ({plugin.provider}) returned {type(answer).__name__} from {hook}, which returns "
+            f"{form}. Report it to its author, or leave the plugin out with --without."
+        )
+
+
 @contextlib.contextmanager
 def _watched(plugin: Plugin) -> Iterator[None]:
     """Refuse an import that prints or draws from a global random state, and put that state back."""
-    import numpy as np
-
     printed = io.StringIO()
-    torch = sys.modules.get("torch")
-    before = (random.getstate(), np.random.get_state(), None if torch is None else torch.random.get_rng_state())  # noqa: NPY002
+    before = RandomStates.now()
     with contextlib.redirect_stdout(printed):
         yield
-    after = (random.getstate(), np.random.get_state(), None if torch is None else torch.random.get_rng_state())  # noqa: NPY002
-    same_numpy = all(np.array_equal(a, b) for a, b in zip(before[1], after[1], strict=True))
-    same_torch = torch is None or torch.equal(before[2], after[2])
-    if before[0] != after[0] or not same_numpy or not same_torch:
-        random.setstate(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
-        if torch:
-            torch.random.set_rng_state(before[2])
+    if before.disturbed():
         raise PluginError(
             f"plugin '{plugin.name}' ({plugin.provider}) draws from or seeds a global random state when it is "
             "imported. Use the 'draw' that hooks are given."
@@ -304,6 +320,7 @@ def guarded_import(plugin: Plugin) -> ModuleType:
     PluginError
         If it cannot be imported, leaves the program, prints, or disturbs a global random state.
     """
+    known = plugin.module_name in sys.modules
     try:
         with _watched(plugin):
             if plugin.file is None:
@@ -320,6 +337,10 @@ def guarded_import(plugin: Plugin) -> ModuleType:
                 raise
             return module
     except PluginError as error:
+        if not known:
+            sys.modules.pop(plugin.module_name, None)
+        if str(error).startswith("plugin "):
+            raise
         raise PluginError(f"plugin '{plugin.name}' ({plugin.provider}) cannot be used: {error}") from error
     except (Exception, SystemExit) as error:  # a stranger's module may raise anything, sys.exit included
         raise PluginError(

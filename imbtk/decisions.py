@@ -105,7 +105,7 @@ def rehearse_decision(
 
 
 def decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMap) -> Decision:
-    """Return how a class is picked, fitted on validation rows: as trained, unless the user or a strategy says otherwise.
+    """Return how a class is picked, fitted on validation rows: as trained, unless user or strategy say otherwise.
 
     Parameters
     ----------

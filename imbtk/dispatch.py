@@ -16,13 +16,17 @@ import torch
 
 from imbtk.catalogue import HookManager
 from imbtk.context import RunContext
-from imbtk.errors import ConflictError, ImbtkError, PluginError
+from imbtk.errors import ConflictError, ImbtkError, PluginError, RandomStateError
 from imbtk.hookspecs import HOOKS
 from imbtk.plan import PlanItem
+from imbtk.random_state import RandomStates
 
 __all__ = ["BatchState", "Dispatcher", "bind"]
 
 EXTRAS = ("features", "rows", "epoch")
+
+SEEDED_BY_CORE = ("imbtk_head", "imbtk_refit")
+"""Hooks that may make modules, whose initial weights come from torch's global random state."""
 
 
 class BatchState:
@@ -80,12 +84,21 @@ class Dispatcher:
                 **arguments,
                 "context": dataclasses.replace(context, draw=context.draw.named(item.label)),
             }
+        before = RandomStates.now()
         try:
-            return impl.function(*(arguments[name] for name in impl.argnames))
+            result = impl.function(*(arguments[name] for name in impl.argnames))
         except ImbtkError:
             raise
         except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
             raise failure(item, hook, error) from error
+        if hook not in SEEDED_BY_CORE and (library := before.disturbed()):
+            raise RandomStateError(
+                f"{_who(item)} draws from or seeds the global random state of {library} in {hook}. Numbers come from "
+                f"context.draw and from the draw that callables are given. Report it to its author, or run without "
+                f"'{item.strategy.name}'.",
+                library,
+            )
+        return result
 
     def choice(self, hook: str, **arguments: Any) -> tuple[Any, PlanItem] | None:
         """Return the one answer that is not None and who gave it, or None.

@@ -16,6 +16,7 @@ __all__ = [
     "OptionError",
     "PlanError",
     "PluginError",
+    "RandomStateError",
     "RunFolderError",
     "TrainingError",
     "did_you_mean",
@@ -44,6 +45,14 @@ class ConflictError(PlanError):
 
 class PluginError(ImbtkError, RuntimeError):
     """A plugin that cannot be loaded, or whose hook did what it may not."""
+
+
+class RandomStateError(PluginError):
+    """A plugin that draws from or seeds a global random state; `library` says whose."""
+
+    def __init__(self, message: str, library: str) -> None:
+        super().__init__(message)
+        self.library = library
 
 
 class RunFolderError(ImbtkError):

@@ -122,6 +122,7 @@ def calibration_document(
         "shift": _centred(calibration.shift if calibration.shift is not None else np.zeros(len(natural))),
         "temperature": 1.0 / calibration.scale,
         "spread": fit.spread,
+        "temperature_spread": fit.temperature_spread,
         "weighted": {},
         "before": {},
         "after": {},

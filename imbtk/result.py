@@ -17,7 +17,29 @@ from imbtk.predictor import Predictor
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["RunResult"]
+__all__ = ["RunResult", "load"]
+
+
+def load(folder: str | Path) -> RunResult:
+    """Return what a run left behind, from its folder; the same object that :func:`imbtk.run` returns.
+
+    Parameters
+    ----------
+    folder : path
+        A run folder.
+
+    Raises
+    ------
+    RunFolderError
+        If it is none.
+
+    Examples
+    --------
+    >>> import imbtk
+    >>> imbtk.load("runs/first").predict(["new/scan.png"])  # doctest: +SKIP
+    array(['malignant'], dtype=object)
+    """
+    return RunResult(folder)
 
 
 class RunResult:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from imbtk._version import __version__
+from imbtk.audit import quick_audit
 from imbtk.config import check_paths, write_config
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.errors import ImbtkError
@@ -191,6 +192,7 @@ class RunFolder:
         _write_json(self.path / "plan.json", self.plan_document)
         _write_json(self.path / "environment.json", environment(prepared))
         self._write_split()
+        _write_json(self.path / "audit.json", quick_audit(prepared.dataset, prepared.split))
         began = time.time()
         self.log(f"imbtk {__version__}: {prepared.plan}")
         for line in self.plan_document["warnings"]:

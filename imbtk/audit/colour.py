@@ -175,7 +175,7 @@ def colour_findings(subject: Subject) -> list[Finding]:
     )
     if result.left_out:
         text += f" Left out, having a single patient: {listing([repr(name) for name in result.left_out])}."
-    rows: list[tuple[Cell, ...]] = [(name, round(value, 2)) for name, value in result.sensitivities.items()]
+    rows: list[tuple[Cell, ...]] = [(name, f"{value:.2f}") for name, value in result.sensitivities.items()]
     table = FindingTable(("class", f"sensitivity by {what} alone"), tuple(rows))
     return [
         Finding("colour", f"{what.capitalize()} alone: balanced accuracy {result.value:.2f}", result.level, text, table)

@@ -24,8 +24,9 @@ def domain_findings(subject: Subject) -> list[Finding]:
     domain = subject.dataset.domain
     if domain not in _CONSEQUENCE:
         return []
-    text = f"By their names, the images are taken for {domain}: {_CONSEQUENCE[domain]}. If that is wrong, say --domain."
-    return [Finding("domain", f"Taken for {domain}", "ok", text)]
+    shown = "photos" if domain == "photo" else domain
+    text = f"By what they are called, the images show {shown}: {_CONSEQUENCE[domain]}. If that is wrong, say --domain."
+    return [Finding("domain", f"Taken for {shown}", "ok", text)]
 
 
 def reading_findings(subject: Subject) -> list[Finding]:

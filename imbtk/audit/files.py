@@ -89,6 +89,7 @@ def _finding(subject: Subject, properties: dict[str, list[str]], stored: str) ->
                 f" The {name} of the file alone nearly gives the class away: a network learns that, and fails where "
                 "files are made otherwise. Bring all files into one form, from the same originals."
             )
+    text += _small(properties.get("size", ()))
     rows: list[tuple[Cell, ...]] = []
     for name, found in counted.items():
         rows += [(name, value, count) for value, count in found[:8]]
@@ -98,6 +99,15 @@ def _finding(subject: Subject, properties: dict[str, list[str]], stored: str) ->
         found[0][0] + (f" and {len(found) - 1:,} more" if found[1:] else "") for found in counted.values()
     )
     return Finding("files", f"Files: {commonest}", level, text, first_rows(rows, ("property", "value", "files")))
+
+
+def _small(sizes: Sequence[str]) -> str:
+    """Return a sentence on images of which a side is less than half as long as is usual, empty if there are none."""
+    sides = sorted(min(map(int, size.split("×"))) for size in sizes if size)
+    small = [side for side in sides if 2 * side < sides[len(sides) // 2]]
+    if not small:
+        return ""
+    return f" {plural(len(small), 'image')} much smaller than the others (down to {small[0]} pixels): mostly border."
 
 
 def giveaway(values: Sequence[str], labels: np.ndarray) -> float | None:

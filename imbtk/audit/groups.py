@@ -14,6 +14,16 @@ from imbtk.report.wording import plural
 __all__ = ["group_findings", "group_folders"]
 
 
+_HINTS = {
+    "table": " Name the column that says it: --group-column NAME.",
+    "manifest": " Name the column that says it: --group-column NAME, or where in the path it stands: --group-pattern "
+    "REGEX.",
+    "folder": " Say where in the path the patient stands: --group-pattern REGEX.",
+    "arrays": " Give the patient of each row as a third array: (x, y, groups).",
+    "npz": " Give the patient of each row as the array 'groups'.",
+}
+
+
 def group_findings(subject: Subject) -> list[Finding]:
     """Return the findings on groups: how many each class has, and which stand in several classes."""
     if subject.groups is None:
@@ -73,12 +83,7 @@ def _unknown(subject: Subject) -> Finding:
         f"Which {subject.noun}s come from one patient is not known. If some do, a split puts them on both sides, and "
         "every figure is too good."
     )
-    if subject.dataset.kind == "table" or subject.dataset.description.get("source") == "manifest":
-        text += " Name the column that says it: --group-column NAME."
-    elif subject.dataset.description.get("source") == "folder":
-        text += " Say where in the path the patient stands: --group-pattern REGEX."
-    else:
-        text += " Give the patient of each row, as a third array or as 'groups' in the .npz file."
+    text += _HINTS.get(str(subject.dataset.description.get("source")), "")
     candidates = group_folders(subject.dataset.row_names, subject.dataset.num_classes)
     for level, count in candidates:
         pattern = "^" + "[^/]+/" * (level - 1) + "([^/]+)/"

@@ -49,17 +49,25 @@ def prospects_of(subject: Subject, class_number: int) -> tuple[Prospect, ...]:
     mine = subject.labels == class_number
     groups = np.arange(len(mine)) if subject.groups is None else subject.groups
     name = subject.dataset.class_names[class_number]
+    sides = np.zeros(len(mine), dtype=np.int64) if subject.sides is None else subject.sides
     found = []
-    all_groups, all_rows = len(np.unique(groups[mine])), int(mine.sum())
-    shares = (1 - TEST_SHARE - VALIDATION_SHARE, VALIDATION_SHARE, TEST_SHARE)
-    for side, share in enumerate(shares):
-        if subject.sides is None:
-            n_groups, n_rows = round(share * all_groups), round(share * all_rows)
-        else:
-            here = mine & (subject.sides == side)
-            n_groups, n_rows = len(np.unique(groups[here])), int(here.sum())
-        found.append(Prospect(name, SPLIT_NAMES[side], n_groups, n_rows))
-    return (*found, Prospect(name, "all (folds)", all_groups, all_rows))
+    for side, origin, share in _origins(sides):
+        here = mine & (sides == origin)
+        n_groups, n_rows = (round(share * n) for n in (len(np.unique(groups[here])), int(here.sum())))
+        found.append(Prospect(name, side, n_groups, n_rows))
+    return (*found, Prospect(name, "all (folds)", len(np.unique(groups[mine])), int(mine.sum())))
+
+
+def _origins(sides: np.ndarray) -> list[tuple[str, int, float]]:
+    """Return each side, the given side that its rows come from, and which share: what is lacking is cut off."""
+    present = [bool((sides == side).any()) for side in range(3)]
+    test = 0.0 if present[2] else TEST_SHARE
+    validation = 0.0 if present[1] else (1 - test) * VALIDATION_SHARE / (1 - TEST_SHARE)
+    cut = {0: 1 - test - validation, 1: validation, 2: test}
+    return [
+        (SPLIT_NAMES[side], side, 1.0) if side and present[side] else (SPLIT_NAMES[side], 0, cut[side])
+        for side in range(3)
+    ]
 
 
 def _weakest(subject: Subject) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import re
 from typing import TYPE_CHECKING
 
 from imbtk.audit.findings import Audit, Cell, Finding, FindingTable, Level
@@ -24,6 +25,7 @@ _MARKS: dict[Level, tuple[str, str]] = {
 }
 _COLOURS: dict[Level, str] = {"ok": "#2e7d32", "note": "#0277bd", "warning": "#b26a00", "error": "#c62828"}
 _WIDEST_CELL = 60
+_FIGURE = re.compile(r"[\d.,–<% ]+|none")
 
 
 def print_audit(console: Console, audit: Audit) -> None:
@@ -64,7 +66,7 @@ def _rich_table(table: FindingTable) -> Table:
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
     for place, name in enumerate(table.columns):
-        numbers = all(isinstance(row[place], (int, float)) for row in table.rows)
+        numbers = place > 0 and all(_FIGURE.fullmatch(cell_text(row[place])) for row in table.rows)
         made.add_column(Text(one_line(name)), justify="right" if numbers else "left", overflow="fold")
     for row in table.rows[:MOST_ROWS]:
         made.add_row(*(Text(cell_text(value)) for value in row))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from imbtk.catalogue import Catalogue
 from imbtk.comparison.grid import Cell
@@ -28,6 +30,7 @@ from imbtk.pipeline import run_prepared
 from imbtk.preparation import PreparedRun, make_catalogue, prepare
 from imbtk.report.drawings import write_atomically
 from imbtk.report.progress import RunProgress
+from imbtk.training.memory import keep_memory
 
 __all__ = [
     "CELLS",
@@ -88,8 +91,6 @@ class Job:
 
 def without_groups(dataset: Dataset) -> Dataset:
     """Return the data set as if nobody knew which rows belong together."""
-    import dataclasses
-
     description = {**dataset.description, "groups_known": False}
     return dataclasses.replace(dataset, groups=None, group_names=(), description=description)
 
@@ -162,8 +163,7 @@ def run_cell(job: Job, cell: Cell) -> CellResult:
     process that lost its parent, or another shard, can never write into the same folder; who comes second finds the
     place taken, and throws away numbers that are the same.
     """
-    from threadpoolctl import threadpool_limits
-
+    keep_memory()
     folder = Path(job.folder)
     if is_done(folder, cell):
         return CellResult(cell.name, "done")

@@ -153,8 +153,8 @@ def _row(
     for item in built.items:
         if any(hook.name == "imbtk_split" for hook in item.strategy.hooks()):
             raise PlanError(
-                f"the plan '{built}' holds '{item}', which splits. In a comparison every plan gets the same folds, made "
-                "by the comparison with whole groups and every class on every side: leave it out of the plan. "
+                f"the plan '{built}' holds '{item}', which splits. In a comparison every plan gets the same folds, "
+                "made by the comparison with whole groups and every class on every side: leave it out of the plan. "
                 "--folds, --repeats and --seed say how to split."
             )
     return PlanRow(str(built), built, required, parts)

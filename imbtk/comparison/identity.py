@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from imbtk._version import __version__
+from imbtk.comparison.grid import PlanRow
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.data.dataset import Dataset
 from imbtk.errors import RunFolderError
@@ -26,7 +27,9 @@ _ELSEWHERE = ("out", "cache_dir", "plan", "each", "pairs", "plans", "strategies"
 """Options that change no number of a cell, or stand in the protocol in another form."""
 
 
-def protocol_document(config: ComparisonConfig, dataset: Dataset, plans: list[str], device: str) -> dict[str, Any]:
+def protocol_document(
+    config: ComparisonConfig, dataset: Dataset, rows: Sequence[PlanRow], left_out: Mapping[str, str], device: str
+) -> dict[str, Any]:
     """Return what ``protocol.json`` holds: everything that the numbers of the comparison depend on.
 
     Parameters
@@ -34,19 +37,30 @@ def protocol_document(config: ComparisonConfig, dataset: Dataset, plans: list[st
     config : ComparisonConfig
         Resolved: epochs, model and learning rate are filled in.
     dataset : Dataset
-    plans : list of str
-        Rows, the baseline first.
+    rows : sequence of PlanRow
+        The baseline first.
+    left_out : mapping of str to str
+        Plans that make no sense for the data, with the reason.
     device : str
     """
+    known = dataset.groups is not None and bool(dataset.description.get("groups_known", True))
     options = {key: value for key, value in config.model_dump(mode="json").items() if key not in _ELSEWHERE}
     return {
         "schema_version": SCHEMA_VERSION,
         "imbtk": __version__,
         "torch": torch.__version__,
         "device": device,
-        "data": {"name": dataset.name, "digest": _digest(dataset)},
+        "data": {
+            "name": dataset.name,
+            "digest": _digest(dataset),
+            "kind": dataset.kind,
+            "class_names": list(dataset.class_names),
+            "groups_known": known,
+        },
         "options": dict(sorted(options.items())),
-        "plans": plans,
+        "plans": [{"name": row.name, "parts": list(row.parts)} for row in rows],
+        "left_out": [{"plan": plan, "reason": reason} for plan, reason in left_out.items()],
+        "notes": list(dataset.notes),
     }
 
 
@@ -64,7 +78,7 @@ def _digest(dataset: Dataset) -> str:
 
 def default_folder(protocol: Mapping[str, Any]) -> Path:
     """Return ``comparisons/<data>-<digest>``: the same command finds the same folder, and goes on in it."""
-    text = json.dumps(protocol, sort_keys=True)
+    text = json.dumps({key: value for key, value in protocol.items() if key != "notes"}, sort_keys=True)
     letters = re.sub(r"[^A-Za-z0-9.-]+", "-", str(protocol["data"]["name"]))[:40].strip("-.") or "data"
     return Path("comparisons") / f"{letters}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
 
@@ -81,7 +95,8 @@ def check_folder(folder: Path, protocol: Mapping[str, Any]) -> None:
     if path.is_file():
         before = read_protocol(folder)
         found = _differences(before, protocol)
-        missing = [plan for plan in before["plans"] if plan not in protocol["plans"]]
+        here = {plan["name"] for plan in protocol["plans"]}
+        missing = [plan["name"] for plan in before["plans"] if plan["name"] not in here]
         if missing:
             listed = ", ".join(f"'{plan}'" for plan in missing)
             found.append(f"plans: it has {listed}, this command has not (plans may be added, never left out)")

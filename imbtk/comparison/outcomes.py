@@ -87,8 +87,8 @@ def with_decision_moved(baseline: Outcome, name: str) -> Outcome:
 
     Notes
     -----
-    π is the prior at which the calibrated probabilities p hold. Where they are right, no other rule has a higher balanced
-    accuracy. Nothing is fitted beside the calibration, whose temperature and shift come from the cell's validation
+    π is the prior at which the calibrated probabilities p hold. Where they are right, no other rule has a higher
+    balanced accuracy. Nothing is fitted beside the calibration, whose temperature and shift come from the cell's validation
     rows: a threshold that is searched on some dozen rare validation rows is noisier than that.
 
     References
@@ -165,7 +165,8 @@ def _read_cell(folder: Path, cell: Cell, class_names: Sequence[str]) -> dict[str
         }
     except (OSError, ValueError, KeyError) as error:
         raise RunFolderError(
-            f"the cell {cell.words} in '{place}' cannot be read: {error}. Delete that folder and give the command again."
+            f"the cell {cell.words} in '{place}' cannot be read: {error}. Delete that folder and give the command "
+            "again."
         ) from None
 
 

@@ -51,8 +51,8 @@ def sign_flip(contributions: np.ndarray, seed: int) -> float:
     Parameters
     ----------
     contributions : ndarray of float64, shape (U,)
-        What each unit adds to the difference. Under the null hypothesis the names of the two plans can be swapped in any
-        unit, with all its rows and repeats, and its contribution changes its sign.
+        What each unit adds to the difference. Under the null hypothesis the names of the two plans can be swapped in
+        any unit, with all its rows and repeats, and its contribution changes its sign.
     seed : int
 
     Notes

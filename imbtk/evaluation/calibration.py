@@ -17,15 +17,14 @@ from imbtk.prediction import CalibrationMap
 
 __all__ = ["LedgerFit", "calibration_figures", "fit_to_ledger", "ledger_shift", "prior_weights"]
 
-SPREADS = (0.1, 0.3, 1.0, 3.0)
+SPREADS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """How far the network may be from the ledger: the standard deviations among which the rows choose."""
 
-FREE_SPREADS = (1.0, 3.0)
-"""The same where the ledger is no guide: focal losses, margins, mixing."""
+TEMPERATURE_SPREADS = (0.03, 0.1, 0.3, 1.0)
+"""The same for the logarithm of the temperature around 0."""
 
-TEMPERATURE_SPREAD = 0.5
-FREE_TEMPERATURE_SPREAD = 1.0
-"""Standard deviations of the logarithm of the temperature around 0."""
+FREE = 3
+"""Where in both lists the choice begins if the ledger is no guide: focal losses, margins, mixing."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,14 @@ class LedgerFit:
         ``softmax(logits / temperature + shift)``.
     measured : ndarray of float64, shape (K,)
         The shift that the rows alone ask for: the fit with the widest spread. The ledger's where a class has no row.
-    spread : float
-        The standard deviation around the ledger that explains the rows best.
+    spread, temperature_spread : float
+        The standard deviations around the ledger's shift and around temperature 1 that explain the rows best.
     """
 
     map: CalibrationMap
     measured: np.ndarray
     spread: float
+    temperature_spread: float
 
     @property
     def temperature(self) -> float:
@@ -114,9 +114,9 @@ def fit_to_ledger(
     With l the ledger's shift, probabilities are softmax(z/T + (1 + a)·l + d). Penalised maximum likelihood with
     log T ~ N(0, τ²), a ~ N(0, σ²) and d_c ~ N(0, σ²): `a` is the share of the ledger's shift that a network forgot,
     which all classes together tell; d is what one class does by itself. Rows are weighted to the natural prior, their
-    sum being Kish's effective number of rows. σ is the member of a short list that makes the rows most probable
-    (Laplace's approximation): few rows cannot tell, and then the smallest is taken. A class without validation rows
-    is left out of the likelihood and keeps the ledger's shift, corrected by what the other classes say of `a`.
+    sum being Kish's effective number of rows. τ and σ are widened step by step for as long as that makes the rows more
+    probable (Laplace's approximation): few rows cannot tell, and then the narrowest stay. A class without validation
+    rows is left out of the likelihood and keeps the ledger's shift, corrected by what the other classes say of `a`.
 
     References
     ----------
@@ -129,22 +129,37 @@ def fit_to_ledger(
     rows = natural[labels] > 0
     present = np.bincount(labels[rows], minlength=len(natural)) > 0
     if present.sum() < 2:
-        return LedgerFit(CalibrationMap(1.0, shift), shift, SPREADS[0])
+        return LedgerFit(CalibrationMap(1.0, shift), shift, SPREADS[0], TEMPERATURE_SPREADS[0])
     weights = prior_weights(labels[rows], natural)
     weights *= weights.sum() / np.square(weights).sum()
-    spreads, temperature = (SPREADS, TEMPERATURE_SPREAD) if exact else (FREE_SPREADS, FREE_TEMPERATURE_SPREAD)
     place = np.cumsum(present) - 1
-    problem = _Problem(logits[rows][:, present], place[labels[rows]], weights, shift[present], temperature)
-    best, best_evidence, start = (1.0, shift), -np.inf, np.zeros(2 + int(present.sum()))
-    used = spreads[0]
-    for spread in spreads:
-        start, evidence = problem.solve(spread, start)
-        fitted = (1 + start[1]) * shift
-        fitted[present] += start[2:]
-        # A wider spread has to earn its place: what few rows cannot tell stays with the ledger.
-        if evidence > best_evidence + 1e-9:
-            best, best_evidence, used = (float(np.exp(start[0])), fitted), evidence, spread
-    return LedgerFit(CalibrationMap(*best), fitted, used)
+    problem = _Problem(logits[rows][:, present], place[labels[rows]], weights, shift[present])
+
+    def whole(x: np.ndarray) -> np.ndarray:
+        fitted: np.ndarray = (1 + x[1]) * shift
+        fitted[present] += x[2:]
+        return fitted
+
+    x, spread, temperature_spread = _widened(problem, 0 if exact else FREE)
+    free, _ = problem.solve(SPREADS[-1], TEMPERATURE_SPREADS[-1])
+    return LedgerFit(CalibrationMap(float(np.exp(x[0])), whole(x)), whole(free), spread, temperature_spread)
+
+
+def _widened(problem: _Problem, begin: int) -> tuple[np.ndarray, float, float]:
+    """Return parameters and widths (σ, τ), each widened from its place `begin` while the evidence grows."""
+    best = (begin, begin)
+    x, evidence = problem.solve(SPREADS[best[0]], TEMPERATURE_SPREADS[best[1]])
+    while True:
+        steps = [(best[0] + 1, best[1]), (best[0], best[1] + 1)]
+        tried = [
+            (step, *problem.solve(SPREADS[step[0]], TEMPERATURE_SPREADS[step[1]]))
+            for step in steps
+            if step[0] < len(SPREADS) and step[1] < len(TEMPERATURE_SPREADS)
+        ]
+        gain = max(tried, key=lambda found: found[2], default=None)
+        if gain is None or gain[2] <= evidence + 1e-9:
+            return x, SPREADS[best[0]], TEMPERATURE_SPREADS[best[1]]
+        best, x, evidence = gain
 
 
 @dataclass(frozen=True)
@@ -155,12 +170,12 @@ class _Problem:
     labels: np.ndarray
     weights: np.ndarray
     ledger: np.ndarray
-    temperature_spread: float
 
-    def solve(self, spread: float, start: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return the parameters at the maximum and the logarithm of the evidence of `spread`."""
+    def solve(self, spread: float, temperature_spread: float) -> tuple[np.ndarray, float]:
+        """Return the parameters at the maximum and the logarithm of the evidence of the two widths."""
+        start = np.zeros(2 + len(self.ledger))
         precision = np.full(len(start), spread**-2.0)
-        precision[0] = self.temperature_spread**-2.0
+        precision[0] = temperature_spread**-2.0
         bounds = [(-5.0, 5.0)] + [(None, None)] * (len(start) - 1)
         found = minimize(
             self._loss, start, args=(precision,), jac=True, method="L-BFGS-B", bounds=bounds,

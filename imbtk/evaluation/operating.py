@@ -9,9 +9,7 @@ __all__ = ["predictive_values", "risk_coverage"]
 MOST_POINTS = 200
 
 
-def predictive_values(
-    sensitivity: float, specificity: float, prevalence: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def predictive_values(sensitivity: float, specificity: float, prevalence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the expected positive and negative predictive value at each prevalence.
 
     Parameters
@@ -43,9 +41,7 @@ def predictive_values(
         return found / (found + alarmed), spared / (spared + missed)
 
 
-def risk_coverage(
-    right: np.ndarray, confidence: np.ndarray, most: int = MOST_POINTS
-) -> tuple[np.ndarray, np.ndarray]:
+def risk_coverage(right: np.ndarray, confidence: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each level of confidence, the share of rows that are decided and the share of those that are wrong.
 
     Parameters

@@ -45,7 +45,9 @@ def class_numbers(labels: Any, class_names: Sequence[str] | None) -> tuple[torch
     values = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else labels
     array = np.asarray(values)
     if array.ndim != 1 or not len(array):
-        raise DataError(f"labels have the shape {array.shape}. Give one class for each training row, (n,), n at least 1.")
+        raise DataError(
+            f"labels have the shape {array.shape}. Give one class for each training row, (n,), n at least 1."
+        )
     row_names = [f"row {row}" for row in range(len(array))]
     if class_names is None:
         numbers, names = encode_labels(values if array.dtype.kind == "O" else array, "labels", row_names)
@@ -104,14 +106,14 @@ def given_dataset(
     if shape and len(shape) != (3 if kind == "images" else 1):
         wanted = "(C, H, W)" if kind == "images" else "(D,)"
         raise DataError(f"a sample has the shape {shape}; with kind={kind} it is {wanted}.")
-    if not shape:
-        shape = (3, 1, 1) if kind == "images" else (1,)
     numbered = None
     if groups is not None:
         keys = groups.detach().cpu().numpy() if isinstance(groups, torch.Tensor) else np.asarray(groups)
         if keys.shape != (n,):
             raise DataError(f"groups have the shape {keys.shape} and labels {(n,)}. Give one group for each row.")
-        numbered = torch.from_numpy(np.unique(keys.astype(str) if keys.dtype.kind == "O" else keys, return_inverse=True)[1])
+        numbered = torch.from_numpy(
+            np.unique(keys.astype(str) if keys.dtype.kind == "O" else keys, return_inverse=True)[1]
+        )
     if samples is None:
         samples = torch.zeros(1).expand(n, *shape)
     elif kind == "table":
@@ -140,7 +142,7 @@ def given_rows(dataset: Dataset, has_x: bool) -> Rows:
             "(table rows (n, D) or images (n, C, H, W))."
         )
 
-    width = dataset.sample_shape[0] if dataset.kind == "table" else 0
+    width = dataset.sample_shape[0] if dataset.kind == "table" and dataset.sample_shape else 0
     unit = (np.zeros(width, np.float32), np.ones(width, np.float32))
     made = torch.empty((0, width))
     return Rows(everything, dataset.labels, features_of, made, torch.empty(0, dtype=torch.int64), unit)

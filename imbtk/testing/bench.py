@@ -13,7 +13,7 @@ import torch
 
 from imbtk.context import EpochOrder
 from imbtk.dispatch import BatchState, Dispatcher, bind
-from imbtk.errors import ImbtkError
+from imbtk.errors import ImbtkError, RandomStateError
 from imbtk.models.heads import LinearHead
 from imbtk.plan import PlanItem
 from imbtk.prediction import CalibrationMap
@@ -65,6 +65,7 @@ class Bench:
         self.rows = situation.rows(self.dataset, self.seen)
         self.context = situation.context(self.draw)
         self.state = BatchState()
+        self.disturbed = ""
         if permutation is not None:
             self._permute(torch.argsort(permutation))
 
@@ -84,6 +85,9 @@ class Bench:
     def _choose(self, hook: str, **arguments: Any) -> Any:
         try:
             found = self.dispatcher.choice(hook, **arguments)
+        except RandomStateError as error:
+            self.disturbed = error.library
+            return None
         except ImbtkError:
             if self.strict:
                 raise
@@ -96,6 +100,9 @@ class Bench:
             return None
         try:
             result = self.dispatcher.chain(hook, argument, value, lambda made, item: made, **others)
+        except RandomStateError as error:
+            self.disturbed = error.library
+            return None
         except ImbtkError:
             if self.strict:
                 raise

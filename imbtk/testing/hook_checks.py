@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 
 from imbtk.context import Rows
 from imbtk.errors import ImbtkError, PluginError
+from imbtk.random_state import RandomStates
 from imbtk.testing.bench import Bench, benches
 from imbtk.testing.exercise import exercise
 from imbtk.testing.registry import CheckFailure, Subject, check
@@ -66,7 +66,7 @@ def _answers_something(bench: Bench) -> bool:
     found = [call() is not None for call in (*calls, *after)]
     bench.observe()
     observing = [h for h in type(bench.strategy).hooks() if h.kind == "collect"]
-    return bench.situation.ordinary and (any(found) or bool(observing))
+    return bench.situation.ordinary and (any(found) or bool(observing) or bool(bench.disturbed))
 
 
 @check("inputs-untouched")
@@ -122,34 +122,16 @@ def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
 @check("random-state-untouched")
 def random_state_untouched(subject: Subject) -> None:
     """The global random states of Python, NumPy and torch stay as they are (core seeds torch's for imbtk_head)."""
-    before = _random_states()
-    try:
-        for bench in benches(subject, ordinary=True):
-            exercise(bench, leave_out="imbtk_head")
-            for library, state in _random_states().items():
-                if not _same(state, before[library]):
-                    raise CheckFailure(
-                        f"it draws from, or seeds, the global random state of {library} ({bench.situation})",
-                        "Take numbers from the draw that the hook is given: draw.generator(), draw.numpy(), "
-                        "draw.uniform(columns); context.draw while building.",
-                    )
-    finally:
-        random.setstate(before["Python"])
-        np.random.set_state(before["NumPy"])  # noqa: NPY002
-        torch.random.set_rng_state(before["torch"])
-
-
-def _random_states() -> dict[str, Any]:
-    numpy_state = np.random.get_state()  # noqa: NPY002
-    return {"Python": random.getstate(), "NumPy": numpy_state, "torch": torch.random.get_rng_state()}
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return bool(torch.equal(one, other))
-    if isinstance(one, tuple):
-        return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-    return bool(one == other)
+    for bench in benches(subject, ordinary=True):
+        before = RandomStates.now()
+        exercise(bench, leave_out="imbtk_head")
+        library = before.disturbed() or bench.disturbed
+        if library:
+            raise CheckFailure(
+                f"it draws from, or seeds, the global random state of {library} ({bench.situation})",
+                "Take numbers from the draw that the hook is given: draw.generator(), draw.numpy(), "
+                "draw.uniform(columns); context.draw while building.",
+            )
 
 
 @check("training-rows-only", ("imbtk_resample",))

@@ -20,7 +20,15 @@ from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.phases import BuiltPhase
 
-__all__ = ["TrainingSettings", "learning_rate_factor", "predict", "train"]
+__all__ = [
+    "TrainingSettings",
+    "check_losses",
+    "learning_rate_factor",
+    "network_seed",
+    "predict",
+    "train",
+    "weighted_mean",
+]
 
 EpochRecord = dict[str, float]
 
@@ -65,6 +73,11 @@ def learning_rate_factor(step: int, total: int, schedule: str, warmup: float) ->
     if schedule == "step":
         return 1.0 if done < 0.6 else 0.1 if done < 0.8 else 0.01
     return 1.0
+
+
+def network_seed(seed: int, epoch: int) -> int:
+    """Return the seed of the network's own randomness (dropout) in an epoch, which hangs on nothing else."""
+    return Draw(seed, "network", epoch).key & 0x7FFFFFFF
 
 
 def train(
@@ -122,8 +135,7 @@ def train(
         stretch = phase.planned.phase
         for epoch in range(stretch.start, stretch.stop):
             began = time.perf_counter()
-            # The network's own randomness (dropout) hangs on seed and epoch alone.
-            torch.manual_seed(Draw(settings.seed, "network", epoch).key & 0x7FFFFFFF)
+            torch.manual_seed(network_seed(settings.seed, epoch))
             try:
                 loss = _train_epoch(
                     network, optimizer, phase_batches, epoch, settings, set_rate, progress.step, total, on_step
@@ -193,9 +205,8 @@ def _train_epoch(
         state.features, state.rows = features, rows
         losses = criterion(logits, target)
         if first == 0:
-            _check_losses(losses, logits, phase)
-        # The reduction is core's: weights have mean 1 over the rows as drawn, so no strategy moves the learning rate.
-        loss = losses.mean() if weights is None else (losses * (target @ weights)).mean()
+            check_losses(losses, logits, phase)
+        loss = weighted_mean(losses, target, weights)
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(_not_finite(epoch, first // size, rows, losses))
@@ -214,7 +225,15 @@ def _train_epoch(
     return loss_sum / samples
 
 
-def _check_losses(losses: torch.Tensor, logits: torch.Tensor, phase: BuiltPhase) -> None:
+def weighted_mean(losses: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    """Return the mean over a batch of weight times loss, for losses (B,), targets (B, K) and weights (K,).
+
+    The reduction is core's: weights have mean 1 over the rows as drawn, so no strategy moves the learning rate.
+    """
+    return losses.mean() if weights is None else (losses * (target @ weights)).mean()
+
+
+def check_losses(losses: torch.Tensor, logits: torch.Tensor, phase: BuiltPhase) -> None:
     """Refuse a criterion that reduces or reshapes."""
     if not isinstance(losses, torch.Tensor) or losses.shape != logits.shape[:1]:
         shape = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__

@@ -72,8 +72,8 @@ class Cost(Strategy):
             for other in range(k):
                 if other != d and (costs[:, other] <= costs[:, d]).all() and (costs[:, other] < costs[:, d]).any():
                     raise self._refused(
-                        f"makes '{class_names[other]}' the cheaper decision whatever is true, so that '{decided}' would "
-                        "never be decided. Costs are [truth][decided]"
+                        f"makes '{class_names[other]}' the cheaper decision whatever is true, so that '{decided}' "
+                        "would never be decided. Costs are [truth][decided]"
                     )
         return costs
 

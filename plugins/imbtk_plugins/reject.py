@@ -53,8 +53,8 @@ class Reject(Strategy):
         left_open = int(self.rate * len(logits) + 1e-9)
         if not left_open:
             raise DataError(
-                f"rate={self.rate:g} of strategy '{self.name}' is less than one of {len(logits)} validation rows, so no "
-                "threshold can be set. Take a larger rate, or a larger validation side."
+                f"rate={self.rate:g} of strategy '{self.name}' is less than one of {len(logits)} validation rows, so "
+                "no threshold can be set. Take a larger rate, or a larger validation side."
             )
         on = "logits" if self.decide == "trained" else "probabilities"
         rule = DecisionRule(on, name=f"{self._decided()}, the least sure {100 * self.rate:g} % left open")

@@ -1,0 +1,105 @@
+"""Where cells are run: here, side by side, or on a cluster. The numbers are the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import joblib
+
+from imbtk.comparison.cells import CellResult, Job, run_cell
+from imbtk.comparison.grid import Cell
+from imbtk.errors import ImbtkError, OptionError
+
+__all__ = ["Backend", "default_jobs", "run_cells"]
+
+Backend = Literal["local", "dask"]
+
+
+def default_jobs(device: str) -> int:
+    """Return how many cells run side by side: as many as there are cores, one on a GPU."""
+    if device != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_cells(
+    job: Job,
+    cells: Sequence[Cell],
+    on_result: Callable[[CellResult], None],
+    *,
+    jobs: int = 1,
+    backend: Backend = "local",
+    scheduler: str | None = None,
+) -> None:
+    """Run cells, each into its own folder; failures are written down there.
+
+    Parameters
+    ----------
+    job : Job
+    cells : sequence of Cell
+    on_result : callable
+        Called here with the result of each cell as it ends, in any order.
+    jobs : int
+        Cells side by side; a cluster takes as many as it has workers.
+    backend : "local" or "dask"
+    scheduler : str, optional
+        Address of the Dask scheduler; ``DASK_SCHEDULER_ADDRESS`` unless given.
+
+    Raises
+    ------
+    ImbtkError
+        If a worker was killed, or there is no cluster that can be used.
+    """
+    if backend == "local" and (jobs == 1 or len(cells) == 1):
+        for cell in cells:
+            on_result(run_cell(job, cell))
+        return
+    with _dask(scheduler) if backend == "dask" else _local(jobs, job.config.threads or 1):
+        parallel = joblib.Parallel(
+            n_jobs=-1 if backend == "dask" else jobs, return_as="generator_unordered", batch_size=1
+        )
+        try:
+            for result in parallel(joblib.delayed(run_cell)(job, cell) for cell in cells):
+                on_result(result)
+        except joblib.externals.loky.process_executor.TerminatedWorkerError as error:
+            raise ImbtkError(
+                "a process that ran a cell was killed, most likely for want of memory. What is done is kept; the same "
+                "command goes on from there. Lower --jobs."
+            ) from error
+
+
+def _local(jobs: int, threads: int) -> Any:
+    return joblib.parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=threads)
+
+
+@contextlib.contextmanager
+def _dask(scheduler: str | None) -> Iterator[None]:
+    """Hand joblib's work to a cluster that exists already, through joblib's own backend."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise OptionError("the backend 'dask' needs Dask: pip install 'imbtk[dask]'.") from None
+    address = scheduler or os.environ.get("DASK_SCHEDULER_ADDRESS")
+    if not address:
+        raise OptionError(
+            "the backend 'dask' needs a cluster that runs already: give its scheduler, --scheduler tcp://HOST:8786, or "
+            "set DASK_SCHEDULER_ADDRESS."
+        )
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise OptionError(f"no Dask scheduler answers at '{address}': {error}.") from None
+    with client:
+        threads = client.nthreads()
+        if not threads:
+            raise OptionError(f"the Dask cluster at '{address}' has no worker. Start some: dask worker {address}.")
+        if any(count != 1 for count in threads.values()):
+            raise OptionError(
+                "a worker of the Dask cluster runs several tasks in one process, whose cells would share their random "
+                f"state. Start workers with one thread each: dask worker {address} --nthreads 1 --nworkers N."
+            )
+        with joblib.parallel_config(backend="dask"):
+            yield

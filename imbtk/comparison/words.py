@@ -1,0 +1,116 @@
+"""What a comparison says in words: warnings, interactions, and the protocol as a methods section would have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from imbtk.comparison.outcomes import Rows
+from imbtk.comparison.settings import ComparisonConfig
+from imbtk.evaluation.figures import FEW_GROUPS
+from imbtk.report.wording import join_words, plural
+
+__all__ = ["interaction_words", "points", "protocol_sentences", "row_warnings"]
+
+
+def points(value: float) -> str:
+    """Return a difference of shares in percentage points, with its sign: ``"+1.2"``.
+
+    Examples
+    --------
+    >>> [points(v) for v in (0.0123, -0.2, 0.00001)]
+    ['+1.2', '−20.0', '+0.0']
+    """
+    text = f"{100 * value:+.1f}"
+    return "+0.0" if text == "-0.0" else text.replace("-", "−")
+
+
+def row_warnings(rows: Rows, config: ComparisonConfig, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what must be said of the figures."""
+    found = []
+    if rows.groups is None:
+        found.append(
+            "groups (patients) are not known: splits, intervals and tests assume that no two rows come from one patient"
+        )
+    for k, name in enumerate(rows.class_names):
+        where = rows.labels == k
+        count = int(where.sum()) if rows.groups is None else len(np.unique(rows.groups[where]))
+        if count < FEW_GROUPS:
+            noun = "row" if rows.groups is None else "patient"
+            found.append(
+                f"class '{name}' has {plural(count, noun)}, fewer than {FEW_GROUPS}: its intervals are wide, and less "
+                "certain than they say"
+            )
+    for entry in entries:
+        if entry["coverage"] < 1:
+            found.append(
+                f"'{entry['name']}' leaves {1 - entry['coverage']:.1%} of the rows open: its sensitivities and their "
+                "means are over the others, which flatters it"
+            )
+    return found
+
+
+def interaction_words(entry: Mapping[str, Any], metric: str, sign: float) -> str:
+    """Return what two strategies do together, beside what each does alone, in a sentence."""
+    first, second = entry["parts"]
+    together, alone = sign * entry["together"], [sign * value for value in entry["alone"]]
+    best = max(range(2), key=lambda i: alone[i])
+    name = (first, second)[best]
+    if together < alone[best]:
+        against = f"less than '{name}' alone ({points(alone[best])})"
+    else:
+        against = f"more than '{name}' alone ({points(alone[best])})"
+    p = entry["p_holm"]
+    if p is None:
+        judged = "whether they work on each other cannot be judged"
+    elif p <= 0.05:
+        judged = "they help each other" if sign * entry["value"] > 0 else "they get in each other's way"
+        judged += f" (p = {p:.3f})"
+    else:
+        judged = f"no evidence that they work on each other (p = {p:.2f})"
+    return f"'{first}' and '{second}' together: {points(together)} points of {metric}, {against}; {judged}."
+
+
+def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
+    """Return the protocol in words, for a methods section, one paragraph each."""
+    data, options = document["data"], document["protocol"]
+    unit, names = document["unit"], data["class_names"]
+    noun = "images" if data["kind"] == "images" else "rows"
+    counts = join_words([f"{n:,} {name}" for n, name in zip(data["class_counts"], names, strict=True)])
+    patients = f" of {plural(data['groups'], 'patient')}" if data["groups"] else ""
+    repeats = "once" if options["repeats"] == 1 else f"{options['repeats']} times"
+    whole = "whole patients" if data["groups"] else "rows"
+    stop = "the last epoch's weights" if options["early_stop"] is None else "the epoch that was best on validation rows"
+    size = f" at {options['image_size']} pixels" if options["image_size"] and data["kind"] == "images" else ""
+    tested = "the difference of all its repeats" if options["repeats"] > 1 else "the difference"
+    sentences = [
+        f"Data. {data['rows']:,} {noun}{patients} in {plural(len(names), 'class')}: {counts}.",
+        f"Splits. {whole.capitalize()} were dealt into {options['folds']} stratified folds, {repeats}, so that every "
+        "class stands in every fold; each fold was the test side once. Of the others, one part in five was for "
+        "validation: the calibration was fitted there, and test rows were read once. All plans saw the same splits, the "
+        f"same initial weights and the same number of epochs (seed {options['seed']}).",
+        f"Training. {options['model']}{size}, {options['epochs']} epochs of {options['optimizer']} "
+        f"(learning rate {options['lr']:g}, {options['schedule']} schedule, batch {options['batch_size']}), {stop}.",
+        "The baseline has no strategy. “Nothing, with the decision moved” is the same networks with another decision: the "
+        "class with the largest calibrated probability divided by its class frequency.",
+        "Figures. Sensitivities, accuracy, balanced accuracy, G-mean, macro F1 and MCC were computed for each repeat over its "
+        "pooled out-of-fold predictions and averaged over repeats; AUROC, AUPRC, log-loss and Brier score in each fold, "
+        "then averaged.",
+        f"Intervals are at 95 % over {unit}s, each with all its repeats, given these trained models: for sensitivities "
+        f"Clopper–Pearson on the effective number of rows (Korn and Graubard 1998), for all other figures and for paired "
+        f"differences a bootstrap of {unit}s stratified by class (Rao and Wu 1988) with Student's t.",
+        f"Test. One figure, {document['primary_name']}, was tested once for each plan against the baseline, two-sided, by a "
+        f"permutation test that swaps the two plans' names {unit} by {unit} ({tested} changes its sign), with Holm's "
+        "adjustment over all rows. Interactions of pairs are a family of their own. The corrected resampled t-test "
+        "(Nadeau and Bengio 2003)"
+        + (" and McNemar's exact test are" if unit == "row" and options["repeats"] == 1 else " is")
+        + " given as secondary and decides nothing.",
+    ]
+    if document["margin"] is not None:
+        sentences.append(
+            f"Equivalence. Two one-sided t-tests of the paired difference against a margin of {document['margin']:g}, with "
+            "Holm's adjustment."
+        )
+    return sentences

@@ -1,0 +1,56 @@
+"""The global random states of Python, NumPy and torch, which no plugin may touch."""
+
+from __future__ import annotations
+
+import random
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["RandomStates"]
+
+
+@dataclass(frozen=True)
+class RandomStates:
+    """The states at one moment.
+
+    Attributes
+    ----------
+    python, numpy, torch : object
+        As their libraries give them; for torch, if it is not imported yet, the state that it begins with is taken
+        later.
+    """
+
+    python: Any
+    numpy: Any
+    torch: Any
+
+    @classmethod
+    def now(cls) -> RandomStates:
+        """Return the states as they are, without importing torch."""
+        import numpy as np
+
+        torch = sys.modules.get("torch")
+        state = None if torch is None else torch.random.get_rng_state()
+        return cls(random.getstate(), np.random.get_state(), state)  # noqa: NPY002
+
+    def disturbed(self) -> str:
+        """Return the library whose state has changed since, empty if none has; all states are put back."""
+        import numpy as np
+
+        found = []
+        if random.getstate() != self.python:
+            random.setstate(self.python)
+            found.append("Python")
+        numpy = np.random.get_state()  # noqa: NPY002
+        if not all(np.array_equal(a, b) for a, b in zip(numpy, self.numpy, strict=True)):
+            np.random.set_state(self.numpy)  # noqa: NPY002
+            found.append("NumPy")
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            # A generator that nobody seeded stands where the global one stood when torch was imported meanwhile.
+            before = torch.Generator().get_state() if self.torch is None else self.torch
+            if not torch.equal(torch.random.get_rng_state(), before):
+                torch.random.set_rng_state(before)
+                found.append("torch")
+        return found[0] if found else ""

@@ -1,0 +1,150 @@
+"""Decision thresholds fitted on validation rows."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from imbtk import DecisionRule, RunContext, Strategy, hookimpl, option, sensitivity_interval
+from imbtk.errors import DataError, OptionError, did_you_mean
+from imbtk_plugins._threshold_search import best_shift, cut_points, lead_of_others
+
+__all__ = ["Threshold"]
+
+_FLOOR = re.compile(r"(?P<name>.+?)\s*>=\s*(?P<least>[^>=\s]+)")
+_METRIC = "balanced_accuracy"
+
+
+class Threshold(Strategy):
+    """Move decision thresholds to where a figure is best, or to where a class keeps the sensitivity that is asked for.
+
+    Notes
+    -----
+    A class is decided by
+
+        argmax_k (z_k + b_k)
+
+    on the trained logits z. With `metric` the shift b gives the best figure on the validation rows:
+    ``balanced_accuracy`` the mean of the sensitivities, ``youden`` the mean over classes of sensitivity + specificity
+    - 1 (for two classes the same thresholds), ``f1`` that of the positive class, or its mean over more than two,
+    ``mcc`` Matthews' correlation. Every cut between two rows is tried for one class after the other, the rarest first, until
+    nothing gets better: for two classes that is the best there is, for more a best that no single class can improve. Of
+    cuts that are equally good the one nearest to the trained decision is taken.
+
+    With ``floor="malignant>=0.95"`` only that class is shifted: to the best specificity whose sensitivity on validation
+    rows has a lower 95 % limit, which knows of patients, of at least the floor. The limit takes the threshold as given,
+    though it was chosen on the same rows: the run's page says whether the floor held on test rows.
+
+    Thresholds stay where they were fitted, whatever ``--deploy`` says of probabilities.
+
+    References
+    ----------
+    Youden 1950, "Index for rating diagnostic tests", Cancer 3(1). Gorodkin 2004, "Comparing two K-category assignments
+    by a K-category correlation coefficient", eq. 8 (``mcc``). Korn & Graubard 1998, "Confidence intervals for
+    proportions with small expected number of positive counts estimated from survey data", section 2 (limit of
+    ``floor``).
+    """
+
+    metric: Literal["balanced_accuracy", "f1", "youden", "mcc"] = option(
+        _METRIC, "Figure of the validation rows that the thresholds make largest."
+    )
+    floor: str | None = option(
+        None, 'Instead of a metric, the least sensitivity that a class shall keep: "malignant>=0.95".'
+    )
+
+    @model_validator(mode="after")
+    def _check_floor(self) -> Self:
+        if self.floor is not None:
+            self._parsed(self.floor)
+            if self.metric != _METRIC:
+                raise ValueError(f"'metric' and 'floor' are two ways to set thresholds: leave metric={self.metric} out")
+        return self
+
+    @staticmethod
+    def _parsed(floor: str) -> tuple[str, float]:
+        match = _FLOOR.fullmatch(floor.strip())
+        try:
+            least = float(match["least"]) if match else math.nan
+        except ValueError:
+            least = math.nan
+        if match is None or not 0 < least < 1:
+            raise ValueError(
+                f'the floor {floor!r} is no class with a sensitivity between 0 and 1: write floor="malignant>=0.95"'
+            )
+        return match["name"].strip("\"'"), least
+
+    def check_run(self, context: RunContext) -> None:
+        """Refuse a floor for a class that there is not, before anything is trained.
+
+        Raises
+        ------
+        OptionError
+            With the nearest names.
+        """
+        if self.floor is not None and (name := self._parsed(self.floor)[0]) not in context.class_names:
+            raise OptionError(
+                f"option 'floor' of strategy '{self.name}' names the class '{name}', which the data do not have."
+                + did_you_mean(name, context.class_names)
+            )
+
+    @hookimpl
+    def imbtk_decide(
+        self, logits: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, context: RunContext
+    ) -> DecisionRule:
+        """Return the shifted rule.
+
+        Raises
+        ------
+        DataError
+            If a class that is needed has no validation row, or no threshold meets the floor.
+        """
+        names, counts = context.class_names, np.bincount(labels, minlength=context.num_classes)
+        if self.floor is not None:
+            name, least = self._parsed(self.floor)
+            k = names.index(name)
+            self._need_rows([name] if not counts[k] else [], len(labels))
+            shift = np.zeros(len(names))
+            shift[k] = self._floor_cut(logits, labels, k, groups, (name, least))
+            said = f"the best specificity with a sensitivity of at least {least:g} for '{name}'"
+            return DecisionRule("logits", shift, name=said, floor=(k, least))
+        self._need_rows([name for name, count in zip(names, counts, strict=True) if not count], len(labels))
+        order = sorted(range(len(names)), key=lambda k: (counts[k], names[k]))
+        shift = best_shift(logits, labels, self.metric, context.positive, order)
+        return DecisionRule("logits", shift, name=f"thresholds with the best {self.metric.replace('_', ' ')}")
+
+    def _need_rows(self, absent: list[str], rows: int) -> None:
+        if absent:
+            named = ", ".join(f"'{name}'" for name in absent[:10])
+            raise DataError(
+                f"strategy '{self.name}' fits thresholds on the {rows} validation rows, and none of them is of class "
+                f"{named}. Split with stratified-split, which puts every class on every side, or leave "
+                f"'{self.name}' out."
+            )
+
+    def _floor_cut(
+        self, logits: np.ndarray, labels: np.ndarray, k: int, groups: np.ndarray | None, floor: tuple[str, float]
+    ) -> float:
+        """Return the smallest shift of class k whose sensitivity has a lower limit of at least the floor."""
+        name, least = floor
+        lead, mine = lead_of_others(logits, k), labels == k
+        ordered = np.sort(lead)
+        cuts = cut_points(ordered)
+        own_groups = None if groups is None else groups[mine]
+        reached = np.sort(lead[mine])
+        best = 0.0
+        for hits in range(math.ceil(least * len(reached)), len(reached) + 1):
+            last = reached[hits - 1]
+            low = sensitivity_interval(lead[mine] <= last, own_groups)[0]
+            if low >= least:
+                return float(cuts[np.searchsorted(ordered, last, side="right")])
+            best = max(best, low)
+        patients = "" if own_groups is None else f" of {len(np.unique(own_groups))} patients (groups)"
+        raise DataError(
+            f"no threshold gives '{name}' a sensitivity whose lower 95 % limit is {least:g} on its {len(reached)} "
+            f"validation rows{patients}: the best reachable is {math.floor(best * 1000) / 1000:.3f}, with all of them "
+            "found. Ask for a lower floor, or for more validation rows: stratified-split:validation=0.3."
+        )
