@@ -37,6 +37,9 @@ SCALES: dict[str, Scale] = {
 }
 """Figures that get a bootstrap interval, and the scale on which it is symmetric."""
 
+_HIGHEST = {"brier": 2.0, "class:brier": 1.0}
+"""What a figure on the log scale cannot exceed: an interval ends there at the latest."""
+
 _MOST_MISSING = 0.05
 
 SMALL_STRATUM = 30
@@ -78,7 +81,10 @@ def bootstrap_intervals(
     for key, value in values.items():
         name, k = (key.rsplit(":", 1)[0], int(key.rsplit(":", 1)[1])) if key.startswith("class:") else (key, None)
         drawn, left = (d[name] if k is None else d[name][k] for d in (replicates, jackknife))
-        intervals[key] = _interval(value, drawn, left, left_out, strata, SCALES[name])
+        interval = _interval(value, drawn, left, left_out, strata, SCALES[name])
+        if name in _HIGHEST and not isinstance(interval, Missing):
+            interval = (interval[0], min(interval[1], _HIGHEST[name]))
+        intervals[key] = interval
     return intervals
 
 

@@ -82,8 +82,14 @@ class Bench:
             positive=None if context.positive is None else int(places[context.positive]),
         )
 
+    def _check_run(self, hook: str) -> None:
+        """Let the strategy refuse the run, as core does once rows are split."""
+        if hook != "imbtk_split" and hook not in OBSERVING:
+            self.strategy.check_run(self.context)
+
     def _choose(self, hook: str, **arguments: Any) -> Any:
         try:
+            self._check_run(hook)
             found = self.dispatcher.choice(hook, **arguments)
         except RandomStateError as error:
             self.disturbed = error.library
@@ -99,6 +105,7 @@ class Bench:
         if not self.dispatcher.answering(hook):
             return None
         try:
+            self._check_run(hook)
             result = self.dispatcher.chain(hook, argument, value, lambda made, item: made, **others)
         except RandomStateError as error:
             self.disturbed = error.library

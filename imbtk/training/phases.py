@@ -18,6 +18,7 @@ from imbtk.dispatch import BatchState, Dispatcher, bind, wrong_result
 from imbtk.draw import Draw
 from imbtk.plan import PlanItem, PlannedPhase
 from imbtk.prior import PhaseLedger, is_shifted_cross_entropy, ledger_of, same_loss
+from imbtk.training.rehearsal import rehearse
 
 __all__ = ["BuiltPhase", "build_phase", "cross_entropy"]
 
@@ -104,8 +105,13 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
     state = BatchState()
     groups = base.groups
     context = _counted(dataclasses.replace(base, phase=planned.phase), rows, groups)
+    given = rows
     rows = dispatcher.chain(
-        "imbtk_resample", "rows", rows, lambda result, item: _checked_rows(result, item, context), context=context
+        "imbtk_resample",
+        "rows",
+        rows,
+        lambda result, item: _checked_rows(result, item, context, given),
+        context=context,
     )
     context = _counted(context, rows, groups)
     order, length, mass = _order(dispatcher, context)
@@ -114,6 +120,7 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
     reference = _adjusted_cross_entropy(planned, context)
     ledger = ledger_of(context.natural_counts, context.class_counts, mass, weights, reference)
     context = dataclasses.replace(context, effective_prior=ledger.effective)
+    rehearse(planned, context)
     mix = _mix(dispatcher, context, state)
     made = torch.full((len(rows.synthetic),), -1, dtype=torch.int64)
     return BuiltPhase(
@@ -144,14 +151,29 @@ def _counted(context: RunContext, rows: Rows, groups: torch.Tensor | None) -> Ru
     return dataclasses.replace(context, labels=labels, class_counts=counts, groups=groups)
 
 
-def _checked_rows(result: Any, item: PlanItem, context: RunContext) -> Rows:
+def _checked_rows(result: Any, item: PlanItem, context: RunContext, given: Rows) -> Rows:
     if not isinstance(result, Rows):
         raise wrong_result(item, "imbtk_resample", f"{type(result).__name__}, not Rows,")
     if not len(result.all_labels):
         raise wrong_result(item, "imbtk_resample", "no rows at all")
+    if result.indices.dtype != torch.int64 or result.labels.dtype != torch.int64:
+        raise wrong_result(item, "imbtk_resample", "indices or labels that are not int64")
+    if result.indices is not given.indices:
+        _check_training_rows(result, item, given)
     if context.kind == "images" and len(result.synthetic):
         raise wrong_result(item, "imbtk_resample", "synthetic rows for images, which core does not train on,")
     return result
+
+
+def _check_training_rows(result: Rows, item: PlanItem, given: Rows) -> None:
+    """Refuse rows that are not for training, and labels that are not theirs."""
+    label_of = torch.full((int(torch.cat([given.indices, result.indices]).max()) + 1,), -1)
+    label_of[given.indices] = given.labels
+    outside = result.indices[label_of[result.indices] < 0]
+    if len(outside):
+        raise wrong_result(item, "imbtk_resample", f"row {int(outside[0])}, which is no training row,")
+    if not torch.equal(label_of[result.indices], result.labels):
+        raise wrong_result(item, "imbtk_resample", "rows with labels that are not theirs")
 
 
 def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int], torch.Tensor], int, torch.Tensor]:

@@ -103,3 +103,14 @@ def test_ten_patients_in_the_rare_class_are_covered():
             low, high = intervals[name]
             held[name] += low <= truth[name] <= high
     assert min(held.values()) / 200 >= 0.91, held
+
+
+def test_a_brier_interval_ends_where_the_figure_does() -> None:
+    labels = np.array([0] * 3 + [1] * 2)
+    probabilities = np.where(labels[:, None] == [0, 1], 0.999, 0.001)
+    probabilities[0] = [0.1, 0.9]
+    predictions = Predictions(labels, probabilities.argmax(1), probabilities, ("a", "b"))
+    values = {"brier": 0.33, "class:brier:0": 0.16}
+    intervals = bootstrap_intervals(predictions, values, seed=0)
+    assert intervals["brier"][1] == 2.0
+    assert intervals["class:brier:0"][1] == 1.0

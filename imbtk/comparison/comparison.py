@@ -1,0 +1,299 @@
+"""A comparison, start to finish: rows, cells, and what came of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imbtk.catalogue import Catalogue
+from imbtk.comparison.backends import Backend, default_jobs, run_cells
+from imbtk.comparison.cells import Job, clear_work, is_done, prepare_cell
+from imbtk.comparison.grid import Cell, PlanRow, grid, make_rows
+from imbtk.comparison.identity import check_folder, default_folder, protocol_document
+from imbtk.comparison.progress import GridProgress
+from imbtk.comparison.protocol import make_splits
+from imbtk.comparison.settings import ComparisonConfig, make_comparison_config, parse_shard
+from imbtk.comparison.writing import DOCUMENT_FILE, write_results
+from imbtk.data.dataset import Dataset
+from imbtk.errors import ImbtkError, RunFolderError
+from imbtk.plan import StrategyLike
+from imbtk.preparation import make_catalogue, read_data
+from imbtk.training.setup import choose_device
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Comparison", "compare", "make_comparison_report"]
+
+DEFAULT_DATA = "builtin:digits"
+
+
+def compare(
+    data: Any = None,
+    plans: Sequence[str | Sequence[StrategyLike]] = (),
+    *,
+    jobs: int | None = None,
+    backend: Backend = "local",
+    scheduler: str | None = None,
+    shard: str | None = None,
+    quiet: bool = False,
+    config: ComparisonConfig | None = None,
+    **options: Any,
+) -> Comparison:
+    """Train several plans on the same splits and say which of them help, by how much, and whether it is chance.
+
+    Parameters
+    ----------
+    data : path, str, tuple, DataFrame or Dataset, optional
+        ``"builtin:digits"`` unless given.
+    plans : sequence, optional
+        Each a text (``"oversample augment"``) or a sequence of strategies; nothing for the plans that plugins offer.
+    jobs : int, optional
+        Cells side by side; as many as there are cores unless given. Changes no number.
+    backend : "local" or "dask"
+    scheduler : str, optional
+        Address of the Dask scheduler.
+    shard : str, optional
+        ``"2/8"``: only every eighth cell, from the second on.
+    quiet : bool
+        Print nothing.
+    config : ComparisonConfig, optional
+        Options made before; `options` go on top.
+    **options
+        Any field of :class:`imbtk.comparison.settings.ComparisonConfig`: ``folds=5``, ``epochs=20``, ``margin=0.02``.
+
+    Returns
+    -------
+    Comparison
+        With ``.table()``, ``.document`` and ``.plot_forest()`` and others.
+
+    Raises
+    ------
+    ImbtkError
+        Whatever is wrong with data, plans or options; or if the baseline failed.
+
+    Examples
+    --------
+    >>> import imbtk
+    >>> found = imbtk.compare("builtin:breast-cancer", ["class-weights"], epochs=5, repeats=1)  # doctest: +SKIP
+    >>> [record["verdict"] for record in found.table()]  # doctest: +SKIP
+    """
+    if isinstance(data, (str, Path)):
+        options["data"], data = str(data), None
+    base = config.model_dump(exclude_unset=True) if config is not None else {}
+    resolved = make_comparison_config({**base, **options})
+    if data is None and resolved.data is None:
+        resolved = resolved.model_copy(update={"data": DEFAULT_DATA})
+    place = parse_shard(shard) if shard is not None else (0, 1)
+    with GridProgress(quiet) as progress:
+        study = _prepare(resolved, data, plans, progress)
+        _run(study, place, progress, jobs, backend, scheduler)
+        if not all(is_done(study.folder, cell) for cell in study.cells if not _failed(study, cell)):
+            return Comparison(study.folder)
+        clear_work(study.folder, study.cells)
+        document = write_results(study.folder)
+        progress.on_results(document, study.folder)
+    return Comparison(study.folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A comparison that is checked and ready to run.
+
+    Attributes
+    ----------
+    job : Job
+    folder : Path
+    cells : list of Cell
+    left_out : dict of str to str
+        Plans that make no sense for the data, with the reason.
+    device : str
+    """
+
+    job: Job
+    folder: Path
+    cells: list[Cell]
+    left_out: dict[str, str]
+    device: str
+
+
+def _prepare(
+    config: ComparisonConfig, data: Any, plans: Sequence[str | Sequence[StrategyLike]], progress: GridProgress
+) -> Study:
+    """Read the data, make the rows and the splits, and prepare each plan once: nothing is trained."""
+    catalogue = make_catalogue(config)
+    rows = make_rows(config, catalogue, plans)
+    read, dataset = read_data(config, data, catalogue, progress.on_data)
+    config = config.model_copy(update={"image_size": read.image_size})
+    make_splits(dataset, config.folds, config.repeats, config.seed)
+    job = Job(config, "", dataset)
+    resolved = prepare_cell(job, Cell(rows[0], 0, 0), catalogue=catalogue).config
+    names = ("model", "epochs", "lr", "precision", "positive")
+    config = config.model_copy(update={name: getattr(resolved, name) for name in names})
+    rows, left_out = _sensible(Job(config, "", dataset), rows, catalogue)
+    device = choose_device(config.device).type
+    protocol = protocol_document(config, dataset, rows, left_out, device)
+    folder = Path(config.out) if config.out else default_folder(protocol)
+    check_folder(folder, protocol)
+    # What came from a path is opened anew by each worker, out of the decoded store.
+    job = Job(config, str(folder), dataset if data is not None else None)
+    return Study(job, folder, grid(rows, config), left_out, device)
+
+
+def _sensible(job: Job, rows: Sequence[PlanRow], catalogue: Catalogue) -> tuple[list[PlanRow], dict[str, str]]:
+    """Return the plans that make sense for the data, and the others with the reason.
+
+    Raises
+    ------
+    ImbtkError
+        If the user asked for one of the others, or none but the baseline is left.
+    """
+    kept, left_out = [], {}
+    for row in rows:
+        try:
+            prepare_cell(job, Cell(row, 0, 0), catalogue=catalogue)
+        except ImbtkError as error:
+            if row.required:
+                raise type(error)(f"the plan '{row.name}' cannot be compared: {error}") from None
+            left_out[row.name] = str(error)
+        else:
+            kept.append(row)
+    if len(kept) == 1:
+        reasons = " ".join(f"'{name}': {reason}" for name, reason in left_out.items())
+        raise ImbtkError(f"no plan is left to compare with the baseline. {reasons}")
+    return kept, left_out
+
+
+def _run(
+    study: Study, place: tuple[int, int], progress: GridProgress, jobs: int | None, backend: Backend, scheduler: str | None
+) -> None:
+    """Run the cells of this shard that are not done."""
+    mine = study.cells[place[0] :: place[1]]
+    todo = [cell for cell in mine if not is_done(study.folder, cell)]
+    progress.on_grid(study.folder, len(study.cells), len(mine), len(todo), study.left_out)
+    if not todo:
+        return
+    words = {cell.name: cell.words for cell in todo}
+    try:
+        run_cells(
+            study.job,
+            todo,
+            lambda result: progress.on_cell(words[result.name], result),
+            jobs=min(jobs or default_jobs(study.device), len(todo)),
+            backend=backend,
+            scheduler=scheduler,
+        )
+    except KeyboardInterrupt as error:
+        done = sum(is_done(study.folder, cell) for cell in study.cells)
+        error.add_note(
+            f"{done} of {len(study.cells)} cells are done and kept in '{study.folder}'; the same command goes on from "
+            "there."
+        )
+        raise
+    left = sum(not is_done(study.folder, cell) and not _failed(study, cell) for cell in study.cells)
+    if left:
+        progress.on_left(study.folder, left)
+
+
+def _failed(study: Study, cell: Cell) -> bool:
+    from imbtk.comparison.cells import failure_of
+
+    return failure_of(study.folder, cell) is not None
+
+
+def make_comparison_report(folder: str | Path) -> Path:
+    """Write the table and the page of a comparison anew from its cells, and return the page.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder is no comparison, or its baseline is not done.
+    """
+    write_results(Path(folder))
+    return Path(folder) / "report.html"
+
+
+class Comparison:
+    """What a comparison left behind.
+
+    Parameters
+    ----------
+    folder : path
+
+    Raises
+    ------
+    RunFolderError
+        When figures are asked for: if the folder is no comparison or not all cells are done.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What ``comparison.json`` holds."""
+        path = self.folder / DOCUMENT_FILE
+        if not path.is_file():
+            raise RunFolderError(
+                f"'{self.folder}' has no {DOCUMENT_FILE}: not all cells are done. Give the same 'imbtk compare' command "
+                "again, or make the table of what there is with 'imbtk report'."
+            )
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return document
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one record a plan, best first, as ``comparison.csv`` has them: for ``pandas.DataFrame``."""
+        from imbtk.comparison.table import records
+
+        return records(self.document)
+
+    def plot_forest(self) -> Figure:
+        """Return the differences to the baseline with their intervals."""
+        from imbtk.comparison import plots
+
+        return plots.forest(self.document)
+
+    def plot_sensitivities(self) -> Figure:
+        """Return the sensitivity of each class, plan beside plan."""
+        from imbtk.comparison import plots
+
+        return plots.sensitivities(self.document)
+
+    def plot_confusions(self) -> Figure:
+        """Return the confusion matrices side by side."""
+        from imbtk.comparison import plots
+
+        return plots.confusions(self.document)
+
+    def plot_roc(self) -> Figure:
+        """Return the mean ROC curves."""
+        from imbtk.comparison import plots
+
+        return plots.roc_curves(self.document)
+
+    def plot_reliability(self) -> Figure:
+        """Return whether the probabilities mean what they say."""
+        from imbtk.comparison import plots
+
+        return plots.reliability_curves(self.document)
+
+    def plot_cost(self) -> Figure:
+        """Return the primary figure against the seconds of a training."""
+        from imbtk.comparison import plots
+
+        return plots.cost(self.document)
+
+    def __repr__(self) -> str:
+        if not (self.folder / DOCUMENT_FILE).is_file():
+            return f"Comparison({str(self.folder)!r}, not all cells done)"
+        return f"Comparison({str(self.folder)!r}, {len(self.document['rows'])} rows)"
+
+    def _repr_html_(self) -> str:
+        """Return the table, for notebooks."""
+        from imbtk.comparison.table import html_table
+
+        return html_table(self.document)

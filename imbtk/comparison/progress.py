@@ -1,0 +1,117 @@
+"""What a comparison says while it goes on: progress on standard error, the table on standard output."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from imbtk.comparison.cells import CellResult
+from imbtk.report.progress import SECONDS_BETWEEN_LINES, RunProgress
+
+__all__ = ["GridProgress"]
+
+
+class GridProgress:
+    """Tells the person at the terminal how far the grid is.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._data = RunProgress(quiet)
+        self._bar: Any = None
+        self._task: Any = None
+        self._done = self._todo = self._failed = 0
+        self._began = self._told = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._data.__exit__(None, None, None)
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def on_data(self, description: str, done: int, total: int) -> None:
+        """Show how far reading the data is."""
+        self._data.on_data(description, done, total)
+
+    def on_grid(self, folder: Path, cells: int, mine: int, todo: int, left_out: Mapping[str, str]) -> None:
+        """Say how many cells there are and how many are left to do."""
+        self._todo, self._began = todo, time.monotonic()
+        if self.quiet:
+            return
+        self._close()
+        for name, reason in left_out.items():
+            print(f"left out: '{name}': {reason}", file=sys.stderr)
+        share = f", {mine} of them in this shard" if mine < cells else ""
+        done = f", {mine - todo} done before" if mine > todo else ""
+        print(f"{cells} cells (plan x fold x repeat) in {folder}{share}{done}", file=sys.stderr)
+        if self._data.console.is_terminal and todo:
+            self._open()
+
+    def _open(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("cells", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=self._data.console,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task("", total=self._todo)
+
+    def on_cell(self, words: str, result: CellResult) -> None:
+        """Show that a cell has ended."""
+        self._done += 1
+        self._failed += result.state == "failed"
+        if self.quiet:
+            return
+        if result.state == "failed":
+            self._print(f"failed: {words}: {result.reason}")
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done, description=words)
+        elif self._done == self._todo or time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
+            self._told = time.monotonic()
+            print(f"{self._done} of {self._todo} cells, {self._told - self._began:.0f} s", file=sys.stderr)
+
+    def _print(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(line, markup=False)
+        else:
+            print(line, file=sys.stderr)
+
+    def on_left(self, folder: Path, left: int) -> None:
+        """Say that other shards have cells to do."""
+        if not self.quiet:
+            self._close()
+            print(
+                f"{left} cells are left for other shards. When they are done: imbtk report {folder}", file=sys.stderr
+            )
+
+    def on_results(self, document: Mapping[str, Any], folder: Path) -> None:
+        """Print the table and where everything is."""
+        self._close()
+        if self.quiet:
+            return
+        from imbtk.comparison.table import print_table
+
+        print_table(self._data.output, document, folder)

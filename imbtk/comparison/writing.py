@@ -1,0 +1,41 @@
+"""The files of a comparison beside its cells: ``comparison.json``, ``.csv``, ``.md`` and the page."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from imbtk.comparison.analysis import analyse
+from imbtk.comparison.page import make_page
+from imbtk.comparison.table import csv_text, markdown_table
+from imbtk.report.drawings import write_atomically
+
+__all__ = ["DOCUMENT_FILE", "comparison_schema", "write_results"]
+
+DOCUMENT_FILE = "comparison.json"
+
+
+def write_results(folder: Path) -> dict[str, Any]:
+    """Analyse the cells of a folder, write all files, and return the document.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder is no comparison, or its baseline is not done.
+    """
+    document = analyse(folder)
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(folder / DOCUMENT_FILE, text.encode())
+    write_atomically(folder / "comparison.csv", csv_text(document).encode())
+    write_atomically(folder / "comparison.md", (markdown_table(document) + "\n").encode())
+    make_page(folder, document)
+    return document
+
+
+def comparison_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of ``comparison.json``."""
+    text = resources.files("imbtk.comparison").joinpath("comparison.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
