@@ -17,7 +17,7 @@ import torch
 from imbtk.catalogue import HookManager
 from imbtk.context import RunContext
 from imbtk.errors import ConflictError, ImbtkError, PluginError, RandomStateError
-from imbtk.hookspecs import HOOKS
+from imbtk.hookspecs import HOOKS, Hook
 from imbtk.plan import PlanItem
 from imbtk.random_state import RandomStates
 
@@ -114,7 +114,7 @@ class Dispatcher:
             if (answer := self.call(item, impl, hook, arguments)) is not None
         ]
         if len(answers) > 1:
-            raise ConflictError(_conflict(HOOKS[hook].stage, [item for _, item in answers]))
+            raise ConflictError(_conflict(HOOKS[hook], [item for _, item in answers]))
         return answers[0] if answers else None
 
     def chain(self, hook: str, argument: str, value: Any, check: Callable[[Any, PlanItem], Any], **others: Any) -> Any:
@@ -146,11 +146,13 @@ def _who(item: PlanItem) -> str:
     return f"strategy '{item.strategy.name}' ({item.provider})"
 
 
-def _conflict(stage: str, items: Sequence[PlanItem]) -> str:
+def _conflict(hook: Hook, items: Sequence[PlanItem]) -> str:
     claims = " and ".join(f"'{item}' ({item.provider})" for item in items)
     first, second = items[0].strategy.name, items[1].strategy.name
+    if hook.scope == "once":
+        return f"the {hook.stage} is claimed by {claims}, and there is one in a run. Enable one of them."
     return (
-        f"the {stage} is claimed by {claims}. Enable one, or give them separate epochs: "
+        f"the {hook.stage} is claimed by {claims}. Enable one, or give them separate epochs: "
         f"-s {first}@0-80% -s {second}@80%-"
     )
 

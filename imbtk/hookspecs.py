@@ -374,7 +374,7 @@ def imbtk_calibrate(  # type: ignore[empty-body]
     """
 
 
-@_hook("choice", "once", "decide")
+@_hook("choice", "once", "decision")
 def imbtk_decide(
     logits: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, context: RunContext
 ) -> DecisionRule | None:

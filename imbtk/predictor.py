@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +14,48 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import nn
 
 from imbtk.data.decode import decode_image
+from imbtk.data.new_rows import NewRows
 from imbtk.data.normalise import Normalisation
 from imbtk.data.pixels import pixels_of, resized
 from imbtk.data.table import encode_table
+from imbtk.deployment import deployed, parse_deployment
 from imbtk.errors import DataError
 from imbtk.models.network import prefers_channels_last
 from imbtk.models.saving import load_network
 from imbtk.prediction import ABSTAIN, CalibrationMap, DecisionRule
 
-__all__ = ["Predictor"]
+__all__ = ["PredictedRows", "Predictor"]
 
 BATCH = 256
+STREAM_BATCH = 64
+"""Rows that are decoded, and answered, together in a stream."""
+
+
+@dataclass(frozen=True)
+class PredictedRows:
+    """The answer for a stretch of a stream.
+
+    Attributes
+    ----------
+    start : int
+        Number of the first row.
+    logits, probabilities : ndarray of float64, shape (n, K)
+        NaN for a row that could not be read.
+    classes : ndarray of str, shape (n,)
+        Empty where the decision rule abstains or the row could not be read.
+    errors : tuple of str or None, length n
+        Why a row could not be read.
+    """
+
+    start: int
+    logits: np.ndarray
+    probabilities: np.ndarray
+    classes: np.ndarray
+    errors: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -71,17 +102,125 @@ class Predictor:
         """Names of the classes, length K."""
         return tuple(self.description["class_names"])
 
+    def at_deployment(self, prior: str) -> Predictor:
+        """Return the same model with its probabilities at another deployment prior.
+
+        Rules that look at probabilities (``cost``, ``--decide deploy``) decide by the moved ones; the trained decision
+        and fitted thresholds stay.
+
+        Parameters
+        ----------
+        prior : str
+            ``natural``, ``uniform``, or ``"benign=0.9,malignant=0.1"``.
+
+        Raises
+        ------
+        OptionError
+            If it is no prior of the model's classes.
+        """
+        natural = np.asarray(self.description["natural_prior"], dtype=np.float64)
+        now = np.asarray(self.description["deployment_prior"], dtype=np.float64)
+        wanted = parse_deployment(prior, self.class_names, natural)
+        return dataclasses.replace(
+            self,
+            calibration=deployed(self.calibration, now, wanted),
+            description={**self.description, "deployment_prior": wanted.tolist()},
+        )
+
     def predict(self, x: Any) -> np.ndarray:
         """Return the class name of each sample, (N,); an empty text where the decision rule abstains."""
         logits = self.logits(x)
-        decided = self.decision.decide(logits, self.calibration.probabilities(logits))
+        return self.decided_names(logits, self.calibration.probabilities(logits))
+
+    def decided_names(self, logits: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """Return the class name that the decision rule picks for each row (N,); empty where it abstains."""
+        decided = self.decision.decide(logits, probabilities)
         return np.array([*self.class_names, ""], dtype=object)[np.where(decided == ABSTAIN, -1, decided)]
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Return calibrated probabilities, (N, K) float64."""
         return self.calibration.probabilities(self.logits(x))
 
-    @torch.no_grad()
+    def predict_stream(self, rows: NewRows | Sequence[str | Path]) -> Iterator[PredictedRows]:
+        """Yield answers for rows of any number, a stretch at a time; what cannot be read is an answer too.
+
+        Parameters
+        ----------
+        rows : NewRows or sequence of path
+            From :func:`imbtk.data.new_rows.new_rows`, or image files.
+
+        Raises
+        ------
+        DataError
+            If the rows as a whole are not of the form that the model was trained on.
+        """
+        if not isinstance(rows, NewRows):
+            rows = NewRows(tuple(map(str, rows)), tuple(map(Path, rows)))
+        parts = self._decoded(rows) if rows.files is not None else self._encoded(rows)
+        start = 0
+        for samples, errors in parts:
+            logits = np.full((len(errors), len(self.class_names)), np.nan)
+            probabilities, names = logits.copy(), np.full(len(errors), "", dtype=object)
+            good = np.array([error is None for error in errors])
+            if samples is not None:
+                logits[good] = self._forward(samples)
+                probabilities[good] = self.calibration.probabilities(logits[good])
+                names[good] = self.decided_names(logits[good], probabilities[good])
+            yield PredictedRows(start, logits, probabilities, names, tuple(errors))
+            start += len(errors)
+
+    def _decoded(self, rows: NewRows) -> Iterator[tuple[torch.Tensor | None, list[str | None]]]:
+        """Yield the readable images of each stretch, and what is wrong with the others; one stretch is read ahead."""
+        # Plugins of Pillow register when first used, which two threads must not do at once.
+        Image.init()
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+
+            def begin(start: int) -> list[Future[np.ndarray | str]]:
+                return [pool.submit(self._read, file) for file in rows.part(start, start + STREAM_BATCH)]
+
+            ahead = begin(0)
+            for start in range(0, len(rows), STREAM_BATCH):
+                reading, ahead = ahead, begin(start + STREAM_BATCH)
+                found = [future.result() for future in reading]
+                images = [image for image in found if not isinstance(image, str)]
+                samples = torch.from_numpy(np.stack(images)) if images else None
+                yield samples, [image if isinstance(image, str) else None for image in found]
+
+    def _read(self, file: Path | None) -> np.ndarray | str:
+        """Return the pixels of one file, or why there are none."""
+        how = self.description["preprocessing"]
+        if file is None:
+            return "the row names no file"
+        try:
+            return decode_image(file, int(how["size"]), how["resize"], int(how["channels"]))
+        except DataError as error:
+            return str(error)
+
+    def _encoded(self, rows: NewRows) -> Iterator[tuple[torch.Tensor | None, list[str | None]]]:
+        """Yield the samples of each stretch of an array or table, and what is wrong with single rows of a table."""
+        if self.description["kind"] == "table":
+            # What is wrong with all rows alike is no matter of single ones.
+            encode_table(self._frame(rows.part(0, 1)).iloc[:0], self.description["preprocessing"])
+        for start in range(0, len(rows), STREAM_BATCH):
+            part = rows.part(start, start + STREAM_BATCH)
+            try:
+                yield self._samples(part), [None] * len(part)
+            except DataError:
+                if self.description["kind"] != "table":
+                    raise
+                yield self._row_by_row(self._frame(part))
+
+    def _row_by_row(self, frame: pd.DataFrame) -> tuple[torch.Tensor | None, list[str | None]]:
+        samples: list[torch.Tensor] = []
+        errors: list[str | None] = []
+        for row in range(len(frame)):
+            try:
+                samples.append(self._samples(frame.iloc[row : row + 1]))
+                errors.append(None)
+            except DataError as error:
+                errors.append(str(error))
+        return torch.cat(samples) if samples else None, errors
+
     def logits(self, x: Any) -> np.ndarray:
         """Return the network's logits, (N, K) float64.
 
@@ -96,7 +235,11 @@ class Predictor:
         DataError
             If the samples are not of the form that the model was trained on.
         """
-        samples = self._samples(x)
+        return self._forward(self._samples(x))
+
+    @torch.no_grad()
+    def _forward(self, samples: torch.Tensor) -> np.ndarray:
+        """Return the logits of samples as the training had them before normalisation, (N, K) float64."""
         self.network.eval()
         device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
         half = self.description["precision"] == "bf16"

@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from imbtk.prior import correction_index, ledger_of
+from imbtk.errors import PluginError
+from imbtk.prior import correction_index, is_shifted_cross_entropy, ledger_of, same_loss
 
 COUNTS = torch.tensor([900, 90, 10])
 NATURAL = COUNTS.double() / 1000
@@ -79,3 +80,63 @@ def test_a_criterion_that_asks_for_features_is_not_known_beforehand() -> None:
     assert ledger.effective is None
     assert ledger.index is None
     assert ledger.table()["effective"] is None
+
+
+CPU = torch.device("cpu")
+
+
+def shifted(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits + torch.tensor([0.0, -1.0, 3.0]), target)
+
+
+def focal(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    loss = cross_entropy(logits, target)
+    return (1 - (-loss).exp()) ** 2 * loss
+
+
+def margin(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits - 0.5 * target, target)
+
+
+def smoothed(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits, 0.9 * target + 0.1 / 3)
+
+
+def warmer(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits / 2, target)
+
+
+def wants_features(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(logits, target)
+
+
+def fails(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    raise PluginError("it failed")
+
+
+wants_features.wanted = frozenset({"features"})  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "expected"),
+    [
+        (cross_entropy, True),
+        (shifted, True),
+        (focal, False),
+        (margin, False),
+        (smoothed, False),
+        (warmer, False),
+        (wants_features, False),
+        (fails, False),
+        (lambda logits, target: cross_entropy(logits, target).mean(), False),
+        (lambda logits, target: logits.sum(1) / 0, False),
+    ],
+)
+def test_cross_entropy_with_shifts_is_known_by_trying(criterion: object, expected: bool) -> None:
+    assert is_shifted_cross_entropy(criterion, 3, CPU) is expected  # type: ignore[arg-type]
+
+
+def test_the_same_loss_is_known_by_trying() -> None:
+    assert same_loss(cross_entropy, lambda z, t: cross_entropy(z + 5, t), 3, CPU)
+    assert not same_loss(cross_entropy, shifted, 3, CPU)
+    assert not same_loss(cross_entropy, wants_features, 3, CPU)

@@ -164,7 +164,7 @@ def colour_findings(subject: Subject) -> list[Finding]:
     figure = f"{result.value:.2f} ({low:.2f}–{high:.2f})"
     apart = "patients kept apart" if subject.groups is not None else "patients not known"
     text = (
-        f"Logistic regression on {what} histograms alone ({result.rows:,} images, {FOLDS}-fold cross-validation, "
+        f"Logistic regression on {what} histograms alone ({result.rows:,} images, cross-validated, "
         f"{apart}) has a balanced accuracy of {figure}; chance is {result.chance:.2f}. "
     )
     learnt = "stain, light or camera" if what == "colour" else "exposure or background"

@@ -7,7 +7,15 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
-from imbtk.audit.likeness import LEAST_CONTRAST, confirmed, content_numbers, near_pairs, perceptual_hashes
+from imbtk.audit.likeness import (
+    LEAST_CONTRAST,
+    MOST_BITS,
+    SMALLEST_CORRELATION,
+    confirmed,
+    content_numbers,
+    near_pairs,
+    perceptual_hashes,
+)
 from imbtk.audit.subject import Subject
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.report.wording import join_words, plural
@@ -137,9 +145,10 @@ def _nearly_identical(subject: Subject, content: np.ndarray, constant: np.ndarra
     at_risk = subject.groups is None and subject.sides is None and len(rows) >= MANY * len(x)
     text = (
         f"{'' if candidates.complete else 'At least '}{plural(len(rows), 'image')} in {plural(sets, 'set')} are nearly "
-        "the same: at most 2 of the 63 bits of their perceptual hashes differ, and their thumbnails correlate with "
-        f"0.99 or more.{_crossing_text(crossing, pairs)}{_near_advice(crossing, at_risk)}"
+        f"the same: at most {MOST_BITS} of the 63 bits of their perceptual hashes differ, and their thumbnails "
+        f"correlate with {SMALLEST_CORRELATION} or more."
     )
+    text += _crossing_text(crossing, pairs) + _near_advice(crossing, at_risk)
     title = f"{plural(len(rows), 'image')} nearly identical to another"
     level: Level = "warning" if crossing or at_risk else "note"
     return Finding("near-identical", title, level, text, _pair_table(subject, pairs, crossing))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from imbtk.data.decode import reason_of
 from imbtk.data.store import on_all_cores
 from imbtk.report.wording import plural
 
-__all__ = ["broken_findings", "file_findings", "giveaway"]
+__all__ = ["broken_finding", "broken_findings", "file_findings", "giveaway"]
 
 MOST_VALUES = 20
 """A property of more different values than this is no giveaway: sizes of photos, say."""
@@ -28,6 +28,11 @@ def broken_findings(subject: Subject) -> list[Finding]:
         return []
     if not broken:
         return [Finding("broken", "No broken file", "ok", "Every file was read to its end.")]
+    return [broken_finding(broken)]
+
+
+def broken_finding(broken: Mapping[str, str]) -> Finding:
+    """Return the finding on files that cannot be read, all of them named, with the reasons."""
     text = (
         f"{plural(len(broken), 'file')} cannot be read and {'is' if len(broken) == 1 else 'are'} left out of all that "
         "follows. imbtk run refuses these data: replace the files or take them out. Whether files broke by chance, or "
@@ -35,7 +40,7 @@ def broken_findings(subject: Subject) -> list[Finding]:
     )
     rows: list[tuple[Cell, ...]] = list(broken.items())
     title = f"{plural(len(broken), 'file')} cannot be read"
-    return [Finding("broken", title, "error", text, FindingTable(("file", "reason"), tuple(rows)))]
+    return Finding("broken", title, "error", text, FindingTable(("file", "reason"), tuple(rows)))
 
 
 def file_findings(subject: Subject) -> list[Finding]:

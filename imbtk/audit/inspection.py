@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from imbtk.audit.classes import class_findings
 from imbtk.audit.colour import colour_findings
 from imbtk.audit.content import column_findings, domain_findings, reading_findings
 from imbtk.audit.copies import copy_findings
-from imbtk.audit.files import broken_findings, file_findings
+from imbtk.audit.files import broken_finding, broken_findings, file_findings
 from imbtk.audit.findings import Audit, Finding
 from imbtk.audit.groups import group_findings
 from imbtk.audit.prospects import prospect_findings
@@ -98,7 +99,8 @@ def _audit(data: Any, config: RunConfig, progress: Progress) -> Audit:
     except DataError as error:
         if not faults.broken:
             raise
-        return _of_the_rest(str(source), faults, error)
+        name = str(source) if isinstance(source, (str, Path)) else type(source).__name__
+        return _of_the_rest(name, faults, error)
     subject = Subject(dataset, given_split(dataset), faults, progress=progress)
     findings = tuple(finding for ask in _QUESTIONS for finding in ask(subject))
     return Audit(dataset.name, _facts(subject), findings)
@@ -114,15 +116,8 @@ def _read(source: Any, config: RunConfig, faults: Faults, progress: Progress) ->
 
 def _of_the_rest(name: str, faults: Faults, error: DataError) -> Audit:
     """Return the audit of data of which, without the broken files, not enough is left."""
-    broken = Finding(
-        "broken",
-        f"{len(faults.broken):,} files cannot be read",
-        "error",
-        "Replace them or take them out.",
-        table=None,
-    )
-    rest = Finding("rest", "What is left is no data set", "error", f"{error}")
-    return Audit(name, {}, (broken, rest))
+    rest = Finding("rest", "What is left is no data set", "error", str(error))
+    return Audit(name, {"broken_files": len(faults.broken)}, (broken_finding(faults.broken), rest))
 
 
 def _facts(subject: Subject) -> dict[str, Any]:

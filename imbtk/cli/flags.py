@@ -15,6 +15,8 @@ from imbtk.describe import OptionDescription, describe_options
 __all__ = ["SECTIONS", "Flag", "SectionedCommand", "config_flags", "flag_name"]
 
 SECTIONS: dict[str, tuple[str, ...]] = {
+    "Plans": ("plan", "each", "pairs", "plans"),
+    "Comparison": ("folds", "repeats", "primary", "margin", "also_ungrouped"),
     "Strategies": ("strategies", "plugins", "without", "allow_overcorrection"),
     "Data": (
         "label_level", "where", "path_column", "label_column", "group_column", "split_column", "groups",
@@ -37,6 +39,9 @@ ARGUMENTS = ("data",)
 
 _NAMES = {"strategies": ("-s", "--strategy"), "plugins": ("--plugin",)}
 _METAVARS = {
+    "plan": '"SPEC SPEC"',
+    "each": "SPEC,SPEC",
+    "primary": "METRIC",
     "strategies": "SPEC",
     "plugins": "FILE.py",
     "without": "NAME",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,7 +37,9 @@ def plugins(context: click.Context, plugin_files: tuple[str, ...], as_json: bool
                 f"options go behind it: imbtk plugins {context.invoked_subcommand} NAME --plugin FILE.py."
             )
         return
-    described = [describe_plugin(plugin) for plugin in Catalogue(plugin_files).plugins()]
+    catalogue = Catalogue(plugin_files)
+    duplicates = catalogue.duplicates()
+    described = [describe_plugin(plugin, duplicates) for plugin in catalogue.plugins()]
     if as_json:
         click.echo(json.dumps(described, indent=1))
         return
@@ -52,9 +55,13 @@ def plugins(context: click.Context, plugin_files: tuple[str, ...], as_json: bool
         console.print(Text("No plugin is installed, or all are switched off (IMBTK_PLUGINS)."))
 
 
-def describe_plugin(plugin: Plugin) -> dict[str, Any]:
+def describe_plugin(plugin: Plugin, duplicates: Mapping[str, Sequence[Plugin]]) -> dict[str, Any]:
     """Return what ``imbtk plugins --json`` says of one plugin, plain values only."""
     module = plugin.module
+    shared = {
+        name: [p.provider for p in duplicates[name] if p is not plugin]
+        for name in plugin.strategies.keys() & duplicates.keys()
+    }
     return {
         "name": plugin.name,
         "module": plugin.module_name,
@@ -64,6 +71,7 @@ def describe_plugin(plugin: Plugin) -> dict[str, Any]:
         "api": getattr(module, "imbtk_api", API_VERSION) if module else None,
         "strategies": {name: [hook.name for hook in cls.hooks()] for name, cls in plugin.strategies.items()},
         "hooks": [hook for hook in HOOKS if module and hasattr(module, hook)],
+        "also_offered_by": shared,
         "error": None if plugin.error is None else str(plugin.error),
     }
 
@@ -71,7 +79,12 @@ def describe_plugin(plugin: Plugin) -> dict[str, Any]:
 def _lines(entry: dict[str, Any]) -> list[str]:
     if entry["error"]:
         return [f"cannot be used: {entry['error']}"]
-    lines = [f"strategy {name}: {', '.join(hooks)}" for name, hooks in entry["strategies"].items()]
+    lines = []
+    for name, hooks in entry["strategies"].items():
+        lines.append(f"strategy {name}: {', '.join(hooks)}")
+        if name in entry["also_offered_by"]:
+            others = " and ".join(entry["also_offered_by"][name])
+            lines.append(f"  also offered by {others}: leave one out with --without or IMBTK_PLUGINS, or uninstall it")
     return [*lines, *(f"answers {hook}" for hook in entry["hooks"]), f"API {entry['api']}"]
 
 

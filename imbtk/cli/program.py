@@ -23,6 +23,10 @@ __all__ = ["COMMANDS", "Program", "program", "traceback_option"]
 COMMANDS = {
     "check": "Look for what would spoil results on these data, before training.",
     "run": "Train one plan of strategies on one split of the data.",
+    "compare": "Train several plans on the same splits: which help, and is it chance?",
+    "report": "Make the page of a run or of a comparison anew.",
+    "predict": "Predict new rows with a trained run.",
+    "evaluate": "Evaluate a trained run on new data.",
     "strategies": "List the strategies that there are, or show one of them.",
     "plugins": "List the plugins that there are and what failed, or check a strategy.",
     "new-plugin": "Write a package for a strategy of your own.",

@@ -89,11 +89,11 @@ def _dask(scheduler: str | None) -> Iterator[None]:
             "set DASK_SCHEDULER_ADDRESS."
         )
     try:
-        client = Client(address, timeout="10s")
+        client = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise OptionError(f"no Dask scheduler answers at '{address}': {error}.") from None
     with client:
-        threads = client.nthreads()
+        threads: dict[str, int] = client.nthreads()  # type: ignore[no-untyped-call]
         if not threads:
             raise OptionError(f"the Dask cluster at '{address}' has no worker. Start some: dask worker {address}.")
         if any(count != 1 for count in threads.values()):

@@ -18,7 +18,6 @@ from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.protocol import make_splits
 from imbtk.comparison.settings import ComparisonConfig, make_comparison_config, parse_shard
 from imbtk.comparison.writing import DOCUMENT_FILE, write_results
-from imbtk.data.dataset import Dataset
 from imbtk.errors import ImbtkError, RunFolderError
 from imbtk.plan import StrategyLike
 from imbtk.preparation import make_catalogue, read_data
@@ -169,7 +168,12 @@ def _sensible(job: Job, rows: Sequence[PlanRow], catalogue: Catalogue) -> tuple[
 
 
 def _run(
-    study: Study, place: tuple[int, int], progress: GridProgress, jobs: int | None, backend: Backend, scheduler: str | None
+    study: Study,
+    place: tuple[int, int],
+    progress: GridProgress,
+    jobs: int | None,
+    backend: Backend,
+    scheduler: str | None,
 ) -> None:
     """Run the cells of this shard that are not done."""
     mine = study.cells[place[0] :: place[1]]
@@ -239,11 +243,17 @@ class Comparison:
         path = self.folder / DOCUMENT_FILE
         if not path.is_file():
             raise RunFolderError(
-                f"'{self.folder}' has no {DOCUMENT_FILE}: not all cells are done. Give the same 'imbtk compare' command "
+                f"'{self.folder}' has no {DOCUMENT_FILE}: not all cells are done. Give the same 'imbtk compare' "
+                "command "
                 "again, or make the table of what there is with 'imbtk report'."
             )
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return document
+
+    @property
+    def complete(self) -> bool:
+        """Whether the table was made: all cells are done, or failed."""
+        return (self.folder / DOCUMENT_FILE).is_file()
 
     def table(self) -> list[dict[str, Any]]:
         """Return one record a plan, best first, as ``comparison.csv`` has them: for ``pandas.DataFrame``."""
@@ -288,7 +298,7 @@ class Comparison:
         return plots.cost(self.document)
 
     def __repr__(self) -> str:
-        if not (self.folder / DOCUMENT_FILE).is_file():
+        if not self.complete:
             return f"Comparison({str(self.folder)!r}, not all cells done)"
         return f"Comparison({str(self.folder)!r}, {len(self.document['rows'])} rows)"
 

@@ -88,8 +88,8 @@ def with_decision_moved(baseline: Outcome, name: str) -> Outcome:
     Notes
     -----
     π is the prior at which the calibrated probabilities p hold. Where they are right, no other rule has a higher
-    balanced accuracy. Nothing is fitted beside the calibration, whose temperature and shift come from the cell's validation
-    rows: a threshold that is searched on some dozen rare validation rows is noisier than that.
+    balanced accuracy. Nothing is fitted beside the calibration, whose temperature and shift come from the cell's
+    validation rows: a threshold that is searched on some dozen rare validation rows is noisier than that.
 
     References
     ----------

@@ -103,9 +103,7 @@ class GridProgress:
         """Say that other shards have cells to do."""
         if not self.quiet:
             self._close()
-            print(
-                f"{left} cells are left for other shards. When they are done: imbtk report {folder}", file=sys.stderr
-            )
+            print(f"{left} cells are left for other shards. When they are done: imbtk report {folder}", file=sys.stderr)
 
     def on_results(self, document: Mapping[str, Any], folder: Path) -> None:
         """Print the table and where everything is."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbtk.comparison.settings import HIGHER_IS_BETTER, METRICS
-from imbtk.comparison.words import points
+from imbtk.comparison.words import p_value, points
 from imbtk.report.wording import interval_text, one_line, shorten, value_text
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = [
     "print_table",
     "records",
     "shown_classes",
+    "size_text",
 ]
 
 CSV_BASELINE = "baseline"
@@ -113,10 +114,8 @@ def difference_text(document: Mapping[str, Any], difference: Mapping[str, Any] |
 
 
 def p_text(p: float | None) -> str:
-    """Return a p-value as people write it."""
-    if p is None:
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    """Return a p-value as people write it, without the sign of equality."""
+    return "–" if p is None else p_value(p).removeprefix("= ")
 
 
 def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> None:
@@ -140,7 +139,9 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
     table.add_column("difference", justify="right", no_wrap=True)
     classes = shown_classes(document)
     for k in classes:
-        table.add_column(f"sensitivity {shorten(document['data']['class_names'][k], 14)}", justify="right", max_width=13)
+        table.add_column(
+            f"sensitivity {shorten(document['data']['class_names'][k], 14)}", justify="right", max_width=13
+        )
     table.add_column("seconds", justify="right")
     table.add_column("verdict", overflow="fold", max_width=22)
     best = best_places(document)
@@ -186,7 +187,12 @@ def _verdict_text(row: Mapping[str, Any]) -> Any:
     if row["kind"] == "baseline":
         return Text("the baseline", style="dim")
     style = {"better": "bold green", "worse": "bold red"}.get(row["verdict"], "")
-    return Text.assemble((row["verdict"], style), (f"\np = {p_text(row['difference'].get('p_holm'))}", "dim"))
+    return Text.assemble((row["verdict"], style), (f"\np {_p(row)}", "dim"))
+
+
+def _p(row: Mapping[str, Any]) -> str:
+    p = row["difference"].get("p_holm")
+    return "–" if p is None else p_value(p)
 
 
 def _protocol_line(document: Mapping[str, Any]) -> str:
@@ -201,17 +207,22 @@ def _foot(document: Mapping[str, Any]) -> list[str]:
         f"baseline{'' if document['primary'] in ('log_loss', 'brier', 'mcc') else ' in points'}; p: permutation test, "
         "Holm-adjusted."
     ]
-    found = [row["difference"]["detectable"] for row in document["rows"] if (row.get("difference") or {}).get("detectable")]
+    found = [
+        row["difference"]["detectable"] for row in document["rows"] if (row.get("difference") or {}).get("detectable")
+    ]
     if found:
         lines.append(
-            f"With 80 % power this comparison could have found differences of {_size(document, min(found))}"
-            + (f" to {_size(document, max(found))}" if len(found) > 1 else "")
+            f"With 80 % power this comparison could have found differences of {size_text(document, min(found))}"
+            + (f" to {size_text(document, max(found))}" if len(found) > 1 else "")
             + ", depending on the plan."
         )
     return lines
 
 
-def _size(document: Mapping[str, Any], value: float) -> str:
+def size_text(document: Mapping[str, Any], value: float | None) -> str:
+    """Return the size of a difference with its unit: points for shares."""
+    if value is None:
+        return "–"
     return f"{value:.3f}" if document["primary"] in ("log_loss", "brier", "mcc") else f"{100 * value:.1f} points"
 
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from imbtk.comparison.outcomes import Rows
-from imbtk.comparison.settings import ComparisonConfig
 from imbtk.evaluation.figures import FEW_GROUPS
 from imbtk.report.wording import join_words, plural
 
-__all__ = ["interaction_words", "points", "protocol_sentences", "row_warnings"]
+__all__ = ["headline_sentences", "interaction_words", "p_value", "points", "protocol_sentences", "row_warnings"]
 
 
 def points(value: float) -> str:
@@ -27,7 +26,12 @@ def points(value: float) -> str:
     return "+0.0" if text == "-0.0" else text.replace("-", "−")
 
 
-def row_warnings(rows: Rows, config: ComparisonConfig, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def p_value(p: float) -> str:
+    """Return a p-value with its sign: ``"= 0.031"``, ``"< 0.001"``."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
+
+
+def row_warnings(rows: Rows, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what must be said of the figures."""
     found = []
     if rows.groups is None:
@@ -52,6 +56,58 @@ def row_warnings(rows: Rows, config: ComparisonConfig, entries: Sequence[Mapping
     return found
 
 
+def headline_sentences(document: Mapping[str, Any]) -> list[str]:
+    """Return the verdict in sentences: what helps, what hurts, what a mere move of the decision does."""
+    rows = [row for row in document["rows"] if row["complete"]]
+    plans = [row for row in rows if row["kind"] == "plan"]
+    name, unit = document["primary_name"], document["unit"]
+    sentences = []
+    for word, verb in (
+        ("better", "is better"),
+        ("worse", "is worse"),
+        ("equivalent within the margin", "is equivalent"),
+    ):
+        found = [f"“{row['name']}” ({_gain(document, row)})" for row in plans if row["verdict"] == word]
+        if found:
+            verb = verb.replace("is", "are") if len(found) > 1 else verb
+            sentences.append(
+                f"In {name} {join_words(found)} {verb} {'to' if 'equi' in verb else 'than'} doing nothing."
+            )
+    open_ = [row for row in plans if row["verdict"] == "no evidence of a difference"]
+    if open_:
+        listed = join_words([f"“{row['name']}”" for row in open_])
+        sentences.append(f"For {listed} there is no evidence of a difference to doing nothing.")
+    decision = next((row for row in rows if row["kind"] == "decision"), None)
+    if decision is not None and decision["difference"]["value"] is not None:
+        better = [r for r in plans if _beats(document, r, decision)]
+        which = (
+            "no plan here has a better value than that"
+            if not better
+            else f"{len(better)} of {len(plans)} plans have a better value"
+        )
+        sentences.append(
+            f"Training nothing else and only moving the decision gives {_gain(document, decision)} "
+            f"({decision['verdict']}); "
+            f"{which}."
+        )
+    sentences.append(f"Judged over {unit}s, by one test a row, adjusted for their number.")
+    return sentences
+
+
+def _gain(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    value = row["difference"]["value"]
+    if document["primary"] in ("log_loss", "brier", "mcc"):
+        return f"{value:+.3f}".replace("-", "−")
+    return f"{points(value)} points"
+
+
+def _beats(document: Mapping[str, Any], row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    first, second = (r["figures"][document["primary"]]["value"] for r in (row, other))
+    if first is None or second is None:
+        return False
+    return bool(first > second if document["higher_is_better"] else first < second)
+
+
 def interaction_words(entry: Mapping[str, Any], metric: str, sign: float) -> str:
     """Return what two strategies do together, beside what each does alone, in a sentence."""
     first, second = entry["parts"]
@@ -67,9 +123,9 @@ def interaction_words(entry: Mapping[str, Any], metric: str, sign: float) -> str
         judged = "whether they work on each other cannot be judged"
     elif p <= 0.05:
         judged = "they help each other" if sign * entry["value"] > 0 else "they get in each other's way"
-        judged += f" (p = {p:.3f})"
+        judged += f" (p {p_value(p)})"
     else:
-        judged = f"no evidence that they work on each other (p = {p:.2f})"
+        judged = f"no evidence that they work on each other (p {p_value(p)})"
     return f"'{first}' and '{second}' together: {points(together)} points of {metric}, {against}; {judged}."
 
 
@@ -89,19 +145,25 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         f"Data. {data['rows']:,} {noun}{patients} in {plural(len(names), 'class')}: {counts}.",
         f"Splits. {whole.capitalize()} were dealt into {options['folds']} stratified folds, {repeats}, so that every "
         "class stands in every fold; each fold was the test side once. Of the others, one part in five was for "
-        "validation: the calibration was fitted there, and test rows were read once. All plans saw the same splits, the "
+        "validation: the calibration was fitted there, and test rows were read once. All plans saw the same splits, "
+        "the "
         f"same initial weights and the same number of epochs (seed {options['seed']}).",
         f"Training. {options['model']}{size}, {options['epochs']} epochs of {options['optimizer']} "
         f"(learning rate {options['lr']:g}, {options['schedule']} schedule, batch {options['batch_size']}), {stop}.",
-        "The baseline has no strategy. “Nothing, with the decision moved” is the same networks with another decision: the "
+        "The baseline has no strategy. “Nothing, with the decision moved” is the same networks with another decision: "
+        "the "
         "class with the largest calibrated probability divided by its class frequency.",
-        "Figures. Sensitivities, accuracy, balanced accuracy, G-mean, macro F1 and MCC were computed for each repeat over its "
-        "pooled out-of-fold predictions and averaged over repeats; AUROC, AUPRC, log-loss and Brier score in each fold, "
+        "Figures. Sensitivities, accuracy, balanced accuracy, G-mean, macro F1 and MCC were computed for each repeat "
+        "over its "
+        "pooled out-of-fold predictions and averaged over repeats; AUROC, AUPRC, log-loss and Brier score in each "
+        "fold, "
         "then averaged.",
         f"Intervals are at 95 % over {unit}s, each with all its repeats, given these trained models: for sensitivities "
-        f"Clopper–Pearson on the effective number of rows (Korn and Graubard 1998), for all other figures and for paired "
+        f"Clopper–Pearson on the effective number of rows (Korn and Graubard 1998), for all other figures and for "
+        "paired "
         f"differences a bootstrap of {unit}s stratified by class (Rao and Wu 1988) with Student's t.",
-        f"Test. One figure, {document['primary_name']}, was tested once for each plan against the baseline, two-sided, by a "
+        f"Test. One figure, {document['primary_name']}, was tested once for each plan against the baseline, "
+        "two-sided, by a "
         f"permutation test that swaps the two plans' names {unit} by {unit} ({tested} changes its sign), with Holm's "
         "adjustment over all rows. Interactions of pairs are a family of their own. The corrected resampled t-test "
         "(Nadeau and Bengio 2003)"
@@ -110,7 +172,8 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
     ]
     if document["margin"] is not None:
         sentences.append(
-            f"Equivalence. Two one-sided t-tests of the paired difference against a margin of {document['margin']:g}, with "
+            f"Equivalence. Two one-sided t-tests of the paired difference against a margin of {document['margin']:g}, "
+            "with "
             "Holm's adjustment."
         )
     return sentences

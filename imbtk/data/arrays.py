@@ -23,7 +23,7 @@ from imbtk.data.store import Progress, pixel_digest
 from imbtk.data.table import dataset_from_table
 from imbtk.errors import DataError
 
-__all__ = ["ArraySource", "NpzSource", "dataset_from_arrays"]
+__all__ = ["ArraySource", "NpzSource", "dataset_from_arrays", "read_npz"]
 
 _USED_IMAGES = {"image_size", "resize", "domain"}
 
@@ -199,14 +199,21 @@ class NpzSource:
             If the file is broken, holds objects, or has no arrays of the names expected.
         """
         path = Path(str(data)).expanduser().resolve()
-        arrays = _read_npz(path)
+        arrays = read_npz(path)
         x, y, groups, sides = _parts(arrays, path) or _pair(arrays, path)
         dataset = dataset_from_arrays(x, y, groups, options, name=path.name, given_split=sides, progress=progress)
         dataset.description.update({"source": "npz", "path": str(path)})
         return dataset
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of an ``.npz`` file by name.
+
+    Raises
+    ------
+    DataError
+        If it is broken or holds objects.
+    """
     name = ""
     try:
         # Opened here: if it is no archive, NumPy leaves closing it to chance.

@@ -10,7 +10,7 @@ from imbtk.data.dataset import Dataset
 from imbtk.draw import Draw
 from imbtk.errors import DataError
 
-__all__ = ["TEST_SHARE", "VALIDATION_SHARE", "hold_out"]
+__all__ = ["TEST_SHARE", "VALIDATION_SHARE", "cut", "hold_out"]
 
 TEST_SHARE = 0.20
 VALIDATION_SHARE = 0.16
@@ -34,21 +34,21 @@ def hold_out(dataset: Dataset, seed: int) -> Split:
     generator = Draw(seed, "hold-out split").numpy()
     rows = np.arange(len(dataset))
     if dataset.given_split is None:
-        rest, test = _cut(dataset, rows, TEST_SHARE, generator)
-        train, validation = _cut(dataset, rest, VALIDATION_SHARE / (1 - TEST_SHARE), generator)
+        rest, test = cut(dataset, rows, TEST_SHARE, generator)
+        train, validation = cut(dataset, rest, VALIDATION_SHARE / (1 - TEST_SHARE), generator)
     else:
         given = dataset.given_split.numpy()
         train, validation, test = (rows[given == side] for side in range(3))
         if not len(train):
             raise DataError(f"the split that '{dataset.name}' gives has no training rows.")
         if not len(test):
-            train, test = _cut(dataset, train, TEST_SHARE, generator)
+            train, test = cut(dataset, train, TEST_SHARE, generator)
         if not len(validation):
-            train, validation = _cut(dataset, train, VALIDATION_SHARE / (1 - TEST_SHARE), generator)
+            train, validation = cut(dataset, train, VALIDATION_SHARE / (1 - TEST_SHARE), generator)
     return Split(*(torch.from_numpy(np.sort(side)) for side in (train, validation, test)))
 
 
-def _cut(
+def cut(
     dataset: Dataset, rows: np.ndarray, share: float, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (rows that stay, rows cut off): whole groups in random order until the share is met as nearly as can be."""

@@ -19,7 +19,7 @@ from imbtk.data.labels import check_classes, encode_labels
 from imbtk.data.options import DataOptions
 from imbtk.data.store import Progress, stored_images
 
-__all__ = ["IMAGE_SUFFIXES", "ImageFiles", "dataset_from_files", "looks_like_image"]
+__all__ = ["IMAGE_SUFFIXES", "ImageFiles", "dataset_from_files", "group_keys", "looks_like_image"]
 
 IMAGE_SUFFIXES = frozenset(
     f".{suffix}"
@@ -83,7 +83,7 @@ class ImageFiles:
         )
 
 
-def _group_keys(files: ImageFiles, options: DataOptions) -> GroupKeys | None:
+def group_keys(files: ImageFiles, options: DataOptions) -> GroupKeys | None:
     """Return groups from where they are said most plainly: the user, BreakHis names, a column of a telling name."""
     if options.groups == "none":
         return None
@@ -108,7 +108,7 @@ def dataset_from_files(files: ImageFiles, options: DataOptions, progress: Progre
     """
     labels, class_names = encode_labels(files.labels, files.where, files.row_names)
     check_classes(labels, class_names, files.where)
-    keys = _group_keys(files, options)
+    keys = group_keys(files, options)
     try:
         stored = stored_images(
             files.paths,

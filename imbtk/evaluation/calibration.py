@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from imbtk.evaluation.metrics import calibration_bin
@@ -25,6 +24,8 @@ TEMPERATURE_SPREADS = (0.03, 0.1, 0.3, 1.0)
 
 FREE = 3
 """Where in both lists the choice begins if the ledger is no guide: focal losses, margins, mixing."""
+
+_MOST_STEPS, _ENOUGH, _SMALLEST_STEP = 100, 1e-9, 1e-6
 
 
 @dataclass(frozen=True)
@@ -141,18 +142,18 @@ def fit_to_ledger(
         return fitted
 
     x, spread, temperature_spread = _widened(problem, 0 if exact else FREE)
-    free, _ = problem.solve(SPREADS[-1], TEMPERATURE_SPREADS[-1])
+    free, _ = problem.solve(SPREADS[-1], TEMPERATURE_SPREADS[-1], x)
     return LedgerFit(CalibrationMap(float(np.exp(x[0])), whole(x)), whole(free), spread, temperature_spread)
 
 
 def _widened(problem: _Problem, begin: int) -> tuple[np.ndarray, float, float]:
     """Return parameters and widths (σ, τ), each widened from its place `begin` while the evidence grows."""
     best = (begin, begin)
-    x, evidence = problem.solve(SPREADS[best[0]], TEMPERATURE_SPREADS[best[1]])
+    x, evidence = problem.solve(SPREADS[best[0]], TEMPERATURE_SPREADS[best[1]], np.zeros(2 + len(problem.ledger)))
     while True:
         steps = [(best[0] + 1, best[1]), (best[0], best[1] + 1)]
         tried = [
-            (step, *problem.solve(SPREADS[step[0]], TEMPERATURE_SPREADS[step[1]]))
+            (step, *problem.solve(SPREADS[step[0]], TEMPERATURE_SPREADS[step[1]], x))
             for step in steps
             if step[0] < len(SPREADS) and step[1] < len(TEMPERATURE_SPREADS)
         ]
@@ -171,19 +172,34 @@ class _Problem:
     weights: np.ndarray
     ledger: np.ndarray
 
-    def solve(self, spread: float, temperature_spread: float) -> tuple[np.ndarray, float]:
-        """Return the parameters at the maximum and the logarithm of the evidence of the two widths."""
-        start = np.zeros(2 + len(self.ledger))
+    def solve(self, spread: float, temperature_spread: float, start: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the parameters at the maximum and the logarithm of the evidence of the two widths.
+
+        Fisher scoring with halved steps: the information is needed for the evidence anyway, and few steps are enough.
+        """
         precision = np.full(len(start), spread**-2.0)
         precision[0] = temperature_spread**-2.0
-        bounds = [(-5.0, 5.0)] + [(None, None)] * (len(start) - 1)
-        found = minimize(
-            self._loss, start, args=(precision,), jac=True, method="L-BFGS-B", bounds=bounds,
-            options={"maxiter": 500, "ftol": 1e-12, "gtol": 1e-6},
-        )  # fmt: skip
-        # The precision stands in both determinants: the widest spread with nothing to explain gains nothing by it.
-        _, curved = np.linalg.slogdet(self._information(found.x) + np.diag(precision))
-        return found.x, float(-found.fun - 0.5 * curved + 0.5 * np.log(precision).sum())
+        x, (loss, gradient) = start, self._loss(start, precision)
+        curvature = self._information(x) + np.diag(precision)
+        for _ in range(_MOST_STEPS):
+            step = np.linalg.solve(curvature, gradient)
+            gain = float(gradient @ step)
+            if gain < _ENOUGH:
+                break
+            # At most a factor e² of the temperature at once: far out the exponential overflows.
+            size = min(1.0, 2.0 / max(abs(float(step[0])), 1e-12))
+            while size > _SMALLEST_STEP:
+                tried, slope = self._loss(x - size * step, precision)
+                if tried <= loss - 1e-4 * size * gain:
+                    break
+                size /= 2
+            else:
+                break
+            x, loss, gradient = x - size * step, tried, slope
+            curvature = self._information(x) + np.diag(precision)
+        # The precision stands in both determinants: a width with nothing to explain gains nothing by it.
+        _, curved = np.linalg.slogdet(curvature)
+        return x, float(-loss - 0.5 * curved + 0.5 * np.log(precision).sum())
 
     def _log_probabilities(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(log_softmax(np.exp(x[0]) * self.logits + (1 + x[1]) * self.ledger + x[2:], axis=1))

@@ -90,7 +90,14 @@ def make_report(run_folder: Path, *, sections: Sequence[ExtraSection] = ()) -> P
 
 
 def render_page(
-    *, title: str, kicker: str, subtitle: str, lead: Sequence[Block], tiles: Tiles, sections: Sequence[Section]
+    *,
+    title: str,
+    kicker: str,
+    subtitle: str,
+    lead: Sequence[Block],
+    tiles: Tiles,
+    sections: Sequence[Section],
+    source: str = "the run folder",
 ) -> str:
     """Return a page of sections as HTML; everything but the figures' own SVG is escaped.
 
@@ -103,6 +110,8 @@ def render_page(
     tiles : Tiles
         The headline figures.
     sections : sequence of Section
+    source : str
+        What the page is made from, for its foot.
     """
     environment = Environment(
         loader=PackageLoader("imbtk.report"),
@@ -118,6 +127,7 @@ def render_page(
         lead=lead,
         tiles=tiles,
         sections=sections,
+        source=source,
         light=LIGHT,
         dark=DARK,
         version=__version__,

@@ -9,6 +9,7 @@ from imbtk.errors import PlanError
 from imbtk.plan import Plan, PlanItem, PlannedPhase
 from imbtk.training.correction import find_overcorrection
 from imbtk.training.phases import BuiltPhase, build_phase
+from imbtk.training.rehearsal import rehearse
 
 __all__ = ["build_phases"]
 
@@ -42,6 +43,8 @@ def build_phases(
     for item in plan.items:
         item.strategy.check_run(context)
     phases = tuple(build_phase(planned, rows, context) for planned in plan.phases(context.epochs))
+    for phase in phases:
+        rehearse(phase.planned, phase.context)
 
     def rebuild(phase: BuiltPhase, items: tuple[PlanItem, ...]) -> BuiltPhase:
         copies = tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in items)

@@ -18,7 +18,6 @@ from imbtk.dispatch import BatchState, Dispatcher, bind, wrong_result
 from imbtk.draw import Draw
 from imbtk.plan import PlanItem, PlannedPhase
 from imbtk.prior import PhaseLedger, is_shifted_cross_entropy, ledger_of, same_loss
-from imbtk.training.rehearsal import rehearse
 
 __all__ = ["BuiltPhase", "build_phase", "cross_entropy"]
 
@@ -120,7 +119,6 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
     reference = _adjusted_cross_entropy(planned, context)
     ledger = ledger_of(context.natural_counts, context.class_counts, mass, weights, reference)
     context = dataclasses.replace(context, effective_prior=ledger.effective)
-    rehearse(planned, context)
     mix = _mix(dispatcher, context, state)
     made = torch.full((len(rows.synthetic),), -1, dtype=torch.int64)
     return BuiltPhase(

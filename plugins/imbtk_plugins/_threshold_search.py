@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["METRICS", "best_shift", "cut_points", "lead_of_others"]
 
-MOST_SWEEPS = 20
+MOST_SWEEPS, MOST_STEPS = 20, 3000
 _EQUAL = 1e-12
 _BEYOND = 1.0
 """How far a cut beyond the outermost row lies from it, in logits."""
@@ -78,7 +78,7 @@ def best_shift(
     scores, shift = logits.copy(), np.zeros(logits.shape[1])
     top = _top_two(scores)
     best = -np.inf
-    for _ in range(MOST_SWEEPS):
+    for _ in range(min(MOST_SWEEPS, max(1, MOST_STEPS // len(shift)))):
         before = best
         for k in order:
             other, lead = _others(scores, top, k)

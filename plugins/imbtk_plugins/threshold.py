@@ -31,9 +31,10 @@ class Threshold(Strategy):
     on the trained logits z. With `metric` the shift b gives the best figure on the validation rows:
     ``balanced_accuracy`` the mean of the sensitivities, ``youden`` the mean over classes of sensitivity + specificity
     - 1 (for two classes the same thresholds), ``f1`` that of the positive class, or its mean over more than two,
-    ``mcc`` Matthews' correlation. Every cut between two rows is tried for one class after the other, the rarest first, until
-    nothing gets better: for two classes that is the best there is, for more a best that no single class can improve. Of
-    cuts that are equally good the one nearest to the trained decision is taken.
+    ``mcc`` Matthews' correlation. Every cut between two rows is tried for one class after the other, the rarest first,
+    until nothing gets better (20 rounds at most, fewer with more than 150 classes): for two classes that is the best
+    there is, for more a best that no single class can improve. Of cuts that are equally good the one nearest to the
+    trained decision is taken.
 
     With ``floor="malignant>=0.95"`` only that class is shifted: to the best specificity whose sensitivity on validation
     rows has a lower 95 % limit, which knows of patients, of at least the floor. The limit takes the threshold as given,

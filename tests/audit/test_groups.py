@@ -37,8 +37,13 @@ def test_patients_with_several_classes(make_subject: MakeSubject) -> None:
 
 @pytest.mark.parametrize(
     ("source", "hint"),
-    [("table", "--group-column NAME."), ("folder", "--group-pattern REGEX."), ("arrays", "(x, y, groups)."), ("npz", "'groups'.")],
-)  # fmt: skip
+    [
+        ("table", "--group-column NAME."),
+        ("folder", "--group-pattern REGEX."),
+        ("arrays", "(x, y, groups)."),
+        ("npz", "'groups'."),
+    ],
+)
 def test_unknown_patients_are_told_how_to_name_them(make_subject: MakeSubject, source: str, hint: str) -> None:
     (finding,) = group_findings(make_subject([0, 1], description={"source": source}))
     assert (finding.level, finding.title) == ("warning", "Patients are not known")

@@ -12,7 +12,9 @@ from imbtk.audit.subject import Subject, given_split
 MakeSubject = Callable[..., Subject]
 
 
-def audited(make_subject: MakeSubject, labels: list[int], groups: list[int] | None, sides: list[int], **more: object) -> Subject:  # fmt: skip
+def audited(
+    make_subject: MakeSubject, labels: list[int], groups: list[int] | None, sides: list[int], **more: object
+) -> Subject:
     subject = make_subject(labels, groups, given_split=torch.tensor(sides), **more)
     return Subject(subject.dataset, given_split(subject.dataset))
 

@@ -125,3 +125,8 @@ def test_clone_keeps_the_options():
     strategy = ClassWeights(scheme="custom", weights={"a": 1.0, "b": 2.0})
     assert strategy.clone().options() == strategy.options()
     assert str(strategy.spec()) == "class-weights:scheme=custom,weights={a: 1.0, b: 2.0}"
+
+
+def test_weights_written_down_by_the_user_are_costs():
+    assert ClassWeights(scheme="custom", weights={"a": 1, "b": 9}).states_costs()
+    assert not ClassWeights().states_costs()

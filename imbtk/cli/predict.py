@@ -1,0 +1,141 @@
+"""``imbtk predict``: a trained run on new rows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from imbtk.cli.flags import Flag, SectionedCommand, config_flags
+from imbtk.cli.program import COMMANDS, traceback_option
+from imbtk.config import RunConfig, make_config
+from imbtk.errors import ImbtkError
+
+__all__ = ["DATA_FLAGS", "command", "data_flags"]
+
+DATA_FLAGS = ("where", "path_column", "group_column", "groups", "group_pattern", "device")
+"""Options of a run that also say how new rows are to be read."""
+
+_JSON_LINES = (".jsonl", ".ndjson")
+
+
+def predict(
+    run: str,
+    inputs: tuple[str, ...],
+    out: str | None,
+    form: str | None,
+    deploy: str | None,
+    per_patient: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Predict new rows with a trained run.
+
+    RUN is a run folder. INPUT is a folder of images (nested or not, no labels needed), a CSV manifest or table, an .npz
+    or .npy of arrays, or image files. A line comes out for each row: its class (empty where the decision rule leaves it
+    open), the calibrated probability of each class, and why it could not be read if so. Preprocessing is that of the
+    training; no strategy needs to be installed.
+
+    \b
+    imbtk predict runs/first scans/ --out predictions.csv
+    imbtk predict runs/first scans/ --per-patient --group-pattern "(P[0-9]+)"
+    imbtk predict runs/first a.png b.png --deploy "benign=0.98,malignant=0.02"
+    """
+    config = make_config({name: value for name, value in given.items() if value not in (None, ())})
+    if out is not None and Path(out).exists():
+        raise ImbtkError(f"the file '{out}' exists already, and is not overwritten. Choose another --out.")
+    # Only now: a mistake in the options is told at once, without loading torch.
+    from imbtk.data.new_rows import new_rows
+    from imbtk.prediction_table import write_predictions
+    from imbtk.predictor import Predictor
+    from imbtk.report.progress import RunProgress
+    from imbtk.training.setup import choose_device
+
+    predictor = Predictor.load(run, choose_device(config.device))
+    if deploy is not None:
+        predictor = predictor.at_deployment(deploy)
+    rows = new_rows(inputs, config, predictor.description)
+    chosen = form or ("jsonl" if out and Path(out).suffix.casefold() in _JSON_LINES else "csv")
+    # A bar between the lines of a table on the same terminal would be in the way.
+    shown = quiet or (out is None and sys.stdout.isatty())
+    progress: RunProgress
+    with _written(out) as stream, RunProgress(shown) as progress:
+        done = write_predictions(
+            predictor,
+            rows,
+            stream,
+            form="jsonl" if chosen == "jsonl" else "csv",
+            per_patient=per_patient,
+            progress=progress.on_data,
+        )
+    if done.failed and not quiet:
+        click.echo(f"{done.failed} of {len(rows)} rows could not be read: the column 'error' says why.", err=True)
+
+
+@contextlib.contextmanager
+def _written(out: str | None) -> Iterator[TextIO]:
+    """Open standard output, or a file that gets its name when it is complete."""
+    if out is None:
+        yield click.get_text_stream("stdout")
+        return
+    path = Path(out)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with _opened(temporary) as stream:
+            yield stream
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise ImbtkError(f"'{path.parent}' cannot be written to: {(error.strerror or str(error)).lower()}.") from None
+
+
+def data_flags(names: tuple[str, ...]) -> list[click.Parameter]:
+    """Return the flags of some options of a run."""
+    return [flag for flag in config_flags(RunConfig) if flag.name in names]
+
+
+command = SectionedCommand(
+    "predict",
+    callback=predict,
+    help=predict.__doc__,
+    short_help=COMMANDS["predict"],
+    params=[
+        click.Argument(["run"], type=click.Path(), metavar="RUN"),
+        click.Argument(["inputs"], type=click.Path(), nargs=-1, required=True, metavar="INPUT..."),
+        *data_flags(DATA_FLAGS),
+        Flag(
+            ["--deploy"],
+            section="Probabilities and decisions",
+            metavar="PRIOR",
+            help="Class frequencies where the model is used: natural, uniform, or benign=0.9,malignant=0.1; those of "
+            "the training run unless given.",
+        ),
+        Flag(
+            ["--per-patient"],
+            section="Output",
+            is_flag=True,
+            help="One line for each patient: the mean probability of the rows, and the decision on it.",
+        ),
+        Flag(["--out", "out"], section="Output", type=click.Path(), metavar="FILE", help="Instead of standard output."),
+        Flag(
+            ["--format", "form"],
+            section="Output",
+            type=click.Choice(["csv", "jsonl"]),
+            help="CSV, or one JSON object on each line. [default csv, or by the ending of --out]",
+        ),
+        Flag(["--quiet", "-q"], section="Output", is_flag=True, help="Print nothing but predictions and errors."),
+        traceback_option(),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

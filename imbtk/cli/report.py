@@ -1,0 +1,40 @@
+"""``imbtk report``: make the page of a run, or the table and the page of a comparison, anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from imbtk.cli.flags import SectionedCommand
+from imbtk.cli.program import COMMANDS, traceback_option
+
+__all__ = ["command"]
+
+
+def report(folder: str) -> None:
+    """Make the page of a run folder or of a comparison anew, from the folder alone.
+
+    A comparison whose cells were made in parts (--shard), or that was stopped, gets the table of what there is.
+    """
+    place = Path(folder)
+    # The same name as in imbtk.comparison.identity, which imports torch.
+    if (place / "protocol.json").is_file():
+        from imbtk.comparison.comparison import make_comparison_report
+
+        page = make_comparison_report(place)
+    else:
+        from imbtk.report.page import make_report
+
+        page = make_report(place)
+    click.echo(str(page))
+
+
+command = SectionedCommand(
+    "report",
+    callback=report,
+    help=report.__doc__,
+    short_help=COMMANDS["report"],
+    params=[click.Argument(["folder"], type=click.Path(), metavar="FOLDER"), traceback_option()],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

@@ -1,0 +1,68 @@
+"""The folder of a comparison, read back: which cells are done, and what they predicted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from imbtk.comparison.cells import cell_folder, failure_of, is_done
+from imbtk.comparison.grid import Cell, PlanRow
+from imbtk.comparison.identity import read_protocol
+from imbtk.comparison.outcomes import Outcome, Rows, read_outcome
+from imbtk.comparison.settings import ComparisonConfig, make_comparison_config
+from imbtk.plan import Plan
+
+__all__ = ["ComparisonFolder"]
+
+
+class ComparisonFolder:
+    """The cells of a comparison as they are on disk; neither the data nor the strategies are needed.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    RunFolderError
+        If it is no comparison.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.protocol = read_protocol(folder)
+        self.config: ComparisonConfig = make_comparison_config(self.protocol["options"])
+        self.class_names = tuple(self.protocol["data"]["class_names"])
+        self.plans = [PlanRow(plan["name"], Plan(()), parts=tuple(plan["parts"])) for plan in self.protocol["plans"]]
+
+    @property
+    def positive(self) -> int | None:
+        """The positive class of binary data."""
+        return None if self.config.positive is None else self.class_names.index(self.config.positive)
+
+    def cells(self, plan: PlanRow, ungrouped: bool = False) -> list[Cell]:
+        """Return the cells of a plan."""
+        config = self.config
+        return [Cell(plan, r, f, ungrouped) for r in range(config.repeats) for f in range(config.folds)]
+
+    def lacks(self, plan: PlanRow, ungrouped: bool = False) -> str | None:
+        """Return why a plan cannot be judged, None if all its cells are done."""
+        cells = self.cells(plan, ungrouped)
+        failed = [(cell, reason) for cell in cells if (reason := failure_of(self.folder, cell))]
+        if failed:
+            cell, reason = failed[0]
+            more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+            return f"repeat {cell.repeat + 1}, fold {cell.fold + 1} failed{more}: {reason}"
+        done = sum(is_done(self.folder, cell) for cell in cells)
+        return None if done == len(cells) else f"{done} of {len(cells)} cells are done"
+
+    def read(self, plan: PlanRow, ungrouped: bool = False) -> tuple[Rows, Outcome]:
+        """Return the rows, and what a plan predicted for them."""
+        config = self.config
+        return read_outcome(self.folder, plan, config.repeats, config.folds, self.class_names, ungrouped=ungrouped)
+
+    def train_counts(self) -> list[int]:
+        """Return rows per class of the first training side: what is rare there may not be rare in the data."""
+        place = cell_folder(self.folder, self.cells(self.plans[0])[0])
+        plan = json.loads((place / "plan.json").read_text(encoding="utf-8"))
+        return [int(n) for n in plan["split"]["class_counts"]["train"]]

@@ -1,0 +1,382 @@
+"""Networks with strategies against imbalance as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+
+from imbtk.catalogue import Catalogue
+from imbtk.config import RunConfig, make_config
+from imbtk.data.dataset import Dataset
+from imbtk.data.domain import Domain
+from imbtk.dispatch import Dispatcher
+from imbtk.errors import DataError, PlanError
+from imbtk.fitting import choose_decision, fit, make_network, own_random_state
+from imbtk.integrations.fold_rows import group_numbers, split_rows
+from imbtk.integrations.nested_options import nested_options, with_nested
+from imbtk.integrations.row_weights import with_row_weights
+from imbtk.integrations.samples import SampleForm, has_texts
+from imbtk.models.registry import default_model, find_model
+from imbtk.plan import Plan, StrategyLike
+from imbtk.prediction import ABSTAIN
+from imbtk.preparation import BUILT_IN_PLUGINS, PreparedRun, offered_models, prepare_split
+from imbtk.probabilities import calibrate, fit_ledger
+from imbtk.strategy import Strategy
+
+__all__ = ["ImbalancedClassifier"]
+
+_NESTED = "strategies__"
+_ROWS_AT_ONCE = 256
+_ROW_ARGUMENTS = {"logits", "probabilities", "labels"}
+"""Arguments of hooks after training that hold validation rows."""
+
+
+class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A neural network trained with strategies against class imbalance, as a scikit-learn classifier.
+
+    Nothing is written and nothing printed.
+
+    Parameters
+    ----------
+    strategies : sequence of str or Strategy
+        As for :func:`imbtk.run`. Each option is a nested parameter, ``strategies__focal-loss__gamma``, and each
+        strategy too, ``strategies__focal-loss`` (None takes it out); underscores in names count as dashes.
+    model : str, optional
+        ``mlp``, ``linear``, ``small-cnn``, one of torchvision's, or ``package.module:factory``; None takes ``mlp`` for
+        tables and ``small-cnn`` for images.
+    epochs : int, optional
+        By default as many as show about 100,000 samples, between 5 and 100: 100 up to 1,000 rows.
+    batch_size : int
+    lr : float, optional
+        Peak learning rate; by default the one that suits the model.
+    weight_decay, optimizer, schedule, warmup, clip_norm
+        As the options of ``imbtk run``.
+    early_stop : str, optional
+        Keep the best epoch of the last phase by ``balanced_log_loss``, ``log_loss``, ``balanced_accuracy`` or
+        ``worst_sensitivity`` on validation rows.
+    patience : int, optional
+        With `early_stop`: stop after so many epochs without a gain.
+    validation_fraction : float, optional
+        Share of the rows on which nothing is trained: they stop early, calibrate probabilities, and fit strategies
+        that decide. Stratified; whole groups where ``fit`` is given groups. None trains on all rows, and probabilities
+        are moved by the ledger alone.
+    positive : object, optional
+        The positive class of binary data, as in `y`; the rarer one unless given.
+    deploy : str
+        Class frequencies that probabilities are for: ``natural``, ``uniform`` or ``"0=0.9,1=0.1"``.
+    allow_overcorrection : bool
+    plugins : sequence of path
+        Python files that offer strategies.
+    domain : "digits", "photo" or "histology"
+        What images show, for presets of augmentation.
+    device, precision : str
+        As the options of ``imbtk run``.
+    random_state : int, RandomState or None
+        An int is the seed of a run.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (K,)
+        In the type of `y`.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only where X was a DataFrame with names of text.
+    network_ : Module
+        On the CPU; in double precision for tables, so that a row's result does not hang on its batch.
+    history_ : list of dict
+        One record for each epoch.
+    ledger_ : dict of str to list
+        The class prior of the last phase: natural, resampled, ordered, weighted, effective.
+    plan_ : tuple of str
+        The strategies in the one grammar.
+
+    Notes
+    -----
+    ``predict`` is the argmax of the trained logits unless a strategy decides otherwise; ``predict_proba`` is calibrated
+    to the deployment prior. With strategies that move the class prior the two may name different classes, as meant: the
+    decision is what the strategy was asked for, the probability is what to expect.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> import imbtk
+    >>> x, y = load_iris(return_X_y=True)
+    >>> model = imbtk.ImbalancedClassifier(["class-weights"], epochs=60).fit(x, y)
+    >>> bool(model.score(x, y) > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        strategies: Sequence[StrategyLike] = (),
+        model: str | None = "mlp",
+        *,
+        epochs: int | None = None,
+        batch_size: int = 64,
+        lr: float | None = None,
+        weight_decay: float = 0.01,
+        optimizer: str = "adamw",
+        schedule: str = "cosine",
+        warmup: float = 0.05,
+        clip_norm: float | None = None,
+        early_stop: str | None = None,
+        patience: int | None = None,
+        validation_fraction: float | None = None,
+        positive: Any = None,
+        deploy: str = "natural",
+        allow_overcorrection: bool = False,
+        plugins: Sequence[str] = (),
+        domain: Domain = "photo",
+        device: str = "auto",
+        precision: str = "auto",
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.strategies = strategies
+        self.model = model
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.warmup = warmup
+        self.clip_norm = clip_norm
+        self.early_stop = early_stop
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.positive = positive
+        self.deploy = deploy
+        self.allow_overcorrection = allow_overcorrection
+        self.plugins = plugins
+        self.domain = domain
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+
+    # Parameters ----------------------------------------------------------------------------------------------------
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return parameters; with `deep` also each strategy and its options, ``strategies__NAME__option``."""
+        params: dict[str, Any] = super().get_params(deep=deep)
+        if deep:
+            nested = nested_options(self.strategies, self.plugins)
+            params |= {f"{_NESTED}{key}": value for key, value in nested.items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters: the whole list of strategies first, then single strategies, then their options.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or no such strategy in the list.
+        """
+        nested = {key: params.pop(key) for key in list(params) if key.startswith(_NESTED)}
+        super().set_params(**params)
+        for key in sorted(nested, key=lambda key: key.count("__")):
+            self.strategies = with_nested(self.strategies, key.removeprefix(_NESTED), nested[key])
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # Fitting -------------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Train a network.
+
+        Parameters
+        ----------
+        X : array or DataFrame
+            A table (n, D), in which NaN is a missing value and, in a DataFrame, a column of text becomes one column for
+            each value; or images (n, C, H, W), (n, H, W, C) or (n, H, W), uint8 or floats in [0, 1].
+        y : array, shape (n,)
+            Classes of any type.
+        sample_weight : array, shape (n,), optional
+            Multiplies the loss of each row, on top of class weights; only ratios matter, and a row of weight 0 is left
+            out. Strategies count rows and not weights; probabilities are for the weighted class frequencies.
+        groups : array, shape (n,), optional
+            Group (patient) of each row: kept whole when validation rows are set aside.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ImbtkError
+            Whatever is wrong with data, plan or options; those about values are a ValueError too.
+        """
+        prepared, weights = self._prepare(X, y, sample_weight, groups)
+        if weights is not None:
+            prepared = with_row_weights(prepared, weights)
+        for line in prepared.warnings:
+            warnings.warn(line, stacklevel=2)
+        with own_random_state():
+            fitted = fit(prepared, make_network(prepared))
+        logits = fitted.logits(prepared.split.validation)
+        self._calibration = calibrate(prepared, fit_ledger(prepared, logits), logits)
+        self._decision = choose_decision(prepared, logits, self._calibration)
+        self._normalisation = prepared.normalisation
+        network = fitted.network.cpu().eval()
+        self.network_ = network.double() if prepared.dataset.kind == "table" else network
+        self.history_, self.ledger_ = fitted.history, prepared.phases[-1].ledger.table()
+        self.plan_ = tuple(map(str, prepared.plan.items))
+        return self
+
+    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> tuple[PreparedRun, torch.Tensor | None]:
+        """Return what a run prepares, and the weight (n,) of each row."""
+        X, y = self._validated(X, y)
+        check_classification_targets(y)
+        self.classes_, numbers = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError(f"y holds one class, {self.classes_[0]!r}. A classifier needs at least two classes.")
+        self._form, samples = SampleForm.of(X)
+        config = self._config()
+        dataset = Dataset(
+            name="X",
+            kind=self._form.kind,
+            x=samples,
+            labels=torch.from_numpy(numbers.astype(np.int64)),
+            class_names=tuple(map(str, self.classes_.tolist())),
+            groups=group_numbers(groups, len(y)),
+            domain="table" if self._form.kind == "table" else self.domain,
+        )
+        weights = None
+        kept = np.arange(len(y))
+        if sample_weight is not None:
+            checked = _check_sample_weight(sample_weight, samples.numpy(), dtype=np.float64, ensure_non_negative=True)
+            weights, kept = torch.from_numpy(checked), np.flatnonzero(checked)
+            if len(np.unique(numbers[kept])) < 2:
+                raise DataError("sample_weight leaves rows of fewer than two classes, which a classifier needs.")
+        catalogue = Catalogue(config.plugins, BUILT_IN_PLUGINS)
+        plan = Plan.build(self._entries(), catalogue)
+        split = split_rows(dataset, kept, self.validation_fraction, config.seed)
+        _check_plan(plan, config, len(split.validation))
+        model = find_model(
+            config.model or default_model(dataset.kind),
+            dataset.kind,
+            dataset.sample_shape,
+            offered_models(config, catalogue),
+        )
+        nothing = torch.empty(0, dtype=torch.int64)
+        return prepare_split(config, catalogue, dataset, plan, model, split, nothing), weights
+
+    def _validated(self, X: Any, y: Any = None) -> tuple[Any, Any]:
+        """Return X and y after scikit-learn's checks; without `y` those of prediction."""
+        fitting = y is not None
+        given: dict[str, Any] = {"y": y} if fitting else {}
+        if has_texts(X):
+            validate_data(self, X, **given, reset=fitting, skip_check_array=True)
+            return X, column_or_1d(y, warn=True) if fitting else None
+        checked = validate_data(
+            self, X, **given, reset=fitting, allow_nd=True, ensure_all_finite="allow-nan", dtype="numeric"
+        )
+        return checked if fitting else (checked, None)
+
+    def _config(self) -> RunConfig:
+        values = {
+            name: getattr(self, name)
+            for name in (
+                "model", "epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "warmup", "clip_norm",
+                "early_stop", "patience", "deploy", "allow_overcorrection", "device", "precision",
+            )
+        }  # fmt: skip
+        seed = self.random_state
+        if not isinstance(seed, (int, np.integer)):
+            seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
+        values["positive"] = None if self.positive is None else str(self.positive)
+        return make_config({**values, "plugins": tuple(map(str, self.plugins)), "seed": int(seed)})
+
+    def _entries(self) -> list[StrategyLike]:
+        """Return the strategies, instances copied: fitting changes no parameter."""
+        if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
+            raise PlanError(f"'strategies' is a list of them, such as ['class-weights'] (given: {self.strategies!r}).")
+        copies: list[StrategyLike] = []
+        for entry in self.strategies:
+            if isinstance(entry, Strategy):
+                copies.append(entry.clone())
+            elif isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], Strategy):
+                copies.append((entry[0].clone(), entry[1]))
+            else:
+                copies.append(entry)
+        return copies
+
+    # Predicting ----------------------------------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class of each row, (n,), in the type of the training classes."""
+        logits = self._logits(X)
+        probabilities = self._calibration.probabilities(logits)
+        decided = self._decision.decide(logits, probabilities)
+        # A scikit-learn classifier has no way to abstain: the most probable class is said.
+        decided = np.where(decided == ABSTAIN, probabilities.argmax(axis=1), decided)
+        predicted: np.ndarray = self.classes_[decided]
+        return predicted
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return calibrated probabilities, (n, K) float64."""
+        logits = self._logits(X)
+        return self._calibration.probabilities(logits)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return calibrated log-probabilities, (n, K) float64."""
+        logits = self._logits(X)
+        return self._calibration.log_probabilities(logits)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the logits as trained, (n, K) float64; with two classes their difference, (n,)."""
+        logits = self._logits(X)
+        return logits if len(self.classes_) > 2 else logits[:, 1] - logits[:, 0]
+
+    @torch.no_grad()
+    def _logits(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        samples = self._form.samples(self._validated(X)[0])
+        parts = []
+        for part in torch.split(samples, _ROWS_AT_ONCE):
+            batch = part.double() if self._form.kind == "table" else part.to(torch.float32).mul_(1 / 255)
+            parts.append(self.network_(self._normalisation.apply(batch)))
+        logits: np.ndarray = torch.cat(parts).double().numpy()
+        return logits
+
+
+def _check_plan(plan: Plan, config: RunConfig, validation_rows: int) -> None:
+    """Refuse strategies that have nothing to work on.
+
+    Raises
+    ------
+    PlanError
+        If a strategy splits, or needs validation rows and there are none.
+    """
+    dispatcher = Dispatcher(plan.items)
+    for item in dispatcher.answering("imbtk_split"):
+        raise PlanError(
+            f"'{item}' splits the data, which in scikit-learn cross-validation does: use cv=StratifiedGroupKFold(), "
+            "say, and leave it out of the strategies."
+        )
+    if validation_rows:
+        return
+    needy = [
+        f"'{item}'"
+        for hook in ("imbtk_calibrate", "imbtk_decide")
+        for item in dispatcher.answering(hook)
+        # A hook that asks for none of them needs no rows: a rule from stated costs, say.
+        if _ROW_ARGUMENTS & set(inspect.signature(getattr(item.strategy, hook)).parameters)
+    ]
+    needy += ["early_stop"] if config.early_stop else []
+    if needy:
+        raise PlanError(
+            f"{' and '.join(needy)}: fitted on rows that nothing is trained on: set validation_fraction=0.2, say."
+        )
