@@ -17,8 +17,7 @@ class RandomStates:
     Attributes
     ----------
     python, numpy, torch : object
-        As their libraries give them; for torch, if it is not imported yet, the state that it begins with is taken
-        later.
+        As their libraries give them; None for torch if it is not imported yet.
     """
 
     python: Any
@@ -48,8 +47,10 @@ class RandomStates:
             found.append("NumPy")
         torch = sys.modules.get("torch")
         if torch is not None:
-            # A generator that nobody seeded stands where the global one stood when torch was imported meanwhile.
-            before = torch.Generator().get_state() if self.torch is None else self.torch
+            before = self.torch
+            if before is None:
+                # torch was imported meanwhile: nobody can have drawn if its state is where its seed puts it.
+                before = torch.Generator().manual_seed(torch.initial_seed()).get_state()
             if not torch.equal(torch.random.get_rng_state(), before):
                 torch.random.set_rng_state(before)
                 found.append("torch")

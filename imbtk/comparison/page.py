@@ -8,12 +8,12 @@ from typing import Any
 
 from imbtk.comparison import plots
 from imbtk.comparison.settings import METRICS
-from imbtk.comparison.table import best_places, difference_text, p_text, size_text
+from imbtk.comparison.table import best_places, difference_text, interval_text, p_text, size_text, value_text
 from imbtk.comparison.words import headline_sentences, points
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles, name_cell
 from imbtk.report.drawings import Drawings, write_atomically
 from imbtk.report.page import render_page
-from imbtk.report.wording import interval_text, one_line, plural, sentence, shorten, value_text
+from imbtk.report.wording import one_line, plural, reason_of, sentence, shorten
 
 __all__ = ["make_page"]
 
@@ -80,14 +80,16 @@ def _tiles(document: Mapping[str, Any]) -> Tiles:
         figure = row["figures"][primary]
         words = {"baseline": "nothing (baseline)", "decision": "nothing, decision moved"}.get(row["kind"], "best plan")
         extra = [shorten(row["name"], 28)] if row["kind"] == "plan" else []
-        lines = (interval_text(figure) or "no interval", *extra, row.get("verdict") or "")
-        tiles.append(Tile(f"{name.capitalize()}: {words}", value_text(figure), tuple(line for line in lines if line)))
+        lines = (interval_text(document, figure) or "no interval", *extra, row.get("verdict") or "")
+        tiles.append(
+            Tile(f"{name.capitalize()}: {words}", value_text(document, figure), tuple(line for line in lines if line))
+        )
     return Tiles(tuple(tiles))
 
 
 def _table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
     primary, names = document["primary"], document["data"]["class_names"]
-    rest = [m for m in ("accuracy", "macro_f1", "mcc", "auroc", "auprc", "log_loss", "brier") if m != primary]
+    rest = [m for m in ("auroc", "log_loss") if m != primary]
     shown = range(len(names)) if len(names) <= 3 else ()
     head = [Cell("plan"), *[Cell(text, look="number") for text in (METRICS[primary], "difference")], Cell("verdict")]
     head += [Cell(f"sensitivity {shorten(names[k], 16)}", look="number") for k in shown]
@@ -106,6 +108,7 @@ def _table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
             "quiet",
         ),
     ]
+    blocks.append(Details("All figures", (_figures_table(document, best),)))
     detail = _test_rows(document)
     if detail:
         blocks.append(Details("All tests, secondary ones among them", (detail,)))
@@ -113,6 +116,26 @@ def _table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
         Banner(f"{sentence(left['reason'])}", "note", f"Left out: “{left['plan']}”") for left in document["left_out"]
     ]
     return Section("Which plans help", "table", tuple(blocks))
+
+
+def _figures_table(document: Mapping[str, Any], best: Mapping[str, str]) -> Table:
+    head = [Cell("plan"), *[Cell(name, look="number") for name in METRICS.values()]]
+    rows = [
+        (
+            name_cell(row["name"], 40),
+            *[_figure_cell(document, row, metric, row["figures"][metric], best) for metric in METRICS],
+        )
+        for row in document["rows"]
+        if row["complete"]
+    ]
+    return Table(tuple(head), tuple(rows))
+
+
+def _figure_cell(
+    document: Mapping[str, Any], row: Mapping[str, Any], key: str, figure: Mapping[str, Any], best: Mapping[str, str]
+) -> Cell:
+    star = "★ " if best.get(key) == row["name"] else ""
+    return Cell(star + value_text(document, figure), reason_of(figure), "number", sub=interval_text(document, figure))
 
 
 def _row(
@@ -124,21 +147,15 @@ def _row(
 ) -> tuple[Cell, ...]:
     primary = document["primary"]
 
-    def cell(key: str, figure: Mapping[str, Any]) -> Cell:
-        star = "★ " if best.get(key) == row["name"] else ""
-        return Cell(
-            star + value_text(figure), one_line(figure.get("reason") or " "), "number", sub=interval_text(figure)
-        )
-
     value, interval = difference_text(document, row.get("difference"))
     p = p_text(row["difference"].get("p_holm")) if row["kind"] != "baseline" else ""
     return (
         name_cell(row["name"], 40),
-        cell(primary, row["figures"][primary]),
+        _figure_cell(document, row, primary, row["figures"][primary], best),
         Cell(value, look="number", sub=interval),
         Cell(row.get("verdict") or "the baseline", sub=f"p = {p}" if p else ""),
-        *[cell(f"class:{k}", row["per_class"][k]["sensitivity"]) for k in shown],
-        *[cell(metric, row["figures"][metric]) for metric in rest],
+        *[_figure_cell(document, row, f"class:{k}", row["per_class"][k]["sensitivity"], best) for k in shown],
+        *[_figure_cell(document, row, metric, row["figures"][metric], best) for metric in rest],
     )
 
 
@@ -334,8 +351,8 @@ def _leak_row(
     between = f"{points(flatter['interval'][0])} to {points(flatter['interval'][1])}" if flatter["interval"] else ""
     return (
         name_cell(row["name"], 40),
-        Cell(value_text(honest), look="number", sub=interval_text(honest)),
-        Cell(value_text(row["figure"]), look="number", sub=interval_text(row["figure"])),
+        Cell(value_text(document, honest), look="number", sub=interval_text(document, honest)),
+        Cell(value_text(document, row["figure"]), look="number", sub=interval_text(document, row["figure"])),
         Cell(points(flatter["value"]), look="number", sub=between),
         *[
             Cell("–" if row["sensitivities"][k] is None else f"{row['sensitivities'][k]:.2f}", look="number")

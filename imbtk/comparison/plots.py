@@ -39,7 +39,7 @@ __all__ = [
 MOST_PLANS = 6
 """More plans than this are not drawn side by side: only the baseline, the decision-only row and the best others."""
 
-_NAME = 30
+_NAME = 40
 
 
 def judged_rows(document: Mapping[str, Any], most: int | None = None) -> list[Mapping[str, Any]]:
@@ -255,10 +255,8 @@ def cost(document: Mapping[str, Any]) -> Figure:
                 axes.plot([x, x], found["interval"], color=colour, linewidth=2.4, alpha=0.4, solid_capstyle="round")
             hollow = row["kind"] == "decision"
             axes.plot([x], [found["value"]], "o", color=colour, markersize=7, mfc="none" if hollow else colour)
-            axes.annotate(
-                shorten(row["name"], 34), (x, found["value"]), xytext=(8, 0), textcoords="offset points", fontsize=8.5,
-                color=INK, va="center",
-            )  # fmt: skip
+            axes.plot([], [], "o", color=colour, mfc="none" if hollow else colour, label=shorten(row["name"], 44))
         most = max((row["cost"]["seconds"] for row in rows), default=1.0)
-        axes.set(xlim=(0, 1.35 * most), xlabel="seconds of one training", ylabel=document["primary_name"])
+        axes.set(xlim=(0, 1.08 * most), xlabel="seconds of one training", ylabel=document["primary_name"])
+        figure.legend(loc="outside right upper", fontsize=8.5)
     return figure

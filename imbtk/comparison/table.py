@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbtk.comparison.settings import HIGHER_IS_BETTER, METRICS
 from imbtk.comparison.words import p_value, points
-from imbtk.report.wording import interval_text, one_line, shorten, value_text
+from imbtk.report.wording import NO_FIGURE, one_line, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,13 +21,21 @@ __all__ = [
     "csv_text",
     "difference_text",
     "html_table",
+    "interval_text",
     "markdown_table",
     "p_text",
     "print_table",
     "records",
     "shown_classes",
     "size_text",
+    "value_text",
 ]
+
+WIDE = 96
+"""From so many characters on a terminal shows the sensitivity of more than one class."""
+
+MANY_UNITS = 400
+"""From so many patients (or rows) on figures have three digits."""
 
 CSV_BASELINE = "baseline"
 
@@ -75,10 +83,10 @@ def csv_text(document: Mapping[str, Any]) -> str:
     return buffer.getvalue()
 
 
-def shown_classes(document: Mapping[str, Any]) -> list[int]:
-    """Return the classes whose sensitivities stand in the table: all of up to three, else the rarest in training."""
+def shown_classes(document: Mapping[str, Any], most: int = 3) -> list[int]:
+    """Return the classes whose sensitivities stand in the table: all of up to `most`, else the rarest in training."""
     names, counts = document["data"]["class_names"], document["data"]["train_counts"]
-    if len(names) <= 3:
+    if len(names) <= most:
         return list(range(len(names)))
     return [min(range(len(names)), key=lambda k: counts[k])]
 
@@ -98,6 +106,24 @@ def best_places(document: Mapping[str, Any]) -> dict[str, str]:
         if known:
             best[f"class:{k}"] = max(known, key=lambda pair: pair[0])[1]
     return best
+
+
+def value_text(document: Mapping[str, Any], figure: Mapping[str, Any]) -> str:
+    """Return a figure with as many digits as the number of units supports: the same in a whole table."""
+    return NO_FIGURE if figure.get("value") is None else f"{figure['value']:.{_digits(document)}f}".replace("-", "−")
+
+
+def interval_text(document: Mapping[str, Any], figure: Mapping[str, Any]) -> str:
+    """Return the interval of a figure, ``"0.64–0.97"``; empty where there is none."""
+    if not figure.get("interval"):
+        return ""
+    low, high = (f"{end:.{_digits(document)}f}".replace("-", "−") for end in figure["interval"])
+    return f"{low} to {high}" if low.startswith("−") else f"{low}–{high}"
+
+
+def _digits(document: Mapping[str, Any]) -> int:
+    units = document["data"]["groups"] or document["data"]["rows"]
+    return 3 if units >= MANY_UNITS else 2
 
 
 def difference_text(document: Mapping[str, Any], difference: Mapping[str, Any] | None) -> tuple[str, str]:
@@ -133,28 +159,29 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("plan", overflow="fold", max_width=26)
-    primary = document["primary"]
-    table.add_column(document["primary_name"], justify="right")
+    table.add_column("plan", min_width=14)
+    primary, wide = document["primary"], console.width >= WIDE
+    table.add_column(_broken(document["primary_name"]), justify="right", no_wrap=True)
     table.add_column("difference", justify="right", no_wrap=True)
-    classes = shown_classes(document)
+    classes = shown_classes(document, 3 if wide else 1)
     for k in classes:
-        table.add_column(
-            f"sensitivity {shorten(document['data']['class_names'][k], 14)}", justify="right", max_width=13
-        )
-    table.add_column("seconds", justify="right")
-    table.add_column("verdict", overflow="fold", max_width=22)
+        name = shorten(document["data"]["class_names"][k], 11)
+        table.add_column(f"sens.\n{name}", justify="right", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("verdict", min_width=10)
     best = best_places(document)
     for row in document["rows"]:
         name = Text(one_line(row["name"]), style="bold" if row["name"] == best.get(primary) else "")
         if not row["complete"]:
             table.add_row(name, *[""] * (3 + len(classes)), Text(f"incomplete: {row['reason']}", style="red"))
             continue
-        cells = [_two_lines(row["figures"][primary], row["name"] == best.get(primary))]
+        cells = [_two_lines(document, row["figures"][primary], row["name"] == best.get(primary))]
         value, interval = difference_text(document, row.get("difference"))
         cells.append(Text.assemble(value, (f"\n{interval}", "dim")))
         for k in classes:
-            cells.append(_two_lines(row["per_class"][k]["sensitivity"], row["name"] == best.get(f"class:{k}")))
+            cells.append(
+                _two_lines(document, row["per_class"][k]["sensitivity"], row["name"] == best.get(f"class:{k}"))
+            )
         cells.append(Text("–" if row["kind"] == "decision" else f"{row['cost']['seconds']:.3g}"))
         table.add_row(name, *cells, _verdict_text(row))
     data = document["data"]
@@ -175,10 +202,17 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
     console.print(Text.assemble(("Page ", "bold"), str(folder / "report.html")), soft_wrap=True)
 
 
-def _two_lines(figure: Mapping[str, Any], best: bool) -> Any:
+def _broken(words: str) -> str:
+    """Return words over two lines."""
+    return "\n".join(words.split(" ", 1))
+
+
+def _two_lines(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool) -> Any:
     from rich.text import Text
 
-    return Text.assemble((value_text(figure), "bold green" if best else ""), (f"\n{interval_text(figure)}", "dim"))
+    return Text.assemble(
+        (value_text(document, figure), "bold green" if best else ""), (f"\n{interval_text(document, figure)}", "dim")
+    )
 
 
 def _verdict_text(row: Mapping[str, Any]) -> Any:
@@ -257,8 +291,11 @@ def markdown_table(document: Mapping[str, Any]) -> str:
         if not row["complete"]:
             lines.append([row["name"], *[""] * (len(head) - 3), f"incomplete: {row['reason']}", ""])
             continue
-        cells = [_marked(row["figures"][m], row["name"] == best.get(m)) for m in metrics]
-        cells += [_marked(row["per_class"][k]["sensitivity"], row["name"] == best.get(f"class:{k}")) for k in classes]
+        cells = [_marked(document, row["figures"][m], row["name"] == best.get(m)) for m in metrics]
+        cells += [
+            _marked(document, row["per_class"][k]["sensitivity"], row["name"] == best.get(f"class:{k}"))
+            for k in classes
+        ]
         value, interval = difference_text(document, row.get("difference"))
         p = p_text((row.get("difference") or {}).get("p_holm")) if row["kind"] != "baseline" else ""
         seconds = "–" if row["kind"] == "decision" else f"{row['cost']['seconds']:.3g}"
@@ -267,8 +304,8 @@ def markdown_table(document: Mapping[str, Any]) -> str:
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
-def _marked(figure: Mapping[str, Any], best: bool) -> str:
-    value, interval = value_text(figure), interval_text(figure)
+def _marked(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool) -> str:
+    value, interval = value_text(document, figure), interval_text(document, figure)
     return (f"**{value}**" if best else value) + (f" ({interval})" if interval else "")
 
 

@@ -120,12 +120,12 @@ def interaction_words(entry: Mapping[str, Any], metric: str, sign: float) -> str
         against = f"more than '{name}' alone ({points(alone[best])})"
     p = entry["p_holm"]
     if p is None:
-        judged = "whether they work on each other cannot be judged"
+        judged = "whether the two simply add up cannot be judged"
     elif p <= 0.05:
-        judged = "they help each other" if sign * entry["value"] > 0 else "they get in each other's way"
-        judged += f" (p {p_value(p)})"
+        judged = "more" if sign * entry["value"] > 0 else "less"
+        judged = f"that is {judged} than the two alone add up to (p {p_value(p)})"
     else:
-        judged = f"no evidence that they work on each other (p {p_value(p)})"
+        judged = f"no evidence that the two do not simply add up (p {p_value(p)})"
     return f"'{first}' and '{second}' together: {points(together)} points of {metric}, {against}; {judged}."
 
 

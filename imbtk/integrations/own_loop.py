@@ -85,7 +85,7 @@ def compose(
     kind : "images" or "table", optional
         What a sample is; unless given, told from `x` or `sample_shape`, else images.
     sample_shape : sequence of int, optional
-        (C, H, W) or (D,), for strategies that ask; unless given, that of `x`.
+        (C, H, W) or (D,); unless given, that of `x`. Needed for strategies that augment or mix.
     x : array or Tensor, shape (n, ...), optional
         The training rows, for strategies that look at features (``resample:method=SMOTE``). Images are uint8 or floats
         in [0, 1].
@@ -127,6 +127,8 @@ def compose(
     notes = _what_is_left(plan)
     numbers, names = class_numbers(labels, class_names)
     dataset = given_dataset(numbers, names, groups, x, kind, sample_shape, domain)
+    if not dataset.sample_shape:
+        _refuse_unknown_shape(plan)
     context = training_context(config, dataset, all_rows(len(dataset)))
     context = dataclasses.replace(context, validation_counts=None)
     phases, said = build_phases(plan, given_rows(dataset, x is not None), context, config.allow_overcorrection)
@@ -134,6 +136,22 @@ def compose(
         warnings.warn(line, stacklevel=2)
     share = _share(config.batch_size, rank, world_size)
     return Composition(plan, phases, dataset.labels, share, lambda y: class_numbers(y, class_names)[0])
+
+
+def _refuse_unknown_shape(plan: Plan) -> None:
+    """Refuse strategies that change samples whose shape is not known: they are tried before training.
+
+    Raises
+    ------
+    OptionError
+        If there is such a strategy.
+    """
+    for item in plan.items:
+        if {hook.name for hook in item.strategy.hooks()} & {"imbtk_augment", "imbtk_mix"}:
+            raise OptionError(
+                f"'{item}' changes samples, and their shape is not known: give compose sample_shape=(channels, height, "
+                "width), or x=."
+            )
 
 
 def _what_is_left(plan: Plan) -> tuple[str, ...]:

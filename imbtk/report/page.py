@@ -16,6 +16,7 @@ from imbtk.report.blocks import Cell as C
 from imbtk.report.calibration_section import calibration_section
 from imbtk.report.curve_sections import curves_section
 from imbtk.report.data_sections import data_name, data_section, split_section
+from imbtk.report.decision_section import decision_section
 from imbtk.report.drawings import Drawings, write_atomically
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
 from imbtk.report.palette import DARK, LIGHT
@@ -68,6 +69,7 @@ def make_report(run_folder: Path, *, sections: Sequence[ExtraSection] = ()) -> P
         confusion_section(record, drawings),
         curves_section(record, drawings),
         calibration_section(record),
+        decision_section(record, drawings),
         examples_section(record, drawings),
         mistakes_section(record, drawings),
         *_extra_sections(sections, drawings),

@@ -156,7 +156,7 @@ def _checked_rows(result: Any, item: PlanItem, context: RunContext, given: Rows)
         raise wrong_result(item, "imbtk_resample", "no rows at all")
     if result.indices.dtype != torch.int64 or result.labels.dtype != torch.int64:
         raise wrong_result(item, "imbtk_resample", "indices or labels that are not int64")
-    if result.indices is not given.indices:
+    if result.indices is not given.indices or result.labels is not given.labels:
         _check_training_rows(result, item, given)
     if context.kind == "images" and len(result.synthetic):
         raise wrong_result(item, "imbtk_resample", "synthetic rows for images, which core does not train on,")

@@ -178,6 +178,15 @@ def test_pickles_are_never_loaded(folder):
         load_network(folder)
 
 
+@pytest.mark.parametrize("features", [2, 5])
+def test_a_header_that_is_as_long_as_a_pickle_begins_is_none(features, tmp_path):
+    """The first byte of a safetensors file is the length of its header: of these two networks it is 0x80."""
+    network = trained(imbtk_models()["linear"], lambda width: LinearHead(width, 2), shape=(features,))
+    save_network(tmp_path / "model", network, {})
+    assert (tmp_path / "model" / "weights.safetensors").read_bytes()[:1] == b"\x80"
+    load_network(tmp_path / "model")
+
+
 def test_versions_and_keys(folder):
     change(folder, schema_version=2)
     with pytest.raises(

@@ -1,0 +1,156 @@
+"""How a class is picked, whether that keeps what it was to keep, and what it means where the class is rarer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imbtk.evaluation.operating import predictive_values
+from imbtk.report.blocks import Banner, Block, Facts, Section, Text
+from imbtk.report.decision_plots import predictive_value_plot, risk_coverage_plot
+from imbtk.report.drawings import Drawings
+from imbtk.report.levels import Level, levels_of, main_side
+from imbtk.report.record import RunRecord
+from imbtk.report.wording import figure_text, one_line, per_cent, plural, shorten
+
+__all__ = ["decision_section"]
+
+_LOWEST, _HIGHEST, _POINTS = 1e-3, 0.9, 121
+_LOOKS_AT = {
+    "logits": "the trained logits: the deployment prior does not move it",
+    "probabilities": "the calibrated probabilities: it moves with the deployment prior",
+}
+
+
+def decision_section(record: RunRecord, drawings: Drawings) -> Section:
+    """Return the rule, what it was fitted on, whether a floor held, the abstentions, and predictive values elsewhere."""
+    found = _document(record.folder / "decision.json")
+    blocks: list[Block] = []
+    if found is not None:
+        blocks.append(Facts(tuple(_facts(record, found))))
+        if found.get("floor"):
+            blocks.append(_floor_banner(record, found["floor"]))
+        if found.get("reject"):
+            blocks += _rejection(record, found["reject"], drawings)
+    blocks += _elsewhere(record, drawings)
+    return Section(
+        "Decision", "decision", tuple(blocks) or (Text("The run did not write down its decision.", "quiet"),)
+    )
+
+
+def _document(path: Path) -> dict[str, Any] | None:
+    """Return ``decision.json``; None where an older run wrote none."""
+    if not path.is_file():
+        return None
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def _facts(record: RunRecord, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = [("Rule", one_line(found["name"]))]
+    if found.get("by"):
+        rows.append(("Asked for by", one_line(found["by"])))
+    rows.append(("Looks at", _LOOKS_AT.get(str(found["on"]), one_line(found["on"]))))
+    if found.get("fitted_on"):
+        groups = found.get("groups")
+        patients = "patients unknown" if groups is None else plural(groups, "patient")
+        rows.append(("Fitted on", f"{plural(found['rows'], f'validation {record.noun}')}, {patients}"))
+    else:
+        rows.append(("Fitted on", "nothing: it follows from the training and what was asked for"))
+    return rows
+
+
+def _floor_banner(record: RunRecord, floor: Mapping[str, Any]) -> Banner:
+    name, least = shorten(floor["class"], 40), f"{floor['floor']:g}"
+    fitted, test = floor.get("validation"), floor.get("test")
+    on = f" On validation {record.noun}s, where the threshold was set: {figure_text(fitted)}." if fitted else ""
+    if test is None:
+        text = f"There is no test {record.noun} of “{name}” to see whether a sensitivity of {least} holds.{on}"
+        return Banner(text, "warning", "Floor not tested")
+    seen = (
+        f"On test {record.noun}s the sensitivity for “{name}” is {figure_text(test)}; at least {least} was asked for."
+    )
+    if not floor["held_on_test"]:
+        return Banner(f"{seen}{on}", "error", "The floor did not hold on test rows")
+    if not floor["confirmed_on_test"]:
+        more = " The interval reaches below the floor: these rows cannot confirm it."
+        return Banner(f"{seen}{more}{on}", "warning", "The floor held on test rows, and might not on others")
+    return Banner(f"{seen}{on}", "ok", "The floor held on test rows")
+
+
+def _rejection(record: RunRecord, reject: Mapping[str, Any], drawings: Drawings) -> list[Block]:
+    shares = reject["share"]
+    said = " and ".join(f"{per_cent(share)} of the {side} {record.noun}s" for side, share in shares.items())
+    curves = {side: (c["coverage"], c["risk"]) for side, c in reject["risk_coverage"].items()}
+    side = "test" if "test" in shares else next(iter(shares), "")
+    figure = risk_coverage_plot(curves, 1 - shares[side] if side else None, title="Errors against coverage")
+    data = [(side, f"{x:.6g}", f"{y:.6g}") for side, (xs, ys) in curves.items() for x, y in zip(xs, ys, strict=True)]
+    caption = (
+        f"From the surest {record.noun} on the left to all of them on the right: how many of those decided are wrong. "
+        f"The dotted line is where the rule stands on {side} {record.noun}s."
+    )
+    return [
+        Text(f"Left to a human: {said}."),
+        drawings.add("risk_coverage", figure, (("side", "coverage", "risk"), data), caption),
+    ]
+
+
+def _elsewhere(record: RunRecord, drawings: Drawings) -> list[Block]:
+    """Return the predictive values over the prevalence, for two classes whose figures are known."""
+    levels = levels_of(record, main_side(record))
+    positive = record.metrics.get("positive_class")
+    if record.num_classes != 2 or positive not in record.class_names or not levels:
+        return []
+    level, k = levels[-1], record.class_names.index(positive)
+    entry = level.metrics["per_class"][k]
+    sensitivity, specificity = entry["sensitivity"], entry["specificity"]
+    if any(figure.get("interval") is None for figure in (sensitivity, specificity)):
+        return []
+    return [_predictive_values(record, level, positive, sensitivity, specificity, drawings)]
+
+
+def _predictive_values(
+    record: RunRecord,
+    level: Level,
+    positive: str,
+    sensitivity: Mapping[str, Any],
+    specificity: Mapping[str, Any],
+    drawings: Drawings,
+) -> Block:
+    prevalence = np.geomspace(_LOWEST, _HIGHEST, _POINTS)
+    value, low, high = (
+        predictive_values(a, b, prevalence)
+        for a, b in (
+            (sensitivity["value"], specificity["value"]),
+            *zip(sensitivity["interval"], specificity["interval"], strict=True),
+        )
+    )
+    curves = {
+        name: (value[i], low[i], high[i])
+        for i, name in enumerate((f"called “{shorten(positive, 16)}” and right", "called the other and right"))
+    }
+    figure = predictive_value_plot(prevalence, curves, _marks(record, positive), title="Predictive values elsewhere")
+    rows = [[f"{number:.6g}" for number in row] for row in zip(prevalence, *value, *low, *high, strict=True)]
+    head = ("prevalence", *(f"{what}{end}" for end in ("", "_low", "_high") for what in ("ppv", "npv")))
+    caption = (
+        f"Expected positive and negative predictive value where “{shorten(positive, 40)}” is rarer or commoner, from "
+        f"sensitivity {figure_text(sensitivity)} and specificity {figure_text(specificity)} ({level.words}), if these "
+        "stay what they are. Shaded: both at the lower or both at the upper end of their 95 % intervals."
+    )
+    return drawings.add("predictive_values", figure, (head, rows), caption)
+
+
+def _marks(record: RunRecord, positive: str) -> dict[str, float]:
+    """Return the prevalences to point at: in training, and where the model is to be used if that is elsewhere."""
+    k, counts = record.class_names.index(positive), record.train_counts
+    marks = {"in training": counts[k] / sum(counts)} if counts and sum(counts) else {}
+    path = record.folder / "calibration.json"
+    if path.is_file():
+        prior = json.loads(path.read_text(encoding="utf-8")).get("deployment_prior")
+        if prior and abs(prior[k] - marks.get("in training", -1)) > 1e-6:
+            marks["where it is used"] = prior[k]
+    return {name: share for name, share in marks.items() if _LOWEST <= share <= _HIGHEST}
