@@ -7,80 +7,21 @@ asked for.
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import importlib.util
-import inspect
-import io
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import pluggy
-
-from imbtk import hookspecs
 from imbtk._version import __version__
-from imbtk.errors import ImbtkError, PlanError, PluginError, did_you_mean
-from imbtk.hookspecs import API_VERSION, HOOKS
-from imbtk.random_state import RandomStates
+from imbtk.errors import PlanError, PluginError, did_you_mean
+from imbtk.plugin import HookManager, Plugin, call_module_hook, check_answer, load_plugin
 from imbtk.strategy import Strategy
 
-__all__ = ["Catalogue", "HookManager", "Plugin", "guarded_import"]
+__all__ = ["Catalogue", "HookManager", "Plugin"]
 
 GROUP = "imbtk"
-
-_BY_NAME = ("imbtk_models", "imbtk_metrics", "imbtk_plans")
-"""Module hooks that return a mapping; the others return a list."""
-
-
-class HookManager(pluggy.PluginManager):
-    """A pluggy manager that knows imbtk's hooks and looks only at attributes that can be one."""
-
-    def __init__(self) -> None:
-        super().__init__("imbtk")
-        self.add_hookspecs(hookspecs)
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
-        """Return pluggy's options of a hook implementation; None for everything that is not named like a hook."""
-        return super().parse_hookimpl_opts(plugin, name) if name.startswith("imbtk_") else None
-
-
-@dataclass
-class Plugin:
-    """One plugin module, loaded or not.
-
-    Attributes
-    ----------
-    name : str
-        The entry point's name, or the file's.
-    module_name : str
-    distribution, version : str
-        Who ships it; the file's path and digest for a file.
-    module : module, optional
-        None until it is loaded, and if it failed.
-    error : PluginError, optional
-        Why it failed.
-    """
-
-    name: str
-    module_name: str
-    distribution: str
-    version: str
-    file: Path | None = None
-    module: ModuleType | None = None
-    error: PluginError | None = None
-    strategies: dict[str, type[Strategy]] = field(default_factory=dict)
-
-    @property
-    def provider(self) -> str:
-        """Who ships it, for people: ``imbtk 0.1.0``."""
-        return f"{self.distribution} {self.version}".strip()
 
 
 class Catalogue:
@@ -136,27 +77,14 @@ class Catalogue:
         digest = sha256(path.read_bytes()).hexdigest()
         name = f"imbtk_file_{path.stem}_{digest[:8]}".replace("-", "_")
         plugin = Plugin(path.stem, name, str(path), f"sha256:{digest[:12]}", file=path)
-        self._load(plugin)
+        load_plugin(plugin)
         if plugin.error:
             raise plugin.error
         return plugin
 
-    def _load(self, plugin: Plugin) -> Plugin:
-        """Import a plugin once; a failure is kept in ``plugin.error``."""
-        if plugin.module is not None or plugin.error is not None:
-            return plugin
-        try:
-            module = guarded_import(plugin)
-            _check_module(plugin, module)
-            plugin.strategies = _offered_strategies(plugin, module)
-            plugin.module = module
-        except PluginError as error:
-            plugin.error = error
-        return plugin
-
     def plugins(self) -> list[Plugin]:
         """Return every plugin, loaded: files first, then entry points by name. Failures carry their error."""
-        return [*self._files, *(self._load(plugin) for plugin in self._plugins)]
+        return [*self._files, *(load_plugin(plugin) for plugin in self._plugins)]
 
     # Strategies --------------------------------------------------------------------------------------------------
 
@@ -184,11 +112,11 @@ class Catalogue:
         places = [plugin for plugin in self._files if name in plugin.strategies]
         named = [plugin for plugin in self._plugins if plugin.name == name]
         for plugin in named:
-            if self._load(plugin).error:
+            if load_plugin(plugin).error:
                 raise plugin.error  # type: ignore[misc]
         places += [plugin for plugin in named if name in plugin.strategies]
         if not places:
-            others = (self._load(plugin) for plugin in self._plugins if plugin.name != name)
+            others = (load_plugin(plugin) for plugin in self._plugins if plugin.name != name)
             places = [plugin for plugin in others if name in plugin.strategies]
         if len(places) > 1:
             raise PluginError(
@@ -247,7 +175,7 @@ class Catalogue:
         PluginError
             If an answer fails.
         """
-        plugins = [self._load(plugin) for plugin in self._built_in]
+        plugins = [load_plugin(plugin) for plugin in self._built_in]
         for plugin in plugins:
             if plugin.error:
                 raise plugin.error
@@ -256,9 +184,9 @@ class Catalogue:
         for plugin in plugins:
             if plugin.module is None or not hasattr(plugin.module, hook):
                 continue
-            answer = _call(plugin, hook, getattr(plugin.module, hook))
+            answer = call_module_hook(plugin, hook, getattr(plugin.module, hook))
             if answer is not None:
-                _check_answer(plugin, hook, answer)
+                check_answer(plugin, hook, answer)
                 yield answer, plugin
 
 
@@ -268,135 +196,3 @@ def _is_switched_off(name: str, allowed: str | None, without: Sequence[str]) -> 
     if allowed is None:
         return False
     return name not in {part.strip() for part in allowed.split(",")}
-
-
-def _call(plugin: Plugin, hook: str, function: Callable[[], Any]) -> Any:
-    """Call a module hook; whatever goes wrong names plugin and hook."""
-    try:
-        return function()
-    except ImbtkError:
-        raise
-    except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
-        raise PluginError(
-            f"plugin '{plugin.name}' ({plugin.provider}) failed in {hook}: {type(error).__name__}: {error}. "
-            "Report it to its author, or leave the plugin out with --without."
-        ) from error
-
-
-def _check_answer(plugin: Plugin, hook: str, answer: Any) -> None:
-    """Refuse an answer of another form than the hook's."""
-    wanted, form = (Mapping, "a mapping by name") if hook in _BY_NAME else (Sequence, "a list")
-    if not isinstance(answer, wanted) or isinstance(answer, str):
-        raise PluginError(
-            f"plugin '{plugin.name}' ({plugin.provider}) returned {type(answer).__name__} from {hook}, which returns "
-            f"{form}. Report it to its author, or leave the plugin out with --without."
-        )
-
-
-@contextlib.contextmanager
-def _watched(plugin: Plugin) -> Iterator[None]:
-    """Refuse an import that prints or draws from a global random state, and put that state back."""
-    printed = io.StringIO()
-    before = RandomStates.now()
-    with contextlib.redirect_stdout(printed):
-        yield
-    if before.disturbed():
-        raise PluginError(
-            f"plugin '{plugin.name}' ({plugin.provider}) draws from or seeds a global random state when it is "
-            "imported. Use the 'draw' that hooks are given."
-        )
-    if printed.getvalue():
-        raise PluginError(
-            f"plugin '{plugin.name}' ({plugin.provider}) prints when it is imported: "
-            f"{printed.getvalue().strip()[:80]!r}. Take the print away: output of imbtk may be read by a program."
-        )
-
-
-def guarded_import(plugin: Plugin) -> ModuleType:
-    """Import a plugin's module.
-
-    Raises
-    ------
-    PluginError
-        If it cannot be imported, leaves the program, prints, or disturbs a global random state.
-    """
-    known = plugin.module_name in sys.modules
-    try:
-        with _watched(plugin):
-            if plugin.file is None:
-                return importlib.import_module(plugin.module_name)
-            spec = importlib.util.spec_from_file_location(plugin.module_name, plugin.file)
-            if spec is None or spec.loader is None:
-                raise ImportError(f"'{plugin.file}' is no Python file")
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[plugin.module_name] = module
-            try:
-                spec.loader.exec_module(module)
-            except BaseException:
-                del sys.modules[plugin.module_name]
-                raise
-            return module
-    except PluginError as error:
-        if not known:
-            sys.modules.pop(plugin.module_name, None)
-        if str(error).startswith("plugin "):
-            raise
-        raise PluginError(f"plugin '{plugin.name}' ({plugin.provider}) cannot be used: {error}") from error
-    except (Exception, SystemExit) as error:  # a stranger's module may raise anything, sys.exit included
-        raise PluginError(
-            f"plugin '{plugin.name}' ({plugin.provider}) cannot be imported: {type(error).__name__}: {error}. "
-            "Reinstall it, report it to its author, or leave it out with --without."
-        ) from error
-
-
-def _check_module(plugin: Plugin, module: ModuleType) -> None:
-    """Refuse a module with hooks that core would not call, or written for a newer imbtk."""
-    wanted = getattr(module, "imbtk_api", API_VERSION)
-    if not isinstance(wanted, int) or wanted > API_VERSION:
-        raise PluginError(
-            f"plugin '{plugin.name}' ({plugin.provider}) was written for plugin API {wanted}; this imbtk "
-            f"{__version__} has {API_VERSION}. Upgrade imbtk."
-        )
-    for name, value in vars(module).items():
-        if name.startswith("imbtk_") and inspect.isroutine(value):
-            if name not in HOOKS:
-                raise PluginError(
-                    f"plugin '{plugin.name}' ({plugin.provider}) answers a hook that does not exist, '{name}'."
-                    + did_you_mean(name, HOOKS)
-                )
-            if not hasattr(value, "imbtk_impl"):
-                raise PluginError(
-                    f"plugin '{plugin.name}' ({plugin.provider}) has a function '{name}' that is not marked as a "
-                    "hook. Write @hookimpl above it."
-                )
-    manager = HookManager()
-    try:
-        manager.register(module, name=plugin.name)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise PluginError(f"plugin '{plugin.name}' ({plugin.provider}): {' '.join(str(error).split())}") from None
-
-
-def _offered_strategies(plugin: Plugin, module: ModuleType) -> dict[str, type[Strategy]]:
-    """Return the strategies of a module: those that its hook names, else those that it defines."""
-    if hasattr(module, "imbtk_strategies"):
-        classes = list(_call(plugin, "imbtk_strategies", module.imbtk_strategies) or [])
-    else:
-        classes = [v for v in vars(module).values() if inspect.isclass(v) and v.__module__ == module.__name__]
-        classes = [cls for cls in classes if issubclass(cls, Strategy) and not cls.__name__.startswith("_")]
-    found: dict[str, type[Strategy]] = {}
-    for cls in classes:
-        if not (inspect.isclass(cls) and issubclass(cls, Strategy)):
-            raise PluginError(
-                f"plugin '{plugin.name}' ({plugin.provider}) offers {cls!r} in imbtk_strategies, which is no class "
-                "made from imbtk.Strategy."
-            )
-        if cls.name in found:
-            raise PluginError(f"plugin '{plugin.name}' ({plugin.provider}) offers strategy '{cls.name}' twice.")
-        if not cls.hooks():
-            raise PluginError(
-                f"strategy '{cls.name}' of plugin '{plugin.name}' ({plugin.provider}) answers no hook. Give it a "
-                "method such as imbtk_class_weights, marked with @hookimpl."
-            )
-        found[cls.name] = cls
-    return found

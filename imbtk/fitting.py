@@ -6,6 +6,7 @@ What a run with a folder, the scikit-learn estimator and a loop of one's own hav
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,9 +33,13 @@ __all__ = [
     "fit",
     "head_maker",
     "make_network",
+    "needs_rows",
     "own_random_state",
     "start_at_prior",
 ]
+
+_ROW_ARGUMENTS = {"logits", "probabilities", "labels"}
+"""Arguments of hooks after training that hold validation rows."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,11 @@ def fit(
     )
     _refit(prepared, network, batches, settings)
     return Fitted(network, history, batches, settings)
+
+
+def needs_rows(item: PlanItem, hook: str) -> bool:
+    """Return whether a strategy's hook after training asks for validation rows: a rule from stated costs does not."""
+    return bool(_ROW_ARGUMENTS & set(inspect.signature(getattr(item.strategy, hook)).parameters))
 
 
 @contextlib.contextmanager

@@ -81,7 +81,7 @@ def predict(
 def _written(out: str | None) -> Iterator[TextIO]:
     """Open standard output, or a file that gets its name when it is complete."""
     if out is None:
-        yield click.get_text_stream("stdout")
+        yield sys.stdout
         return
     path = Path(out)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -15,6 +15,7 @@ from imbtk.report.wording import NO_FIGURE, one_line, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 __all__ = [
     "best_places",
@@ -108,16 +109,18 @@ def best_places(document: Mapping[str, Any]) -> dict[str, str]:
     return best
 
 
-def value_text(document: Mapping[str, Any], figure: Mapping[str, Any]) -> str:
+def value_text(document: Mapping[str, Any], figure: Mapping[str, Any], digits: int | None = None) -> str:
     """Return a figure with as many digits as the number of units supports: the same in a whole table."""
-    return NO_FIGURE if figure.get("value") is None else f"{figure['value']:.{_digits(document)}f}".replace("-", "−")
+    digits = digits or _digits(document)
+    return NO_FIGURE if figure.get("value") is None else f"{figure['value']:.{digits}f}".replace("-", "−")
 
 
-def interval_text(document: Mapping[str, Any], figure: Mapping[str, Any]) -> str:
+def interval_text(document: Mapping[str, Any], figure: Mapping[str, Any], digits: int | None = None) -> str:
     """Return the interval of a figure, ``"0.64–0.97"``; empty where there is none."""
     if not figure.get("interval"):
         return ""
-    low, high = (f"{end:.{_digits(document)}f}".replace("-", "−") for end in figure["interval"])
+    digits = digits or _digits(document)
+    low, high = (f"{end:.{digits}f}".replace("-", "−") for end in figure["interval"])
     return f"{low} to {high}" if low.startswith("−") else f"{low}–{high}"
 
 
@@ -165,8 +168,8 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
     table.add_column("difference", justify="right", no_wrap=True)
     classes = shown_classes(document, 3 if wide else 1)
     for k in classes:
-        name = shorten(document["data"]["class_names"][k], 11)
-        table.add_column(f"sens.\n{name}", justify="right", no_wrap=True)
+        of = shorten(document["data"]["class_names"][k], 11)
+        table.add_column(f"sensit.\n{of}", justify="right", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     table.add_column("verdict", min_width=10)
     best = best_places(document)
@@ -175,7 +178,7 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
         if not row["complete"]:
             table.add_row(name, *[""] * (3 + len(classes)), Text(f"incomplete: {row['reason']}", style="red"))
             continue
-        cells = [_two_lines(document, row["figures"][primary], row["name"] == best.get(primary))]
+        cells: list[Text] = [_two_lines(document, row["figures"][primary], row["name"] == best.get(primary))]
         value, interval = difference_text(document, row.get("difference"))
         cells.append(Text.assemble(value, (f"\n{interval}", "dim")))
         for k in classes:
@@ -207,19 +210,19 @@ def _broken(words: str) -> str:
     return "\n".join(words.split(" ", 1))
 
 
-def _two_lines(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool) -> Any:
+def _two_lines(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool) -> Text:
     from rich.text import Text
 
-    return Text.assemble(
-        (value_text(document, figure), "bold green" if best else ""), (f"\n{interval_text(document, figure)}", "dim")
-    )
+    # A table that is read in ten seconds has two digits.
+    value, interval = value_text(document, figure, 2), interval_text(document, figure, 2)
+    return Text.assemble((value, "bold green" if best else ""), (f"\n{interval}", "dim"))
 
 
 def _verdict_text(row: Mapping[str, Any]) -> Any:
     from rich.text import Text
 
     if row["kind"] == "baseline":
-        return Text("the baseline", style="dim")
+        return Text("baseline", style="dim")
     style = {"better": "bold green", "worse": "bold red"}.get(row["verdict"], "")
     return Text.assemble((row["verdict"], style), (f"\np {_p(row)}", "dim"))
 

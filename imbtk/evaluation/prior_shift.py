@@ -28,18 +28,16 @@ class PriorEstimate:
     prior : ndarray of float64, shape (K,)
         Sums to one.
     intervals : ndarray of float64, shape (K, 2)
-        95 % intervals, which take the classifier as it is and know of patients; NaN where a class is estimated at 0 or 1.
+        95 % intervals, which take the classifier as it is and know of patients; NaN for a class estimated at 0 or 1.
     statistic, p_value : float
         Likelihood-ratio test that the frequencies are still the given ones, χ² with K - 1 degrees of freedom. It takes
         rows as independent: with several rows a patient its p-value is too small.
-    rounds : int
     """
 
     prior: np.ndarray
     intervals: np.ndarray
     statistic: float
     p_value: float
-    rounds: int
 
 
 def estimate_prior(
@@ -70,8 +68,8 @@ def estimate_prior(
     given = np.asarray(given_prior, dtype=np.float64)
     present = given > 0
     ratios = np.where(present, probabilities / np.where(present, given, 1.0), 0.0)
-    prior, rounds = given.copy(), 0
-    for rounds in range(1, _ROUNDS + 1):
+    prior = given.copy()
+    for _ in range(_ROUNDS):
         posterior = prior * ratios
         posterior /= posterior.sum(axis=1, keepdims=True)
         new = posterior.mean(axis=0)
@@ -83,7 +81,7 @@ def estimate_prior(
     statistic = max(statistic, 0.0)
     freedom = int(present.sum()) - 1
     p_value = float(stats.chi2.sf(statistic, freedom)) if freedom else 1.0
-    return PriorEstimate(prior, _intervals(ratios, prior, groups), statistic, p_value, rounds)
+    return PriorEstimate(prior, _intervals(ratios, prior, groups), statistic, p_value)
 
 
 def _intervals(ratios: np.ndarray, prior: np.ndarray, groups: np.ndarray | None) -> np.ndarray:

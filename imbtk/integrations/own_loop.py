@@ -21,13 +21,16 @@ import torch
 
 from imbtk.catalogue import Catalogue
 from imbtk.config import make_config
+from imbtk.context import RunContext
 from imbtk.data.domain import Domain
+from imbtk.dispatch import Dispatcher
 from imbtk.errors import OptionError, PlanError
+from imbtk.fitting import needs_rows
 from imbtk.hookspecs import HOOKS
 from imbtk.integrations.composition import Composition
 from imbtk.integrations.given_rows import all_rows, class_numbers, given_dataset, given_rows
 from imbtk.integrations.sampler import Share
-from imbtk.plan import Plan, StrategyLike
+from imbtk.plan import Plan, PlanItem, StrategyLike
 from imbtk.preparation import BUILT_IN_PLUGINS, training_context
 from imbtk.training.build import build_phases
 
@@ -124,7 +127,7 @@ def compose(
         }
     )  # fmt: skip
     plan = Plan.build(strategies, Catalogue(config.plugins, BUILT_IN_PLUGINS))
-    notes = _what_is_left(plan)
+    _refuse_what_is_left(plan)
     numbers, names = class_numbers(labels, class_names)
     dataset = given_dataset(numbers, names, groups, x, kind, sample_shape, domain)
     if not dataset.sample_shape:
@@ -132,7 +135,7 @@ def compose(
     context = training_context(config, dataset, all_rows(len(dataset)))
     context = dataclasses.replace(context, validation_counts=None)
     phases, said = build_phases(plan, given_rows(dataset, x is not None), context, config.allow_overcorrection)
-    for line in (*notes, *said):
+    for line in (*_what_is_left(plan, phases[-1].context), *said):
         warnings.warn(line, stacklevel=2)
     share = _share(config.batch_size, rank, world_size)
     return Composition(plan, phases, dataset.labels, share, lambda y: class_numbers(y, class_names)[0])
@@ -154,29 +157,42 @@ def _refuse_unknown_shape(plan: Plan) -> None:
             )
 
 
-def _what_is_left(plan: Plan) -> tuple[str, ...]:
-    """Return what the plan's strategies would do in a run and do not do here.
+def _stages_left(item: PlanItem) -> tuple[str, str]:
+    """Return the stages of a strategy that compose does not reach, and what a loop does itself; empty if none."""
+    left = [hook.name for hook in item.strategy.hooks() if hook.name in _LEFT_TO_THE_LOOP]
+    stages = " and ".join(f"the {HOOKS[hook].stage}" for hook in left)
+    return stages, "; ".join(_LEFT_TO_THE_LOOP[hook] for hook in left)
+
+
+def _refuse_what_is_left(plan: Plan) -> None:
+    """Refuse strategies of which nothing would be left.
 
     Raises
     ------
     PlanError
-        If that is all that a strategy does.
+        If a strategy acts only where compose does not reach.
     """
-    notes = []
     for item in plan.items:
-        hooks = [hook.name for hook in item.strategy.hooks()]
-        left = [hook for hook in hooks if hook in _LEFT_TO_THE_LOOP]
-        if not left:
-            continue
-        stages = " and ".join(f"the {HOOKS[hook].stage}" for hook in left)
-        instead = "; ".join(_LEFT_TO_THE_LOOP[hook] for hook in left)
-        if len(left) == len(hooks):
+        if all(hook.name in _LEFT_TO_THE_LOOP for hook in item.strategy.hooks()):
+            stages, instead = _stages_left(item)
             raise PlanError(
                 f"'{item}' acts on {stages} only, which is your own in a loop of your own: {instead}. Leave it out of "
                 "compose, or train with imbtk.run."
             )
-        notes.append(f"'{item}' also acts on {stages}, which compose leaves to your loop: {instead}.")
-    return tuple(notes)
+
+
+def _what_is_left(plan: Plan, context: RunContext) -> list[str]:
+    """Return what the plan's strategies would do in a run and do not do here."""
+    notes = []
+    for item in plan.items:
+        left = {hook.name for hook in item.strategy.hooks()} & set(_LEFT_TO_THE_LOOP)
+        if left == {"imbtk_decide"} and not needs_rows(item, "imbtk_decide"):
+            # Options may switch it off: a loss-adjusting strategy that could decide instead, say.
+            left = left if Dispatcher((item,)).choice("imbtk_decide", context=context) else set()
+        if left:
+            stages, instead = _stages_left(item)
+            notes.append(f"'{item}' also acts on {stages}, which compose leaves to your loop: {instead}.")
+    return notes
 
 
 def _share(batch_size: int, rank: int | None, world_size: int | None) -> Share:

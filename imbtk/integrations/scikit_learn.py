@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Sequence
 from typing import Any, Self
@@ -20,7 +19,7 @@ from imbtk.data.dataset import Dataset
 from imbtk.data.domain import Domain
 from imbtk.dispatch import Dispatcher
 from imbtk.errors import DataError, PlanError
-from imbtk.fitting import choose_decision, fit, make_network, own_random_state
+from imbtk.fitting import choose_decision, fit, make_network, needs_rows, own_random_state
 from imbtk.integrations.fold_rows import group_numbers, split_rows
 from imbtk.integrations.nested_options import nested_options, with_nested
 from imbtk.integrations.row_weights import with_row_weights
@@ -36,8 +35,6 @@ __all__ = ["ImbalancedClassifier"]
 
 _NESTED = "strategies__"
 _ROWS_AT_ONCE = 256
-_ROW_ARGUMENTS = {"logits", "probabilities", "labels"}
-"""Arguments of hooks after training that hold validation rows."""
 
 
 class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -372,8 +369,7 @@ def _check_plan(plan: Plan, config: RunConfig, validation_rows: int) -> None:
         f"'{item}'"
         for hook in ("imbtk_calibrate", "imbtk_decide")
         for item in dispatcher.answering(hook)
-        # A hook that asks for none of them needs no rows: a rule from stated costs, say.
-        if _ROW_ARGUMENTS & set(inspect.signature(getattr(item.strategy, hook)).parameters)
+        if needs_rows(item, hook)
     ]
     needy += ["early_stop"] if config.early_stop else []
     if needy:

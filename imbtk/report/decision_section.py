@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from imbtk.errors import RunFolderError
 from imbtk.evaluation.operating import predictive_values
 from imbtk.report.blocks import Banner, Block, Facts, Section, Text
 from imbtk.report.decision_plots import predictive_value_plot, risk_coverage_plot
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
-from imbtk.report.record import RunRecord
+from imbtk.report.record import SCHEMA_VERSION, RunRecord
 from imbtk.report.wording import figure_text, one_line, per_cent, plural, shorten
 
 __all__ = ["decision_section"]
@@ -27,7 +28,13 @@ _LOOKS_AT = {
 
 
 def decision_section(record: RunRecord, drawings: Drawings) -> Section:
-    """Return the rule, what it was fitted on, whether a floor held, the abstentions, and predictive values elsewhere."""
+    """Return the rule, what it rests on, whether a floor held, what is left open, and predictive values elsewhere.
+
+    Raises
+    ------
+    RunFolderError
+        If ``decision.json`` cannot be read or is from a newer imbtk.
+    """
     found = _document(record.folder / "decision.json")
     blocks: list[Block] = []
     if found is not None:
@@ -46,7 +53,16 @@ def _document(path: Path) -> dict[str, Any] | None:
     """Return ``decision.json``; None where an older run wrote none."""
     if not path.is_file():
         return None
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        newer = int(document["schema_version"]) > SCHEMA_VERSION
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}. Repeat the run from its config.toml.") from None
+    if newer:
+        raise RunFolderError(
+            f"{path} has schema_version {document['schema_version']}; this imbtk reads up to {SCHEMA_VERSION}. The run "
+            "was made by a newer imbtk: update imbtk (pip install -U imbtk) to report on it."
+        )
     return document
 
 

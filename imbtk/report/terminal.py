@@ -55,7 +55,9 @@ def print_plan(console: Console, plan_document: Mapping[str, Any]) -> None:
         console.print(_warning(warning))
 
 
-def print_results(console: Console, metrics_document: Mapping[str, Any], run_folder: Path) -> None:
+def print_results(
+    console: Console, metrics_document: Mapping[str, Any], run_folder: Path, *, kind: str | None = None
+) -> None:
     """Print the figures of each class with their intervals, and where the run folder is.
 
     Parameters
@@ -64,13 +66,15 @@ def print_results(console: Console, metrics_document: Mapping[str, Any], run_fol
     metrics_document : mapping
         As in ``metrics.json``.
     run_folder : Path
+    kind : "images" or "table", optional
+        Of an evaluation on new data, whose folder holds no model.
     """
     from rich.text import Text
 
     side = "test" if "test" in metrics_document else "validation"
     parts = metrics_document.get(side) or {}
     warnings: list[str] = []
-    noun = "image" if sample_kind(run_folder) == "images" else "row"
+    noun = "image" if (kind or sample_kind(run_folder)) == "images" else "row"
     for key, unit in (("per_image", noun), ("per_patient", "patient")):
         level = parts.get(key) or {}
         if "per_class" not in level:
@@ -88,7 +92,9 @@ def print_results(console: Console, metrics_document: Mapping[str, Any], run_fol
     for text in dict.fromkeys(warnings):
         console.print(_warning(text))
     console.print()
-    console.print(Text.assemble(("Run folder ", "bold"), str(run_folder)), soft_wrap=True)
+    console.print(
+        Text.assemble(("Run folder " if kind is None else "Evaluation ", "bold"), str(run_folder)), soft_wrap=True
+    )
 
 
 def _class_names(plan: Mapping[str, Any]) -> list[str] | None:

@@ -158,4 +158,4 @@ def _sums(other: np.ndarray, labels: np.ndarray, k: int, parts: Parts) -> np.nda
     steps[by_class] = change
     begin = parts(classes, hits, sizes.astype(np.float64)).sum(axis=0)
     rest = begin + np.concatenate([np.zeros((1, change.shape[1])), np.cumsum(steps, axis=0)])
-    return rest + parts(np.full(n + 1, k), mine, np.arange(n + 1.0))
+    return np.asarray(rest + parts(np.full(n + 1, k), mine, np.arange(n + 1.0)))

@@ -107,7 +107,10 @@ def test_a_wrong_option_in_the_file_is_named(call: Call) -> None:
     Path("study.toml").write_text("epoch = 3\n", encoding="utf-8")
     result = call("run", DATA, "-c", "study.toml")
     assert result.exit_code == 2
-    assert result.stderr == "Error: 'study.toml' has an option 'epoch' that there is not. Did you mean 'epochs'?\n"
+    assert (
+        result.stderr
+        == "Error: 'study.toml' has an option 'epoch' that there is not. Did you mean 'epochs' or 'deploy'?\n"
+    )
 
 
 def test_stopping_says_what_is_kept(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,7 +99,9 @@ def pictures() -> tuple[np.ndarray, np.ndarray]:
     return generator.integers(0, 255, (len(labels), 1, 8, 8)).astype(np.uint8), labels
 
 
-def its_run(data: tuple[np.ndarray, np.ndarray], strategies: Sequence[Any], model: str) -> tuple[PreparedRun, Network, list[float]]:
+def its_run(
+    data: tuple[np.ndarray, np.ndarray], strategies: Sequence[Any], model: str
+) -> tuple[PreparedRun, Network, list[float]]:
     """Train as ``imbtk.run`` does; return what was prepared, the network and the loss of each epoch."""
     config = make_config(
         {"epochs": 4, "batch_size": 16, "seed": 5, "model": model, "schedule": "constant", "warmup": 0.0,
@@ -174,13 +175,15 @@ def test_made_up_rows_and_asked_rows_too() -> None:
     assert all(map(torch.equal, network.state_dict().values(), its_network.state_dict().values()))
 
 
-def test_the_example_says_the_same_to_the_bit() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "examples" / "own_loop" / "train.py"), "2"],
-        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "the same to the bit: the losses of all 2 epochs" in done.stdout
+def test_the_example_says_the_same_to_the_bit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = ROOT / "examples" / "own_loop" / "train.py"
+    monkeypatch.syspath_prepend(str(example.parent))
+    monkeypatch.setattr(sys, "argv", [str(example), "2"])
+    runpy.run_path(str(example), run_name="__main__")
+    sys.modules.pop("train", None)
+    assert "the same to the bit: the losses of all 2 epochs" in capsys.readouterr().out
 
 
 def test_the_plan_of_the_issue() -> None:
@@ -195,7 +198,7 @@ def test_the_plan_of_the_issue() -> None:
 
 
 def test_a_conflict_is_refused() -> None:
-    with pytest.raises(ConflictError, match="the epoch order is claimed by 'oversample' .* and 'undersample'"):
+    with pytest.raises(ConflictError, match=r"the epoch order is claimed by 'oversample' .* and 'undersample'"):
         imbtk.compose(["oversample", "undersample"], labels=LABELS, epochs=2)
 
 
@@ -234,6 +237,12 @@ def test_what_a_loop_does_itself_is_said_where_it_is_only_a_part() -> None:
         imbtk.compose([Both()], labels=LABELS, epochs=2)
 
 
+def test_a_decision_that_options_switch_off_is_not_said() -> None:
+    imbtk.compose(["logit-adjust"], labels=LABELS, epochs=2)
+    with pytest.warns(UserWarning, match="'logit-adjust:mode=posthoc' also acts on the decision, which compose leaves"):
+        imbtk.compose(["logit-adjust:mode=posthoc"], labels=LABELS, epochs=2)
+
+
 def test_options_are_checked() -> None:
     with pytest.raises(OptionError, match=r"'augment' changes samples, .*give compose sample_shape=\(channels"):
         imbtk.compose(["augment"], labels=LABELS, epochs=2)
@@ -254,7 +263,8 @@ def test_options_are_checked() -> None:
 def test_a_plugin_file_serves_too(tmp_path: Path) -> None:
     file = tmp_path / "steep.py"
     file.write_text(
-        '"""Steep."""\nimport torch\nfrom imbtk import Strategy, hookimpl\n\n\nclass Steep(Strategy):\n    """Weight."""\n\n'
+        '"""Steep."""\nimport torch\nfrom imbtk import Strategy, hookimpl\n\n\n'
+        'class Steep(Strategy):\n    """Weight."""\n\n'
         "    @hookimpl\n    def imbtk_class_weights(self, context):\n        return torch.tensor([1.0, 3.0])\n"
     )
     composition = imbtk.compose(["steep"], labels=["a", "b", "b", "a"], plugins=[file])

@@ -58,7 +58,8 @@ def test_the_mean_gradient_of_two_processes_is_that_of_one() -> None:
     whole = gradients(compose(plan))
     one, two = (gradients(compose(plan, rank=rank, world_size=2)) for rank in (0, 1))
     assert len(one) == len(two)
-    for a, b, both in zip(one, two, whole, strict=False):
+    # The last batch lacks the sample that is left out so that both processes have equally many.
+    for a, b, both in zip(one[:-1], two[:-1], whole[:-1], strict=True):
         assert torch.allclose((a + b) / 2, both, atol=1e-6)
 
 

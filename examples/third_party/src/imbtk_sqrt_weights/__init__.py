@@ -1,0 +1,1 @@
+"""Square-root class weights, a strategy for imbtk."""

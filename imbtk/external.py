@@ -1,0 +1,271 @@
+"""A trained run on data that it has not seen: an external cohort, labelled or not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imbtk._version import __version__
+from imbtk.data.labels import listing
+from imbtk.data.new_rows import NewRows
+from imbtk.errors import DataError, ImbtkError, RunFolderError, did_you_mean
+from imbtk.evaluation.evaluate import evaluate, metrics_document
+from imbtk.external_prior import prior_document
+from imbtk.predictor import Predictor
+from imbtk.report.evaluation_page import make_evaluation_page
+from imbtk.report.record import RunRecord, SideRows, read_run
+from imbtk.result import RunResult
+
+__all__ = ["Evaluation", "evaluate_new"]
+
+SCHEMA_VERSION = 1
+SIDE = "test"
+"""New data stand where test rows stand: in ``metrics.json``, in ``predictions.csv`` and on the page."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of an evaluation.
+
+    Attributes
+    ----------
+    folder : Path
+    document : dict
+        What ``evaluation.json`` holds.
+    metrics : dict, optional
+        What ``metrics.json`` holds; None for data without labels.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+    metrics: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """The readable rows with what the model says of them."""
+
+    rows: np.ndarray
+    names: list[str]
+    labels: np.ndarray | None
+    group_names: list[str] | None
+    logits: np.ndarray
+    probabilities: np.ndarray
+    unreadable: list[tuple[str, str]]
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Groups as numbers, (n,) int64."""
+        if self.group_names is None:
+            return None
+        return np.unique(self.group_names, return_inverse=True)[1].astype(np.int64)
+
+
+def evaluate_new(
+    run: str | Path,
+    predictor: Predictor,
+    rows: NewRows,
+    folder: Path,
+    *,
+    data: str,
+    with_prior: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a run on new data and write a folder: figures, predictions and page where there are labels.
+
+    Parameters
+    ----------
+    run : path
+        The run folder.
+    predictor : Predictor
+        Of this run, at the deployment prior that is wanted.
+    rows : NewRows
+        With labels, or without if `with_prior`.
+    folder : Path
+        Made here; must not exist.
+    data : str
+        What the data are called.
+    with_prior : bool
+        Estimate the class frequencies of the data from the probabilities alone.
+    progress : callable, optional
+        ``(description, done, total)``.
+
+    Raises
+    ------
+    DataError
+        If there are no labels, one is no class of the run, or no row can be read.
+    ImbtkError
+        If the folder exists.
+    """
+    if folder.exists():
+        raise ImbtkError(f"the folder '{folder}' exists already, and is not overwritten. Choose another --out.")
+    record = read_run(Path(run))
+    names = predictor.class_names
+    if rows.labels is None and not with_prior:
+        raise DataError(
+            f"'{data}' has no labels that could be found. Say where they stand (--label-column, --label-level), or, "
+            "for data without labels, predict them (imbtk predict) or estimate their class frequencies "
+            "(--estimate-prior)."
+        )
+    labels = None if rows.labels is None else _numbers(rows, names)
+    answers = _answers(predictor, rows, labels, progress)
+    document = _document(run, predictor, answers, data)
+    metrics = None if labels is None else _metrics(RunResult(run), predictor, answers)
+    if with_prior:
+        document["prior"] = prior_document(record, predictor, answers.logits, answers.groups, answers.labels)
+    temporary = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    _write_json(temporary / "evaluation.json", document)
+    _write_predictions(temporary / "predictions.csv", predictor, answers)
+    if metrics is not None:
+        _write_json(temporary / "metrics.json", metrics)
+        make_evaluation_page(_record(temporary, record, predictor, answers, metrics, data), document)
+    os.replace(temporary, folder)
+    return Evaluation(folder, document, metrics)
+
+
+def _numbers(rows: NewRows, class_names: tuple[str, ...]) -> np.ndarray:
+    """Return the class number of each row, (N,) int64."""
+    labels = rows.labels or ()
+    missing = [name for name, label in zip(rows.names, labels, strict=True) if not label]
+    if missing:
+        raise DataError(
+            f"{rows.labels_from}: no label for {len(missing)} of {len(labels)} rows: {listing(missing)}. Fill them in "
+            "or take these rows out."
+        )
+    unknown = sorted(set(labels) - set(class_names))
+    if unknown:
+        first = unknown[0]
+        raise DataError(
+            f"{rows.labels_from}: the model knows no class {listing([repr(name) for name in unknown], 5)} "
+            f"({sum(label == first for label in labels)} rows of '{first}').{did_you_mean(first, class_names)} Labels "
+            "must be called as they were in training."
+        )
+    number = {name: k for k, name in enumerate(class_names)}
+    return np.array([number[label] for label in labels], dtype=np.int64)
+
+
+def _answers(predictor: Predictor, rows: NewRows, labels: np.ndarray | None, progress: Progress | None) -> _Answers:
+    logits, probabilities = [], []
+    errors: list[str | None] = []
+    for part in predictor.predict_stream(rows):
+        logits.append(part.logits)
+        probabilities.append(part.probabilities)
+        errors += part.errors
+        if progress is not None:
+            progress("predicting", part.start + len(part.errors), len(rows))
+    good = np.array([error is None for error in errors])
+    unreadable = [(rows.names[i], str(errors[i])) for i in np.flatnonzero(~good)]
+    if not good.any():
+        raise DataError(f"none of the {len(rows)} rows could be read. The first one: {unreadable[0][1]}")
+    kept = np.flatnonzero(good)
+    return _Answers(
+        kept,
+        [rows.names[i] for i in kept],
+        None if labels is None else labels[kept],
+        None if rows.groups is None else [rows.groups[i] for i in kept],
+        np.concatenate(logits)[kept],
+        np.concatenate(probabilities)[kept],
+        unreadable,
+    )
+
+
+def _document(run: str | Path, predictor: Predictor, answers: _Answers, data: str) -> dict[str, Any]:
+    """Return what ``evaluation.json`` holds, but for the estimated prior."""
+    names, groups = predictor.class_names, answers.groups
+    counts = None if answers.labels is None else np.bincount(answers.labels, minlength=len(names)).tolist()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "imbtk": __version__,
+        "run": str(run),
+        "data": data,
+        "class_names": list(names),
+        "rows": len(answers.rows),
+        "groups": None if groups is None else len(np.unique(groups)),
+        "class_counts": counts,
+        "missing_classes": [name for name, count in zip(names, counts or (), strict=False) if not count],
+        "unreadable": [list(pair) for pair in answers.unreadable],
+        "deployment_prior": predictor.description["deployment_prior"],
+        "decision": predictor.decision.to_json(),
+        "prior": None,
+    }
+
+
+def _metrics(result: RunResult, predictor: Predictor, answers: _Answers) -> dict[str, Any]:
+    if answers.labels is None:
+        raise DataError("there are no labels to evaluate with.")
+    trained = result.metrics
+    names = predictor.class_names
+    if list(names) != list(trained["class_names"]):
+        raise RunFolderError(f"'{result.folder}': metrics.json and model.json name other classes. Repeat the run.")
+    positive = trained.get("positive_class")
+    given: dict[str, Any] = {
+        "train_counts": trained.get("train_counts"),
+        "positive": names.index(positive) if positive in names else None,
+        "seed": int(trained.get("seed", 0)),
+    }
+    side = evaluate(
+        answers.labels,
+        answers.logits,
+        predictor.calibration,
+        predictor.decision,
+        names,
+        groups=answers.groups,
+        **given,
+    )
+    return metrics_document({SIDE: side}, class_names=names, **given)
+
+
+def _record(
+    folder: Path, run: RunRecord, predictor: Predictor, answers: _Answers, metrics: dict[str, Any], data: str
+) -> RunRecord:
+    """Return the evaluation as a page's sections read a run."""
+    names, groups = predictor.class_names, answers.group_names
+    labels = answers.labels if answers.labels is not None else np.zeros(0, dtype=np.int64)
+    split = [
+        {
+            "row": str(row),
+            "file": answers.names[i],
+            "label": names[labels[i]],
+            "group": "" if groups is None else groups[i],
+            "split": SIDE,
+        }
+        for i, row in enumerate(answers.rows.tolist())
+    ]
+    side = SideRows(
+        answers.rows,
+        None if groups is None else np.array(groups, dtype=object),
+        labels,
+        predictor.decision.decide(answers.logits, answers.probabilities),
+        answers.probabilities,
+    )
+    kind = str(predictor.description["kind"])
+    return RunRecord(folder, {"data": data}, {}, {}, metrics, split, {}, {SIDE: side}, None, None, kind)
+
+
+def _write_predictions(path: Path, predictor: Predictor, answers: _Answers) -> None:
+    names = predictor.class_names
+    decided = predictor.decided_names(answers.logits, answers.probabilities)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in names), "file"))
+        for i, row in enumerate(answers.rows.tolist()):
+            truth = "" if answers.labels is None else names[answers.labels[i]]
+            group = "" if answers.group_names is None else answers.group_names[i]
+            shares = [repr(float(p)) for p in answers.probabilities[i]]
+            writer.writerow((row, SIDE, group, truth, decided[i], *shares, answers.names[i]))
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,236 @@
+"""One plugin: imported with care, checked, and asked what it offers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import io
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from imbtk import hookspecs
+from imbtk._version import __version__
+from imbtk.errors import ImbtkError, PluginError, did_you_mean
+from imbtk.hookspecs import API_VERSION, HOOKS
+from imbtk.random_state import RandomStates
+from imbtk.strategy import Strategy
+
+__all__ = ["HookManager", "Plugin", "call_module_hook", "check_answer", "guarded_import", "load_plugin"]
+
+_BY_NAME = ("imbtk_models", "imbtk_metrics", "imbtk_plans")
+"""Module hooks that return a mapping; the others return a list."""
+
+
+class HookManager(pluggy.PluginManager):
+    """A pluggy manager that knows imbtk's hooks and looks only at attributes that can be one."""
+
+    def __init__(self) -> None:
+        super().__init__("imbtk")
+        self.add_hookspecs(hookspecs)
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        """Return pluggy's options of a hook implementation; None for everything that is not named like a hook."""
+        return super().parse_hookimpl_opts(plugin, name) if name.startswith("imbtk_") else None
+
+
+@dataclass
+class Plugin:
+    """One plugin module, loaded or not.
+
+    Attributes
+    ----------
+    name : str
+        The entry point's name, or the file's.
+    module_name : str
+    distribution, version : str
+        Who ships it; the file's path and digest for a file.
+    module : module, optional
+        None until it is loaded, and if it failed.
+    error : PluginError, optional
+        Why it failed.
+    """
+
+    name: str
+    module_name: str
+    distribution: str
+    version: str
+    file: Path | None = None
+    module: ModuleType | None = None
+    error: PluginError | None = None
+    strategies: dict[str, type[Strategy]] = field(default_factory=dict)
+
+    @property
+    def provider(self) -> str:
+        """Who ships it, for people: ``imbtk 0.1.0``."""
+        return f"{self.distribution} {self.version}".strip()
+
+
+def load_plugin(plugin: Plugin) -> Plugin:
+    """Import a plugin once; what it offers, or why it failed, is kept in it."""
+    if plugin.module is not None or plugin.error is not None:
+        return plugin
+    try:
+        module = guarded_import(plugin)
+        _check_module(plugin, module)
+        plugin.strategies = _offered_strategies(plugin, module)
+        plugin.module = module
+    except PluginError as error:
+        plugin.error = error
+    return plugin
+
+
+def guarded_import(plugin: Plugin) -> ModuleType:
+    """Import a plugin's module.
+
+    A library that the module imports for the first time may draw a number meanwhile (rich does), which is not the
+    plugin's doing: where a random state was disturbed, the plugin's own modules are imported once more by themselves.
+
+    Raises
+    ------
+    PluginError
+        If it cannot be imported, leaves the program, prints, or disturbs a global random state. Its modules are
+        forgotten again.
+    """
+    before = set(sys.modules)
+    try:
+        module, disturbed, printed = _import(plugin)
+        if disturbed:
+            _forget(plugin, before)
+            module, disturbed, _ = _import(plugin)
+    except (Exception, SystemExit) as error:  # a stranger's module may raise anything, sys.exit included
+        _forget(plugin, before)
+        raise PluginError(
+            f"plugin '{plugin.name}' ({plugin.provider}) cannot be imported: {type(error).__name__}: {error}. "
+            "Reinstall it, report it to its author, or leave it out with --without."
+        ) from error
+    problem = ""
+    if disturbed:
+        problem = (
+            "draws from or seeds a global random state when it is imported. Its author can use the 'draw' that hooks "
+            "are given"
+        )
+    elif printed:
+        problem = (
+            f"prints when it is imported: {printed[:80]!r}. Output of imbtk may be read by a program: its author can "
+            "take the print away"
+        )
+    if problem:
+        _forget(plugin, before)
+        raise PluginError(
+            f"plugin '{plugin.name}' ({plugin.provider}) {problem}; until then leave it out with --without."
+        )
+    return module
+
+
+def _import(plugin: Plugin) -> tuple[ModuleType, str, str]:
+    """Return the module, the library whose random state was disturbed and put back, and what was printed."""
+    printed, states = io.StringIO(), RandomStates.now()
+    try:
+        with contextlib.redirect_stdout(printed):
+            module = importlib.import_module(plugin.module_name) if plugin.file is None else _import_file(plugin)
+    finally:
+        disturbed = states.disturbed()
+    return module, disturbed, printed.getvalue().strip()
+
+
+def _import_file(plugin: Plugin) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(plugin.module_name, str(plugin.file))
+    if spec is None or spec.loader is None:
+        raise ImportError(f"'{plugin.file}' is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    # Before it runs, as import does: what it defines finds its module, and pickles.
+    sys.modules[plugin.module_name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _forget(plugin: Plugin, before: set[str]) -> None:
+    """Take the modules that came with a plugin's import, of its own package, out of those that are imported."""
+    package = plugin.module_name.partition(".")[0]
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == package:
+            del sys.modules[name]
+
+
+def _check_module(plugin: Plugin, module: ModuleType) -> None:
+    """Refuse a module with hooks that core would not call, or written for a newer imbtk."""
+    wanted = getattr(module, "imbtk_api", API_VERSION)
+    if not isinstance(wanted, int) or wanted > API_VERSION:
+        raise PluginError(
+            f"plugin '{plugin.name}' ({plugin.provider}) was written for plugin API {wanted}; this imbtk "
+            f"{__version__} has {API_VERSION}. Upgrade imbtk."
+        )
+    for name, value in vars(module).items():
+        if name.startswith("imbtk_") and inspect.isroutine(value):
+            if name not in HOOKS:
+                raise PluginError(
+                    f"plugin '{plugin.name}' ({plugin.provider}) answers a hook that does not exist, '{name}'."
+                    + did_you_mean(name, HOOKS)
+                )
+            if not hasattr(value, "imbtk_impl"):
+                raise PluginError(
+                    f"plugin '{plugin.name}' ({plugin.provider}) has a function '{name}' that is not marked as a "
+                    "hook. Write @hookimpl above it."
+                )
+    manager = HookManager()
+    try:
+        manager.register(module, name=plugin.name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"plugin '{plugin.name}' ({plugin.provider}): {' '.join(str(error).split())}") from None
+
+
+def _offered_strategies(plugin: Plugin, module: ModuleType) -> dict[str, type[Strategy]]:
+    """Return the strategies of a module: those that its hook names, else those that it defines."""
+    if hasattr(module, "imbtk_strategies"):
+        classes = list(call_module_hook(plugin, "imbtk_strategies", module.imbtk_strategies) or [])
+    else:
+        classes = [v for v in vars(module).values() if inspect.isclass(v) and v.__module__ == module.__name__]
+        classes = [cls for cls in classes if issubclass(cls, Strategy) and not cls.__name__.startswith("_")]
+    found: dict[str, type[Strategy]] = {}
+    for cls in classes:
+        if not (inspect.isclass(cls) and issubclass(cls, Strategy)):
+            raise PluginError(
+                f"plugin '{plugin.name}' ({plugin.provider}) offers {cls!r} in imbtk_strategies, which is no class "
+                "made from imbtk.Strategy."
+            )
+        if cls.name in found:
+            raise PluginError(f"plugin '{plugin.name}' ({plugin.provider}) offers strategy '{cls.name}' twice.")
+        if not cls.hooks():
+            raise PluginError(
+                f"strategy '{cls.name}' of plugin '{plugin.name}' ({plugin.provider}) answers no hook. Give it a "
+                "method such as imbtk_class_weights, marked with @hookimpl."
+            )
+        found[cls.name] = cls
+    return found
+
+
+def call_module_hook(plugin: Plugin, hook: str, function: Callable[[], Any]) -> Any:
+    """Call a module hook; whatever goes wrong names plugin and hook."""
+    try:
+        return function()
+    except ImbtkError:
+        raise
+    except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
+        raise PluginError(
+            f"plugin '{plugin.name}' ({plugin.provider}) failed in {hook}: {type(error).__name__}: {error}. "
+            "Report it to its author, or leave the plugin out with --without."
+        ) from error
+
+
+def check_answer(plugin: Plugin, hook: str, answer: Any) -> None:
+    """Refuse an answer of another form than the hook's."""
+    wanted, form = (Mapping, "a mapping by name") if hook in _BY_NAME else (Sequence, "a list")
+    if not isinstance(answer, wanted) or isinstance(answer, str):
+        raise PluginError(
+            f"plugin '{plugin.name}' ({plugin.provider}) returned {type(answer).__name__} from {hook}, which returns "
+            f"{form}. Report it to its author, or leave the plugin out with --without."
+        )
