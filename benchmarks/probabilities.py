@@ -19,6 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
@@ -74,7 +75,7 @@ class Outcome:
     probabilities: np.ndarray
 
 
-def train(world: World, rows: int, plan: list[str], model: str, seed: int, settings: dict[str, object]) -> Outcome:
+def train(world: World, rows: int, plan: list[str], model: str, seed: int, settings: dict[str, Any]) -> Outcome:
     """Train one plan and look at it on fresh rows."""
     fresh, labels = world.sample(FRESH, 10**6 + seed)
     truth = world.log_odds(fresh)
@@ -88,11 +89,11 @@ def train(world: World, rows: int, plan: list[str], model: str, seed: int, setti
     shift = found["ledger_shift"][1] - found["ledger_shift"][0]
     bayes = expected_log_loss(truth, truth)
     said = (raw, raw + shift, logit(np.clip(probabilities, 1e-15, 1 - 1e-15)))
-    losses = [expected_log_loss(truth, u) / bayes for u in said]
-    return Outcome(*losses, float((raw[labels == 1] > 0).mean()), probabilities)
+    before, alone, corrected = (expected_log_loss(truth, odds) / bayes for odds in said)
+    return Outcome(before, alone, corrected, float((raw[labels == 1] > 0).mean()), probabilities)
 
 
-def posterior_table(arguments: argparse.Namespace, settings: dict[str, object]) -> None:
+def posterior_table(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
     """Print log-loss over Bayes, sensitivity and agreement of all plans."""
     print(f"\n{arguments.rows:,} rows, 1:100, {arguments.features} features, {arguments.seeds} seeds\n")
     print("| model | plan | softmax | ledger alone | corrected, mean | worst seed | sensitivity |")
@@ -100,7 +101,8 @@ def posterior_table(arguments: argparse.Namespace, settings: dict[str, object]) 
     world = World(arguments.features, 100.0)
     for model in arguments.model:
         everything: dict[str, list[Outcome]] = {}
-        for name, plan in PLANS.items():
+        for name in arguments.plan:
+            plan = PLANS[name]
             runs = [train(world, arguments.rows, plan, model, seed, settings) for seed in range(arguments.seeds)]
             everything[name] = runs
             raw, ledger, mean, found = (
@@ -116,15 +118,17 @@ def posterior_table(arguments: argparse.Namespace, settings: dict[str, object]) 
             for first, second in combinations(everything, 2)
             for a, b in zip(everything[first], everything[second], strict=True)
         ]
+        if not pairs:
+            continue
         apart, first, second = max(pairs)
         mean = np.mean([pair[0] for pair in pairs])
         print(
-            f"\n{model}: corrected probabilities of two plans differ by {mean:.1%} of the prevalence on average, at most "
-            f"by {apart:.1%} ({first} and {second}).\n"
+            f"\n{model}: corrected probabilities of two plans differ by {mean:.1%} of the prevalence on average, at "
+            f"most by {apart:.1%} ({first} and {second}).\n"
         )
 
 
-def overfitted_table(arguments: argparse.Namespace, settings: dict[str, object]) -> None:
+def overfitted_table(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
     """Print what correction does to networks that know their training rows by heart."""
     print("\n| rows | imbalance | plan | softmax | ledger alone | corrected | worst change by correction |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
@@ -153,6 +157,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=40_000)
     parser.add_argument("--features", type=int, default=2)
     parser.add_argument("--model", nargs="+", default=["linear", "mlp"])
+    parser.add_argument("--plan", nargs="+", default=list(PLANS), choices=list(PLANS))
     parser.add_argument("--weight-decay", type=float)
     parser.add_argument("--lr", type=float)
     parser.add_argument("--only", choices=["posterior", "overfitted"])
@@ -160,7 +165,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.rows = 1, 8_000
-    settings: dict[str, object] = {"threads": 1, "device": "cpu"}
+    settings: dict[str, Any] = {"threads": 1, "device": "cpu"}
     settings |= {name: getattr(arguments, name) for name in ("weight_decay", "lr") if getattr(arguments, name)}
     if arguments.only != "overfitted":
         posterior_table(arguments, settings)

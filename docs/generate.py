@@ -138,7 +138,7 @@ def hook_section(name: str) -> str:
     hook, function = hookspecs.HOOKS[name], getattr(hookspecs, name)
     doc = parse_docstring(function.__doc__)
     signature = str(inspect.signature(function)).replace("'", "")
-    parts = [f"## {name}", f"```python\n{name}{signature}\n```"]
+    parts = [f"## {name}", f"```python no-run\n{name}{signature}\n```"]
     parts += [inline(doc.summary), f"*{hook.kind}*, answered {answered_by(hook)}."]
     parts.append(markdown(doc.extended))
     for title, label in (("Parameters", "Arguments"), ("Returns", "Returns")):

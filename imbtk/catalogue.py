@@ -8,16 +8,21 @@ asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imbtk._version import __version__
 from imbtk.errors import PlanError, PluginError, did_you_mean
 from imbtk.plugin import HookManager, Plugin, call_module_hook, check_answer, load_plugin
 from imbtk.strategy import Strategy
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    ExtraMetric = Callable[[np.ndarray, np.ndarray], float]
 
 __all__ = ["Catalogue", "HookManager", "Plugin"]
 
@@ -170,10 +175,12 @@ class Catalogue:
     def offered(self, hook: str, built_in_only: bool = False) -> Iterator[tuple[Any, Plugin]]:
         """Yield what plugin modules answer to a module hook, built-in modules first.
 
+        An installed plugin whose answer fails is passed over, as one that cannot be imported is; its error is kept.
+
         Raises
         ------
         PluginError
-            If an answer fails.
+            If the answer of a plugin in a file fails: it was asked for.
         """
         plugins = [load_plugin(plugin) for plugin in self._built_in]
         for plugin in plugins:
@@ -184,10 +191,43 @@ class Catalogue:
         for plugin in plugins:
             if plugin.module is None or not hasattr(plugin.module, hook):
                 continue
-            answer = call_module_hook(plugin, hook, getattr(plugin.module, hook))
-            if answer is not None:
+            try:
+                answer = call_module_hook(plugin, hook, getattr(plugin.module, hook))
                 check_answer(plugin, hook, answer)
+            except PluginError as error:
+                if plugin in self._plugins:
+                    plugin.error = error
+                    continue
+                raise
+            if answer is not None:
                 yield answer, plugin
+
+    def extra_metrics(self) -> dict[str, ExtraMetric]:
+        """Return the figures that plugins offer, by name; one that raises is named with its plugin.
+
+        Raises
+        ------
+        PluginError
+            If two plugins offer one name.
+        """
+        found: dict[str, tuple[ExtraMetric, Plugin]] = {}
+        for answer, plugin in self.offered("imbtk_metrics"):
+            for name, metric in answer.items():
+                if name in found:
+                    raise PluginError(
+                        f"metric '{name}' is offered by '{found[name][1].provider}' and by '{plugin.provider}'. "
+                        "Uninstall one, or leave one out with --without or IMBTK_PLUGINS."
+                    )
+                found[name] = (_named_metric(plugin, metric), plugin)
+        return {name: metric for name, (metric, _) in found.items()}
+
+
+def _named_metric(plugin: Plugin, metric: ExtraMetric) -> ExtraMetric:
+    def named(labels: np.ndarray, probabilities: np.ndarray) -> float:
+        value: float = call_module_hook(plugin, "imbtk_metrics", lambda: float(metric(labels, probabilities)))
+        return value
+
+    return named
 
 
 def _is_switched_off(name: str, allowed: str | None, without: Sequence[str]) -> bool:

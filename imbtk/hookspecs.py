@@ -444,3 +444,24 @@ def imbtk_run_end(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
     metrics : mapping
         What ``metrics.json`` holds.
     """
+
+
+@_hook("collect", "once", "report")
+def imbtk_report(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> Sequence[tuple[str, Any]]:  # type: ignore[empty-body]
+    """Add sections to the page of a run.
+
+    Called once, after the evaluation, before ``report.html`` is written. Default: none. ``imbtk report`` makes the page
+    again from the run folder alone, without these sections.
+
+    Parameters
+    ----------
+    run : mapping
+        As at the start.
+    metrics : mapping
+        What ``metrics.json`` holds.
+
+    Returns
+    -------
+    sequence of (str, content)
+        A title, and a text, a matplotlib Figure, a table (a list of rows, the head first), or a list of those.
+    """

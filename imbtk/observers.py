@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pluggy
@@ -56,10 +56,32 @@ class Observers:
         """Tell how the run ended."""
         self._tell("imbtk_run_end", run=run, metrics=metrics)
 
-    def _tell(self, hook: str, **arguments: Any) -> None:
-        for impl in getattr(self._manager.hook, hook).get_hookimpls():
+    def report(self, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """Return the sections that are added to the page.
+
+        Raises
+        ------
+        PluginError
+            If an answer is no list of a title and a content each.
+        """
+        sections: list[tuple[str, Any]] = []
+        for name, answer in self._tell("imbtk_report", run=run, metrics=metrics):
+            for section in answer if isinstance(answer, Sequence) and not isinstance(answer, str) else [answer]:
+                if not isinstance(section, tuple) or len(section) != 2 or not isinstance(section[0], str):
+                    raise PluginError(
+                        f"'{name}' returned {type(section).__name__} from imbtk_report, which returns a list of "
+                        "(title, content). Report it to its author, or run without it."
+                    )
+                sections.append(section)
+        return sections
+
+    def _tell(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
+        """Call a hook everywhere; return who answered, and what."""
+        answers = []
+        # Pluggy lists what was registered last first; people expect the order of the command line.
+        for impl in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
             try:
-                impl.function(*(arguments[name] for name in impl.argnames))
+                answer = impl.function(*(arguments[name] for name in impl.argnames))
             except ImbtkError:
                 raise
             except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
@@ -67,3 +89,6 @@ class Observers:
                     f"'{impl.plugin_name}' failed in {hook}: {type(error).__name__}: {error}. Report it to its author, "
                     "or run without it."
                 ) from error
+            if answer is not None:
+                answers.append((impl.plugin_name, answer))
+        return answers

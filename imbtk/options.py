@@ -14,7 +14,16 @@ from pydantic_core import PydanticUndefined
 
 from imbtk.errors import OptionError, PlanError
 
-__all__ = ["StrategySpec", "Window", "option", "parse_spec", "parse_value", "parse_window", "render_value", "split_specs"]
+__all__ = [
+    "StrategySpec",
+    "Window",
+    "option",
+    "parse_spec",
+    "parse_value",
+    "parse_window",
+    "render_value",
+    "split_specs",
+]
 
 
 def option(

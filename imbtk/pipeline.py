@@ -118,7 +118,8 @@ def run_prepared(prepared: PreparedRun, progress: RunProgress, *, cell: bool = F
         observers.run_end(folder.run_description, metrics)
         folder.write_results(network, fitted.history, logits, calibration, decision, metrics)
         if not cell:
-            folder.write_page(fitted.batches, logits, calibration)
+            sections = observers.report(folder.run_description, metrics)
+            folder.write_page(fitted.batches, logits, calibration, sections)
     progress.on_results(metrics, folder.path)
     return RunResult(folder.path)
 
@@ -145,9 +146,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` holds."""
     dataset = prepared.dataset
-    extra = {}
-    for answer, _ in prepared.catalogue.offered("imbtk_metrics"):
-        extra.update(answer)
+    extra = prepared.catalogue.extra_metrics()
     sides = {}
     for side, rows in folder.evaluated_rows().items():
         sides[side] = evaluate(

@@ -229,7 +229,7 @@ def call_module_hook(plugin: Plugin, hook: str, function: Callable[[], Any]) -> 
 def check_answer(plugin: Plugin, hook: str, answer: Any) -> None:
     """Refuse an answer of another form than the hook's."""
     wanted, form = (Mapping, "a mapping by name") if hook in _BY_NAME else (Sequence, "a list")
-    if not isinstance(answer, wanted) or isinstance(answer, str):
+    if answer is not None and (not isinstance(answer, wanted) or isinstance(answer, str)):
         raise PluginError(
             f"plugin '{plugin.name}' ({plugin.provider}) returned {type(answer).__name__} from {hook}, which returns "
             f"{form}. Report it to its author, or leave the plugin out with --without."

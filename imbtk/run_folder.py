@@ -30,7 +30,7 @@ from imbtk.models.network import Network
 from imbtk.models.saving import save_network
 from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun
-from imbtk.report.page import make_report
+from imbtk.report.page import ExtraSection, make_report
 from imbtk.training.batches import Batches
 
 __all__ = ["RunFolder", "plan_document"]
@@ -257,17 +257,22 @@ class RunFolder:
         metrics: Mapping[str, Any],
     ) -> None:
         """Write history, predictions, metrics and model."""
-        prepared = self._prepared
         columns = list(dict.fromkeys(key for record in history for key in record))
         _write_csv(self.path / "history.csv", columns, ([repr(record[c]) for c in columns] for record in history))
         self._write_predictions(logits, calibration, decision)
         _write_json(self.path / "metrics.json", metrics)
         save_network(self.path / "model", network, self._model_description(calibration, decision))
 
-    def write_page(self, batches: Batches, logits: Mapping[str, np.ndarray], calibration: CalibrationMap) -> None:
-        """Write gallery and page, once the results are there."""
+    def write_page(
+        self,
+        batches: Batches,
+        logits: Mapping[str, np.ndarray],
+        calibration: CalibrationMap,
+        sections: Sequence[ExtraSection] = (),
+    ) -> None:
+        """Write gallery and page, with the sections that plugins add, once the results are there."""
         make_gallery(self.path / "gallery.npz", self._prepared, batches, logits["test"], calibration)
-        make_report(self.path)
+        make_report(self.path, sections=sections)
 
     def _model_description(self, calibration: CalibrationMap, decision: DecisionRule) -> dict[str, Any]:
         """Return what prediction needs beside the weights: data, never code, and nothing of the test rows."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 torch.set_num_threads(1)
 
@@ -16,3 +19,49 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     cache: Path = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setenv("IMBTK_CACHE", str(cache))
     return cache
+
+
+def write_table(path: Path, rows: int, malignant: float, seed: int) -> Path:
+    """Write a CSV of numbers and texts with patients of two rows; `malignant` is the share of that class."""
+    rng = np.random.default_rng(seed)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["size", "colour", "patient", "label"])
+        for row in range(rows):
+            ill = row // 2 * 2 < malignant * rows
+            colour = rng.choice(["red", "blue"], p=[0.8, 0.2] if ill else [0.3, 0.7])
+            size = rng.normal(2.0 if ill else 0.0)
+            writer.writerow([f"{size:.4f}", colour, f"P{row // 2}", "malignant" if ill else "benign"])
+    return path
+
+
+def write_images(folder: Path, rows: int, seed: int = 0) -> Path:
+    """Write 12 x 12 images, benign ones dark and malignant ones bright, with the patient in the file name."""
+    rng = np.random.default_rng(seed)
+    for name, level in (("benign", 60), ("malignant", 170)):
+        (folder / name).mkdir(parents=True)
+        for row in range(rows):
+            pixels = np.clip(rng.normal(level, 40, size=(12, 12, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{name[0]}{row // 3}_{row}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def table_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run on a table with patients; it is read, never changed."""
+    import imbtk
+
+    folder = tmp_path_factory.mktemp("table")
+    data = write_table(folder / "train.csv", 240, 0.3, 0)
+    return imbtk.run(data, model="linear", epochs=12, quiet=True, out=str(folder / "run")).folder
+
+
+@pytest.fixture(scope="session")
+def image_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run on images with patients; it is read, never changed."""
+    import imbtk
+
+    folder = tmp_path_factory.mktemp("images")
+    options = {"group_pattern": r"([bm]\d+)_", "cache_dir": str(folder / "cache"), "model": "linear", "epochs": 8}
+    data = write_images(folder / "train", 45)
+    return imbtk.run(data, quiet=True, out=str(folder / "run"), **options).folder

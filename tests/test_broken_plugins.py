@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -261,11 +262,29 @@ def test_a_model_with_a_name_that_imbtk_has(install: Install, tmp_path: Path) ->
         ("imbtk_metrics", "1 / 0", "failed in imbtk_metrics: ZeroDivisionError"),
     ],
 )
-def test_a_module_that_answers_wrongly(hook: str, answer: str, message: str, install: Install) -> None:
-    install(f"{GOOD}\n@hookimpl\ndef {hook}():\n    return {answer}")
-    with pytest.raises(PluginError, match=message) as caught:
-        list(Catalogue().offered(hook))
-    assert "plugin 'acme' (acme-imb 1.2)" in str(caught.value)
+def test_a_module_that_answers_wrongly(hook: str, answer: str, message: str, install: Install, tmp_path: Path) -> None:
+    text = f"{GOOD}\n@hookimpl\ndef {hook}():\n    return {answer}"
+    install(text)
+    catalogue = Catalogue()
+    list(catalogue.offered(hook))
+    failed = next(plugin for plugin in catalogue.plugins() if plugin.name == "acme")
+    assert re.search(message, str(failed.error))
+    assert "plugin 'acme' (acme-imb 1.2)" in str(failed.error)
+    # Given as a file it was asked for.
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(PluginError, match=message):
+        list(Catalogue(files=[tmp_path / "mine.py"]).offered(hook))
+
+
+def test_metrics_of_plugins(install: Install, tmp_path: Path) -> None:
+    install(f"{GOOD}\n@hookimpl\ndef imbtk_metrics():\n    return {{'acme': lambda labels, probabilities: 1 / 0}}")
+    with pytest.raises(PluginError, match=r"plugin 'acme' \(acme-imb 1.2\) failed in imbtk_metrics: ZeroDivisionError"):
+        Catalogue().extra_metrics()["acme"](np.zeros(2), np.zeros((2, 2)))
+    install(
+        f"{HEAD}\n@hookimpl\ndef imbtk_metrics():\n    return {{'acme': len}}", entry="other", distribution="other-imb"
+    )
+    with pytest.raises(PluginError, match=r"metric 'acme' is offered by 'acme-imb 1.2' and by 'other-imb 1.2'"):
+        Catalogue().extra_metrics()
 
 
 def test_a_failed_plugin_that_nobody_asked_for_does_not_matter(install: Install, tmp_path: Path) -> None:

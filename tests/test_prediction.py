@@ -1,4 +1,4 @@
-"""Calibration maps and decision rules as data."""
+"""Decision rules as data: how sure they are, what they leave open, and the way through JSON."""
 
 from __future__ import annotations
 
@@ -6,27 +6,62 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from imbtk.prediction import CalibrationMap
+from imbtk.prediction import ABSTAIN, DecisionRule, pooled
 
-LOGITS = np.array([[0.0, 1.0, -1.0], [2.0, 0.5, 0.0], [-3.0, 0.0, 3.0]])
-TABLES = tuple((np.array([0.1, 0.5, 0.9]), np.array([0.05, 0.6, 0.8])) for _ in range(3))
-
-
-@pytest.mark.parametrize("tables", [None, TABLES])
-def test_a_shift_multiplies_probabilities(tables: tuple[tuple[np.ndarray, np.ndarray], ...] | None) -> None:
-    calibration = CalibrationMap(0.7, np.array([0.1, 0.0, -0.1]), tables)
-    factor = np.array([1.0, 3.0, 0.2])
-    expected = calibration.probabilities(LOGITS) * factor
-    expected /= expected.sum(axis=1, keepdims=True)
-    moved = calibration.shifted(np.log(factor))
-    assert moved.probabilities(LOGITS) == pytest.approx(expected)
-    assert moved.shifted(-np.log(factor)).probabilities(LOGITS) == pytest.approx(calibration.probabilities(LOGITS))
+LOGITS = np.random.default_rng(0).normal(size=(40, 3))
+PROBABILITIES = softmax(LOGITS + [1.0, 0.0, -1.0], axis=1)
 
 
-def test_what_is_written_is_read_back() -> None:
-    calibration = CalibrationMap(0.7, None, TABLES).shifted(np.array([0.5, 0.0, -0.5]))
-    again = CalibrationMap.from_json(json.loads(json.dumps(calibration.to_json())))
-    assert (again.probabilities(LOGITS) == calibration.probabilities(LOGITS)).all()
-    old = {"scale": 2.0, "shift": [0.0, 1.0, 2.0], "tables": None}
-    assert CalibrationMap.from_json(old).late_shift is None
+def test_confidence_is_the_share_of_what_the_rule_compares() -> None:
+    np.testing.assert_allclose(DecisionRule().confidence(LOGITS, PROBABILITIES), softmax(LOGITS, axis=1).max(axis=1))
+    np.testing.assert_allclose(
+        DecisionRule("probabilities").confidence(LOGITS, PROBABILITIES), PROBABILITIES.max(axis=1)
+    )
+    shift = np.array([0.5, 0.0, 2.0])
+    np.testing.assert_allclose(
+        DecisionRule(shift=shift).confidence(LOGITS, PROBABILITIES), softmax(LOGITS + shift, axis=1).max(axis=1)
+    )
+
+
+def test_under_costs_confidence_is_the_decided_class_s_probability() -> None:
+    rule = DecisionRule("probabilities", cost=np.array([[0, 1.0], [20, 0]]))
+    p = np.array([[0.9, 0.1], [0.99, 0.01]])
+    assert rule.forced(p, p).tolist() == [1, 0]
+    assert rule.confidence(p, p).tolist() == [0.1, 0.99]
+
+
+def test_what_is_below_is_left_open_and_the_rest_stays() -> None:
+    rule = DecisionRule(reject_below=0.6)
+    sure = softmax(LOGITS, axis=1).max(axis=1) >= 0.6
+    decided = rule.decide(LOGITS, PROBABILITIES)
+    np.testing.assert_array_equal(decided, np.where(sure, LOGITS.argmax(1), ABSTAIN))
+    assert 0 < sure.sum() < 40
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        DecisionRule(),
+        DecisionRule("logits", np.array([0.0, 1.0, -2.0]), name="shifted", floor=(1, 0.95)),
+        DecisionRule("probabilities", cost=1 - np.eye(3), reject_below=0.4),
+    ],
+)
+def test_json_keeps_everything(rule: DecisionRule) -> None:
+    back = DecisionRule.from_json(json.loads(json.dumps(rule.to_json())))
+    np.testing.assert_array_equal(back.decide(LOGITS, PROBABILITIES), rule.decide(LOGITS, PROBABILITIES))
+    assert back.to_json() == rule.to_json()
+    assert back.floor == rule.floor
+
+
+def test_rules_saved_before_there_were_floors_are_read() -> None:
+    saved = DecisionRule().to_json()
+    del saved["floor"]
+    assert DecisionRule.from_json(saved).floor is None
+
+
+def test_patients_are_means_of_their_rows() -> None:
+    scores, mean = pooled(LOGITS[:5], PROBABILITIES[:5], np.array([0, 2]))
+    np.testing.assert_allclose(mean, [PROBABILITIES[:2].mean(axis=0), PROBABILITIES[2:5].mean(axis=0)])
+    np.testing.assert_allclose(np.exp(scores[1]), softmax(LOGITS[2:5], axis=1).mean(axis=0))

@@ -39,6 +39,8 @@ def plugins(context: click.Context, plugin_files: tuple[str, ...], as_json: bool
         return
     catalogue = Catalogue(plugin_files)
     duplicates = catalogue.duplicates()
+    for hook in (hook for hook in HOOKS.values() if hook.scope == "module"):
+        list(catalogue.offered(hook.name))  # an answer that fails is kept in its plugin, as a failed import is
     described = [describe_plugin(plugin, duplicates) for plugin in catalogue.plugins()]
     if as_json:
         click.echo(json.dumps(described, indent=1))

@@ -17,6 +17,8 @@ __all__ = ["Backend", "default_jobs", "run_cells"]
 
 Backend = Literal["local", "dask"]
 
+SCHEDULER_TIMEOUT = "10s"
+
 
 def default_jobs(device: str) -> int:
     """Return how many cells run side by side: as many as there are cores, one on a GPU."""
@@ -89,7 +91,7 @@ def _dask(scheduler: str | None) -> Iterator[None]:
             "set DASK_SCHEDULER_ADDRESS."
         )
     try:
-        client = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=SCHEDULER_TIMEOUT)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise OptionError(f"no Dask scheduler answers at '{address}': {error}.") from None
     with client:

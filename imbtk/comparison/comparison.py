@@ -50,7 +50,8 @@ def compare(
     data : path, str, tuple, DataFrame or Dataset, optional
         ``"builtin:digits"`` unless given.
     plans : sequence, optional
-        Each a text (``"oversample augment"``) or a sequence of strategies; nothing for the plans that plugins offer.
+        Each a text (``"oversample augment"``) or a sequence of strategies; nothing for the plans that plugins offer. One
+        text alone is one plan.
     jobs : int, optional
         Cells side by side; as many as there are cores unless given. Changes no number.
     backend : "local" or "dask"
@@ -83,6 +84,7 @@ def compare(
     """
     if isinstance(data, (str, Path)):
         options["data"], data = str(data), None
+    plans = [plans] if isinstance(plans, str) else plans
     base = config.model_dump(exclude_unset=True) if config is not None else {}
     resolved = make_comparison_config({**base, **options})
     if data is None and resolved.data is None:

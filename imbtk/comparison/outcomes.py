@@ -145,21 +145,16 @@ def _read_cell(folder: Path, cell: Cell, class_names: Sequence[str]) -> dict[str
     place = cell_folder(folder, cell)
     number = {name: k for k, name in enumerate(class_names)} | {"": -1}
     try:
-        # A class may be called NA, and the last digit of a probability counts.
-        text = pd.read_csv(
-            place / "predictions.csv",
-            dtype={"split": str, "group": str, "truth": str, "predicted": str},
-            keep_default_na=False,
-            float_precision="round_trip",
-        )
+        # All as text: a class may be called NA, and numbers are read to their last digit.
+        text = pd.read_csv(place / "predictions.csv", dtype=str, keep_default_na=False)
         test = text[text["split"] == "test"]
         calibration = json.loads((place / "calibration.json").read_text(encoding="utf-8"))
         return {
-            "row": test["row"].to_numpy(dtype=np.int64),
+            "row": test["row"].astype(np.int64).to_numpy(),
             "group": test["group"].to_numpy(dtype=object),
             "truth": test["truth"].map(number).to_numpy(dtype=np.int64),
             "predicted": test["predicted"].map(number).to_numpy(dtype=np.int64),
-            "probabilities": test[[f"p:{name}" for name in class_names]].to_numpy(dtype=np.float64),
+            "probabilities": test[[f"p:{name}" for name in class_names]].astype(np.float64).to_numpy(),
             "prior": np.asarray(calibration["deployment_prior"], dtype=np.float64),
             "cost": _cost(place),
         }

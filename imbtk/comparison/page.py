@@ -9,7 +9,7 @@ from typing import Any
 from imbtk.comparison import plots
 from imbtk.comparison.settings import METRICS
 from imbtk.comparison.table import best_places, difference_text, interval_text, p_text, size_text, value_text
-from imbtk.comparison.words import headline_sentences, points
+from imbtk.comparison.words import headline_sentences, p_value, points
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles, name_cell
 from imbtk.report.drawings import Drawings, write_atomically
 from imbtk.report.page import render_page
@@ -148,12 +148,12 @@ def _row(
     primary = document["primary"]
 
     value, interval = difference_text(document, row.get("difference"))
-    p = p_text(row["difference"].get("p_holm")) if row["kind"] != "baseline" else ""
+    p = None if row["kind"] == "baseline" else row["difference"].get("p_holm")
     return (
         name_cell(row["name"], 40),
         _figure_cell(document, row, primary, row["figures"][primary], best),
         Cell(value, look="number", sub=interval),
-        Cell(row.get("verdict") or "the baseline", sub=f"p = {p}" if p else ""),
+        Cell(row.get("verdict") or "the baseline", sub="" if p is None else f"p {p_value(p)}"),
         *[_figure_cell(document, row, f"class:{k}", row["per_class"][k]["sensitivity"], best) for k in shown],
         *[_figure_cell(document, row, metric, row["figures"][metric], best) for metric in rest],
     )

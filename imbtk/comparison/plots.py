@@ -148,7 +148,7 @@ def confusions(document: Mapping[str, Any]) -> Figure:
     rows = judged_rows(document, MOST_PLANS)
     names = [shorten(name, 12) for name in document["data"]["class_names"]]
     size = len(names)
-    across = min(len(rows), 4 if size <= 3 else 3)
+    across = min(len(rows), 4) if size <= 3 else 2 if len(rows) in (2, 4) else 3
     down = -(-len(rows) // across)
     side = 2.35 if size <= 3 else 3.15
     with plot_style():

@@ -79,18 +79,16 @@ def headline_sentences(document: Mapping[str, Any]) -> list[str]:
         sentences.append(f"For {listed} there is no evidence of a difference to doing nothing.")
     decision = next((row for row in rows if row["kind"] == "decision"), None)
     if decision is not None and decision["difference"]["value"] is not None:
-        better = [r for r in plans if _beats(document, r, decision)]
-        which = (
-            "no plan here has a better value than that"
-            if not better
-            else f"{len(better)} of {len(plans)} plans have a better value"
-        )
+        better = sum(_beats(document, row, decision) for row in plans)
+        which = "no plan here does better than that"
+        if better:
+            which = f"{better} of {plural(len(plans), 'plan')} {'does' if better == 1 else 'do'} better than that"
         sentences.append(
             f"Training nothing else and only moving the decision gives {_gain(document, decision)} "
             f"({decision['verdict']}); "
             f"{which}."
         )
-    sentences.append(f"Judged over {unit}s, by one test a row, adjusted for their number.")
+    sentences.append(f"Judged over {unit}s, by one test for each plan, adjusted for their number.")
     return sentences
 
 

@@ -51,7 +51,7 @@ def hold_out(dataset: Dataset, seed: int) -> Split:
 def cut(
     dataset: Dataset, rows: np.ndarray, share: float, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (rows that stay, rows cut off): whole groups in random order until the share is met as nearly as can be."""
+    """Return (rows that stay, rows cut off): whole groups in random order, the share met as nearly as can be."""
     groups = rows if dataset.groups is None else dataset.groups.numpy()[rows]
     names, sizes = np.unique(groups, return_counts=True)
     if len(names) < 2:

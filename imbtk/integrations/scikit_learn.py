@@ -238,7 +238,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise DataError(f"y holds one class, {self.classes_[0]!r}. A classifier needs at least two classes.")
+            raise DataError(f"y holds one class, '{self.classes_[0]}'. A classifier needs at least two classes.")
         self._form, samples = SampleForm.of(X)
         config = self._config()
         dataset = Dataset(

@@ -26,7 +26,7 @@ __all__ = ["Bench", "benches"]
 
 VALIDATION_ROWS = 400
 
-OBSERVING = ("imbtk_run_start", "imbtk_epoch_end", "imbtk_run_end")
+OBSERVING = ("imbtk_run_start", "imbtk_epoch_end", "imbtk_run_end", "imbtk_report")
 
 
 class Bench:
@@ -257,8 +257,11 @@ class Bench:
         run: Mapping[str, Any] | None = None,
         record: Mapping[str, float] | None = None,
         metrics: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Let a run go by, described by `run`, with one epoch's `record` and the `metrics` at its end."""
+    ) -> Any:
+        """Let a run go by, described by `run`, with one epoch's `record` and the `metrics` at its end.
+
+        Returns what the strategy adds to the report.
+        """
         plain = {"plan": [self.item.label], "data": "made up", "model": "mlp", "seed": 0, "epochs": 1, "out": "nowhere"}
         run = plain if run is None else run
         record = {"epoch": 0.0, "phase": 0.0, "lr": 1e-3, "train_loss": 0.5} if record is None else record
@@ -266,6 +269,7 @@ class Bench:
         self._fold("imbtk_run_start", "run", run)
         self._fold("imbtk_epoch_end", "epoch", 0, record=record)
         self._fold("imbtk_run_end", "run", run, metrics=metrics)
+        return self._fold("imbtk_report", "run", run, metrics=metrics)
 
 
 def benches(subject: Subject, ordinary: bool = False, seed: int = 0) -> Iterator[Bench]:

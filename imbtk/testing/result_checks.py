@@ -10,7 +10,7 @@ import torch
 from imbtk.errors import ImbtkError
 from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
 from imbtk.prediction import CalibrationMap, DecisionRule
-from imbtk.testing.bench import Bench, benches
+from imbtk.testing.bench import OBSERVING, Bench, benches
 from imbtk.testing.registry import CheckFailure, Subject, check
 from imbtk.testing.situations import BATCH, FEATURES
 
@@ -183,9 +183,9 @@ def decision_result(subject: Subject) -> None:
             raise CheckFailure(f"the shift has shape {np.shape(rule.shift)} instead of ({k},)", mend)
 
 
-@check("observer-quiet", ("imbtk_run_start", "imbtk_epoch_end", "imbtk_run_end"))
+@check("observer-quiet", OBSERVING)
 def observer_quiet(subject: Subject) -> None:
-    """Watching a run raises nothing and writes nothing into what it is shown."""
+    """Watching a run raises nothing and writes nothing into what it is shown; a report is titles with content."""
     bench = next(benches(subject))
     bench.strict = True
     plan: list[str] = [bench.item.label]
@@ -194,8 +194,15 @@ def observer_quiet(subject: Subject) -> None:
     metrics: dict[str, Any] = {"validation": {"overall": {}}, "test": {"overall": {}}}
     shown = repr((run, record, metrics))
     try:
-        bench.observe(run, record, metrics)
+        sections = bench.observe(run, record, metrics)
     except ImbtkError as error:
         raise CheckFailure(str(error), "Read with run.get(...): a key may be missing in another version.") from error
     if repr((run, record, metrics)) != shown:
         raise CheckFailure("it changes what it is shown of a run", "Copy it first: dict(record).")
+    listed = sections if isinstance(sections, (list, tuple)) else [sections]
+    for section in [] if sections is None else listed:
+        if not isinstance(section, tuple) or len(section) != 2 or not isinstance(section[0], str):
+            raise CheckFailure(
+                f"imbtk_report returns a {type(section).__name__} as a section",
+                "Return a list of (title, content): [('Mistakes', 'Most are of class b.')].",
+            )

@@ -211,7 +211,7 @@ def _train_epoch(
         if not math.isfinite(value):
             raise TrainingError(_not_finite(epoch, first // size, rows, losses))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         if settings.clip_norm:
             nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
         optimizer.step()

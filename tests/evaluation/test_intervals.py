@@ -9,6 +9,7 @@ from imbtk.evaluation.intervals import (
     mover_geometric_mean,
     mover_mean,
     satterthwaite,
+    sensitivity_interval,
     studentized,
 )
 
@@ -151,3 +152,9 @@ def test_ten_patients_are_covered(correlation, p):
         plain += low <= p <= high
     assert held / 400 >= 0.92
     assert plain / 400 < 0.87, "rows taken as independent should not cover: is the simulation still clustered?"
+
+
+def test_a_sensitivity_has_the_interval_of_its_groups():
+    found, groups = np.arange(40) < 30, np.arange(40) // 4
+    assert sensitivity_interval(found) == clopper_pearson(30, 40)
+    assert sensitivity_interval(found, groups) == korn_graubard(found, groups)

@@ -31,7 +31,7 @@ def test_texts_become_columns_in_the_order_of_training() -> None:
 
 
 def test_images_become_bytes() -> None:
-    form, samples = SampleForm.of(np.full((2, 4, 4, 3), 0.5))
-    assert (form.kind, form.shape, samples.dtype, int(samples.max())) == ("images", (3, 4, 4), torch.uint8, 128)
-    with pytest.raises(DataError, match=r"X has samples of shape \(1, 4, 4\); the training ones had \(3, 4, 4\)"):
-        form.samples(np.zeros((1, 4, 4)))
+    form, samples = SampleForm.of(np.full((2, 5, 5, 3), 0.5))
+    assert (form.kind, form.shape, samples.dtype, int(samples.max())) == ("images", (3, 5, 5), torch.uint8, 128)
+    with pytest.raises(DataError, match=r"X has samples of shape \(1, 5, 5\); the training ones had \(3, 5, 5\)"):
+        form.samples(np.zeros((1, 5, 5)))

@@ -42,7 +42,7 @@ def expected_failures(estimator: ImbalancedClassifier) -> dict[str, str]:
 
 @parametrize_with_checks(
     [
-        ImbalancedClassifier(epochs=15),
+        ImbalancedClassifier(epochs=10, lr=3e-3),
         ImbalancedClassifier(["oversample:power=0.5", "focal-loss:gamma=1@50%-"], "linear", epochs=8, lr=0.05),
     ],
     expected_failed_checks=expected_failures,
@@ -149,9 +149,10 @@ def test_sample_weights_make_a_class_more_frequent() -> None:
     reference = LogisticRegression().fit(x, y, sample_weight=np.where(y == 1, 6.0, 1.0))
     assert model.ledger_["natural"] == pytest.approx([0.5, 0.5])
     assert model.predict_proba(x) == pytest.approx(reference.predict_proba(x), abs=0.06)
-    on_top = quick(["class-weights"], epochs=60).fit(x, y, sample_weight=np.where(y == 1, 6.0, 1.0))
+    weights = np.where(y == 1, 6.0, 1.0)
+    on_top = quick(["class-weights"], epochs=60).fit(x, y, sample_weight=weights)
     assert on_top.ledger_["effective"] == pytest.approx([1 / 7, 6 / 7])
-    assert on_top.predict_proba(x)[:, 1].mean() == pytest.approx(0.5, abs=0.08)
+    assert np.average(on_top.predict_proba(x)[:, 1], weights=weights) == pytest.approx(0.5, abs=0.04)
 
 
 def test_it_is_the_model_of_a_run() -> None:
@@ -214,7 +215,7 @@ def test_deciding_strategies() -> None:
         quick(["stratified-split"]).fit(x, y)
     costs = quick(["cost:matrix=[[0,1],[50,0]]"]).fit(x, y)
     assert (costs.predict(x) == 1).sum() > (quick().fit(x, y).predict(x) == 1).sum()
-    abstaining = quick(["reject:below=0.999"], validation_fraction=0.3).fit(x, y)
+    abstaining = quick(["reject:rate=0.3"], validation_fraction=0.3).fit(x, y)
     assert np.array_equal(abstaining.predict(x), abstaining.predict_proba(x).argmax(axis=1))
 
 
@@ -230,7 +231,7 @@ def test_errors_are_value_errors() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(x, y)
-    with pytest.raises(DataError, match="y holds one class, 0"):
+    with pytest.raises(DataError, match="y holds one class, '0'"):
         quick().fit(x, np.zeros(140, int))
     with pytest.raises(DataError, match="sample_weight leaves rows of fewer than two classes"):
         quick().fit(x, y, sample_weight=(y == 0).astype(float))
@@ -245,7 +246,7 @@ def test_nested_parameters() -> None:
     params = model.get_params()
     assert params["strategies__focal-loss__gamma"] == 2.0
     assert params["strategies__tilt__power"] == 1.0
-    changed = clone(model).set_params(**{"strategies__focal_loss__gamma": np.float64(1.5), "strategies__tilt": None})
+    changed = clone(model).set_params(strategies__focal_loss__gamma=np.float64(1.5), strategies__tilt=None)
     assert changed.strategies == ["focal-loss:gamma=1.5"]
     assert model.strategies[0] == "focal-loss"
     assert repr(changed).startswith("ImbalancedClassifier(")

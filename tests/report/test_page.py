@@ -90,6 +90,8 @@ def test_sections_in_their_order(pages: dict[str, Path]) -> None:
         "Results, class by class",
         "What is taken for what",
         "Probabilities",
+        "Calibration",
+        "Decision",
         "Examples",
         "The most confident mistakes",
         "Warnings",

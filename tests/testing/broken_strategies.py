@@ -618,6 +618,15 @@ class Scribbles(Strategy):
         record["seconds"] = 0.0
 
 
+@breaks("observer-quiet", "imbtk_report returns a str as a section")
+class Untitled(Strategy):
+    """Adds a text without a title."""
+
+    @hookimpl
+    def imbtk_report(self, run: Any, metrics: Any) -> Any:
+        return ["fine"]
+
+
 # Classes, draws -------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,107 @@
+"""The rows that scikit-learn gives an estimator, prepared as a run is, without a folder and without test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from imbtk.catalogue import Catalogue
+from imbtk.config import RunConfig
+from imbtk.data.dataset import Dataset
+from imbtk.dispatch import Dispatcher
+from imbtk.errors import DataError, PlanError
+from imbtk.fitting import needs_rows
+from imbtk.integrations.fold_rows import split_rows
+from imbtk.integrations.row_weights import with_row_weights
+from imbtk.models.registry import default_model, find_model
+from imbtk.plan import Plan, StrategyLike
+from imbtk.preparation import BUILT_IN_PLUGINS, PreparedRun, offered_models, prepare_split
+from imbtk.strategy import Strategy
+
+__all__ = ["prepare_fold"]
+
+
+def prepare_fold(
+    config: RunConfig,
+    strategies: Any,
+    dataset: Dataset,
+    weights: np.ndarray | None,
+    validation_fraction: float | None,
+) -> PreparedRun:
+    """Return a run over all rows of a data set, ready to train.
+
+    Parameters
+    ----------
+    config : RunConfig
+    strategies : sequence of str or Strategy
+        Instances are copied: fitting changes no parameter of an estimator.
+    dataset : Dataset
+    weights : ndarray of float64, shape (N,), optional
+        Of the rows; those of weight 0 are left out.
+    validation_fraction : float, optional
+
+    Raises
+    ------
+    DataError
+        If the weights leave fewer than two classes.
+    PlanError
+        If a strategy has nothing to work on, and whatever a run refuses.
+    """
+    kept = np.arange(len(dataset)) if weights is None else np.flatnonzero(weights)
+    if len(torch.unique(dataset.labels[kept])) < 2:
+        raise DataError("sample_weight leaves rows of fewer than two classes, which a classifier needs.")
+    catalogue = Catalogue(config.plugins, BUILT_IN_PLUGINS)
+    plan = Plan.build(_copies(strategies), catalogue)
+    split = split_rows(dataset, kept, validation_fraction, config.seed)
+    _check_plan(plan, config, len(split.validation))
+    offered = offered_models(config, catalogue)
+    model = find_model(config.model or default_model(dataset.kind), dataset.kind, dataset.sample_shape, offered)
+    nothing = torch.empty(0, dtype=torch.int64)
+    prepared = prepare_split(config, catalogue, dataset, plan, model, split, nothing)
+    return prepared if weights is None else with_row_weights(prepared, torch.from_numpy(weights))
+
+
+def _copies(strategies: Any) -> list[StrategyLike]:
+    if isinstance(strategies, str) or not isinstance(strategies, Sequence):
+        raise PlanError(f"'strategies' is a list of them, such as ['class-weights'] (given: {strategies!r}).")
+    copies: list[StrategyLike] = []
+    for entry in strategies:
+        if isinstance(entry, Strategy):
+            copies.append(entry.clone())
+        elif isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], Strategy):
+            copies.append((entry[0].clone(), entry[1]))
+        else:
+            copies.append(entry)
+    return copies
+
+
+def _check_plan(plan: Plan, config: RunConfig, validation_rows: int) -> None:
+    """Refuse strategies that have nothing to work on.
+
+    Raises
+    ------
+    PlanError
+        If a strategy splits, or needs validation rows and there are none.
+    """
+    dispatcher = Dispatcher(plan.items)
+    for item in dispatcher.answering("imbtk_split"):
+        raise PlanError(
+            f"'{item}' splits the data, which in scikit-learn cross-validation does: use cv=StratifiedGroupKFold(), "
+            "say, and leave it out of the strategies."
+        )
+    if validation_rows:
+        return
+    needy = [
+        f"'{item}'"
+        for hook in ("imbtk_calibrate", "imbtk_decide")
+        for item in dispatcher.answering(hook)
+        if needs_rows(item, hook)
+    ]
+    needy += ["early_stop"] if config.early_stop else []
+    if needy:
+        raise PlanError(
+            f"{' and '.join(needy)}: fitted on rows that nothing is trained on: set validation_fraction=0.2, say."
+        )

@@ -1,0 +1,41 @@
+"""The search behind thresholds: running sums against counting anew."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from imbtk_plugins._threshold_search import METRICS, best_shift, cut_points, lead_of_others
+
+
+def test_leads_are_those_of_the_best_other_class() -> None:
+    logits = np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 4.0], [1.0, 0.0, -1.0]])
+    np.testing.assert_array_equal(lead_of_others(logits, 0), [-1, 5, -1])
+    np.testing.assert_array_equal(lead_of_others(logits, 2), [1, 1, 2])
+
+
+def test_cuts_lie_between_rows_and_not_within_ties() -> None:
+    cuts = cut_points(np.array([1.0, 2.0, 2.0, 4.0]))
+    np.testing.assert_array_equal(cuts, [0.0, 1.5, np.nan, 3.0, 5.0])
+
+
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_classes_in_another_order_get_the_same_thresholds(metric: str) -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(4, size=200)
+    logits = rng.normal(size=(200, 4)) + np.eye(4)[labels]
+    places = np.array([2, 0, 3, 1])
+    shift = best_shift(logits, labels, metric, None, range(4))
+    moved = best_shift(logits[:, places], np.argsort(places)[labels], metric, None, np.argsort(places).tolist())
+    np.testing.assert_allclose(moved, shift[places])
+
+
+def test_many_classes_take_seconds() -> None:
+    rng = np.random.default_rng(4)
+    labels = np.concatenate([np.arange(300), rng.integers(300, size=600)])
+    logits = rng.normal(size=(900, 300)) + 1.5 * np.eye(300)[labels]
+    start = time.perf_counter()
+    best_shift(logits, labels, "mcc", None, range(300))
+    assert time.perf_counter() - start < 20
