@@ -60,8 +60,10 @@ class Catalogue:
         found = entry_points(group=GROUP) if points is None else points
         allowed = os.environ.get("IMBTK_PLUGINS")
         self._plugins: list[Plugin] = []
+        self._switched_off: set[str] = set()
         for point in sorted(found, key=lambda p: (p.name, p.value)):
             if _is_switched_off(point.name, allowed, without):
+                self._switched_off.add(point.name)
                 continue
             distribution = point.dist
             self._plugins.append(
@@ -136,6 +138,10 @@ class Catalogue:
         known = [n for plugin in self.plugins() for n in plugin.strategies]
         failed = [plugin for plugin in self._plugins if plugin.error]
         text = f"there is no strategy '{name}'.{did_you_mean(name, known)}"
+        if name in self._switched_off:
+            return (
+                f"strategy '{name}' is switched off, by --without or by IMBTK_PLUGINS. Take it out of there to use it."
+            )
         if not known and not failed:
             text += " No plugin is installed or all are switched off (IMBTK_PLUGINS, --without)."
         if failed:

@@ -53,7 +53,7 @@ def table_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("table")
     data = write_table(folder / "train.csv", 240, 0.3, 0)
-    return imbtk.run(data, model="linear", epochs=12, quiet=True, out=str(folder / "run")).folder
+    return imbtk.run(data, model="linear", epochs=30, lr=0.05, quiet=True, out=str(folder / "run")).folder
 
 
 @pytest.fixture(scope="session")

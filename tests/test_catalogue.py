@@ -127,7 +127,10 @@ def test_discovery_is_switched_off(
     monkeypatch.setenv("IMBTK_PLUGINS", setting)
     assert Catalogue(points=points).names() == names
     monkeypatch.delenv("IMBTK_PLUGINS")
-    assert Catalogue(points=points, without=["one"]).names() == ["two"]
+    catalogue = Catalogue(points=points, without=["one"])
+    assert catalogue.names() == ["two"]
+    with pytest.raises(PlanError, match=r"strategy 'one' is switched off, by --without or by IMBTK_PLUGINS"):
+        catalogue.find("one")
 
 
 def test_models_are_offered_through_the_hook(modules: Path) -> None:

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from imbtk.prediction import ABSTAIN, DecisionRule, pooled
 
 LOGITS = np.random.default_rng(0).normal(size=(40, 3))
-PROBABILITIES = softmax(LOGITS + [1.0, 0.0, -1.0], axis=1)
+PROBABILITIES = softmax(LOGITS + np.array([1.0, 0.0, -1.0]), axis=1)
 
 
 def test_confidence_is_the_share_of_what_the_rule_compares() -> None:

@@ -23,11 +23,10 @@ from imbtk.comparison.grid import Cell
 from imbtk.comparison.protocol import make_split, with_split
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.config import RunConfig
-from imbtk.data import load
 from imbtk.data.dataset import Dataset
 from imbtk.errors import ImbtkError
 from imbtk.pipeline import run_prepared
-from imbtk.preparation import PreparedRun, make_catalogue, prepare
+from imbtk.preparation import PreparedRun, make_catalogue, prepare, read_data
 from imbtk.report.drawings import write_atomically
 from imbtk.report.progress import RunProgress
 from imbtk.training.memory import keep_memory
@@ -97,8 +96,17 @@ def without_groups(dataset: Dataset) -> Dataset:
 
 @lru_cache(maxsize=1)
 def _read(config: ComparisonConfig) -> Dataset:
-    sources = [source for answer, _ in make_catalogue(config).offered("imbtk_sources") for source in answer]
-    return load(config.data, config, sources=sources)
+    return read_data(config)[1]
+
+
+def _catalogue(config: ComparisonConfig) -> Catalogue:
+    """Return the catalogue, made once in a process: a small cell takes less time than looking for plugins."""
+    return _cached_catalogue(config, os.environ.get("IMBTK_PLUGINS"))
+
+
+@lru_cache(maxsize=1)
+def _cached_catalogue(config: ComparisonConfig, allowed: str | None) -> Catalogue:
+    return make_catalogue(config)
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,10 @@ def prepare_cell(job: Job, cell: Cell, out: str | None = None, catalogue: Catalo
     config = job.config
     split = make_split(dataset, config.folds, cell.repeat, cell.fold, config.seed)
     return prepare(
-        cell_config(config, cell, out), with_split(dataset, split), cell.plan.strategies(), catalogue=catalogue
+        cell_config(config, cell, out),
+        with_split(dataset, split),
+        cell.plan.strategies(),
+        catalogue=catalogue or _catalogue(config),
     )
 
 

@@ -50,8 +50,8 @@ def compare(
     data : path, str, tuple, DataFrame or Dataset, optional
         ``"builtin:digits"`` unless given.
     plans : sequence, optional
-        Each a text (``"oversample augment"``) or a sequence of strategies; nothing for the plans that plugins offer. One
-        text alone is one plan.
+        Each a text (``"oversample augment"``) or a sequence of strategies; nothing for the plans that plugins offer.
+        One text alone is one plan.
     jobs : int, optional
         Cells side by side; as many as there are cores unless given. Changes no number.
     backend : "local" or "dask"

@@ -193,9 +193,10 @@ def _folder_labels(
 
 def _from_csv(path: Path, options: DataOptions, description: Mapping[str, Any], labelled: bool) -> NewRows:
     where = path.name
-    frame = filter_rows(read_csv(path), options.where, where)
+    whole = read_csv(path)
+    frame = filter_rows(whole, options.where, where)
     features = {str(column["name"]) for column in description["preprocessing"].get("columns", ())}
-    column = None if description["kind"] == "table" else path_column(frame, path.parent, options, where)
+    column = None if description["kind"] == "table" else path_column(whole, path.parent, options, where)
     group = _named_or_found(frame, options.group_column, "--group-column", GROUP_NAMES, features, where)
     label = None
     if labelled:

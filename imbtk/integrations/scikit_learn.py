@@ -13,28 +13,25 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
-from imbtk.catalogue import Catalogue
 from imbtk.config import RunConfig, make_config
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import Domain
-from imbtk.dispatch import Dispatcher
-from imbtk.errors import DataError, PlanError
-from imbtk.fitting import choose_decision, fit, make_network, needs_rows, own_random_state
-from imbtk.integrations.fold_rows import group_numbers, split_rows
+from imbtk.errors import DataError
+from imbtk.fitting import choose_decision, fit, make_network, own_random_state
+from imbtk.integrations.fold_rows import group_numbers
+from imbtk.integrations.fold_run import prepare_fold
 from imbtk.integrations.nested_options import nested_options, with_nested
-from imbtk.integrations.row_weights import with_row_weights
 from imbtk.integrations.samples import SampleForm, has_texts
-from imbtk.models.registry import default_model, find_model
-from imbtk.plan import Plan, StrategyLike
+from imbtk.plan import StrategyLike
 from imbtk.prediction import ABSTAIN
-from imbtk.preparation import BUILT_IN_PLUGINS, PreparedRun, offered_models, prepare_split
+from imbtk.preparation import PreparedRun
 from imbtk.probabilities import calibrate, fit_ledger
-from imbtk.strategy import Strategy
 
 __all__ = ["ImbalancedClassifier"]
 
 _NESTED = "strategies__"
 _ROWS_AT_ONCE = 256
+_NOTHING = object()
 
 
 class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -215,9 +212,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         ImbtkError
             Whatever is wrong with data, plan or options; those about values are a ValueError too.
         """
-        prepared, weights = self._prepare(X, y, sample_weight, groups)
-        if weights is not None:
-            prepared = with_row_weights(prepared, weights)
+        prepared = self._prepare(X, y, sample_weight, groups)
         for line in prepared.warnings:
             warnings.warn(line, stacklevel=2)
         with own_random_state():
@@ -232,8 +227,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.plan_ = tuple(map(str, prepared.plan.items))
         return self
 
-    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> tuple[PreparedRun, torch.Tensor | None]:
-        """Return what a run prepares, and the weight (n,) of each row."""
+    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> PreparedRun:
+        """Return what a run prepares."""
         X, y = self._validated(X, y)
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
@@ -251,28 +246,13 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             domain="table" if self._form.kind == "table" else self.domain,
         )
         weights = None
-        kept = np.arange(len(y))
         if sample_weight is not None:
-            checked = _check_sample_weight(sample_weight, samples.numpy(), dtype=np.float64, ensure_non_negative=True)
-            weights, kept = torch.from_numpy(checked), np.flatnonzero(checked)
-            if len(np.unique(numbers[kept])) < 2:
-                raise DataError("sample_weight leaves rows of fewer than two classes, which a classifier needs.")
-        catalogue = Catalogue(config.plugins, BUILT_IN_PLUGINS)
-        plan = Plan.build(self._entries(), catalogue)
-        split = split_rows(dataset, kept, self.validation_fraction, config.seed)
-        _check_plan(plan, config, len(split.validation))
-        model = find_model(
-            config.model or default_model(dataset.kind),
-            dataset.kind,
-            dataset.sample_shape,
-            offered_models(config, catalogue),
-        )
-        nothing = torch.empty(0, dtype=torch.int64)
-        return prepare_split(config, catalogue, dataset, plan, model, split, nothing), weights
+            weights = _check_sample_weight(sample_weight, samples.numpy(), dtype=np.float64, ensure_non_negative=True)
+        return prepare_fold(config, self.strategies, dataset, weights, self.validation_fraction)
 
-    def _validated(self, X: Any, y: Any = None) -> tuple[Any, Any]:
+    def _validated(self, X: Any, y: Any = _NOTHING) -> tuple[Any, Any]:
         """Return X and y after scikit-learn's checks; without `y` those of prediction."""
-        fitting = y is not None
+        fitting = y is not _NOTHING
         given: dict[str, Any] = {"y": y} if fitting else {}
         if has_texts(X):
             validate_data(self, X, **given, reset=fitting, skip_check_array=True)
@@ -295,20 +275,6 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
         values["positive"] = None if self.positive is None else str(self.positive)
         return make_config({**values, "plugins": tuple(map(str, self.plugins)), "seed": int(seed)})
-
-    def _entries(self) -> list[StrategyLike]:
-        """Return the strategies, instances copied: fitting changes no parameter."""
-        if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
-            raise PlanError(f"'strategies' is a list of them, such as ['class-weights'] (given: {self.strategies!r}).")
-        copies: list[StrategyLike] = []
-        for entry in self.strategies:
-            if isinstance(entry, Strategy):
-                copies.append(entry.clone())
-            elif isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], Strategy):
-                copies.append((entry[0].clone(), entry[1]))
-            else:
-                copies.append(entry)
-        return copies
 
     # Predicting ----------------------------------------------------------------------------------------------------
 
@@ -347,32 +313,3 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             parts.append(self.network_(self._normalisation.apply(batch)))
         logits: np.ndarray = torch.cat(parts).double().numpy()
         return logits
-
-
-def _check_plan(plan: Plan, config: RunConfig, validation_rows: int) -> None:
-    """Refuse strategies that have nothing to work on.
-
-    Raises
-    ------
-    PlanError
-        If a strategy splits, or needs validation rows and there are none.
-    """
-    dispatcher = Dispatcher(plan.items)
-    for item in dispatcher.answering("imbtk_split"):
-        raise PlanError(
-            f"'{item}' splits the data, which in scikit-learn cross-validation does: use cv=StratifiedGroupKFold(), "
-            "say, and leave it out of the strategies."
-        )
-    if validation_rows:
-        return
-    needy = [
-        f"'{item}'"
-        for hook in ("imbtk_calibrate", "imbtk_decide")
-        for item in dispatcher.answering(hook)
-        if needs_rows(item, hook)
-    ]
-    needy += ["early_stop"] if config.early_stop else []
-    if needy:
-        raise PlanError(
-            f"{' and '.join(needy)}: fitted on rows that nothing is trained on: set validation_fraction=0.2, say."
-        )

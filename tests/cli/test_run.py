@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from imbtk import pipeline
+from imbtk import fitting
 
 Call = Callable[..., Result]
 DATA = "builtin:breast-cancer"
@@ -117,7 +117,7 @@ def test_stopping_says_what_is_kept(call: Call, monkeypatch: pytest.MonkeyPatch)
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "train", stop)
+    monkeypatch.setattr(fitting, "train", stop)
     result = call("run", DATA, "--quiet", "--out", "stopped")
     assert result.exit_code == 130
     assert result.stderr.strip() == "Stopped. What the run had so far is in 'stopped.unfinished'."

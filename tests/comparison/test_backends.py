@@ -55,7 +55,7 @@ def test_workers_with_several_threads_are_refused(patients_csv: Path, tmp_path: 
     distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'imbtk[dask]'")
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, host="127.0.0.1", dashboard_address=None
+            n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None
         ) as cluster,
         pytest.raises(OptionError, match="Start workers with one thread each: dask worker"),
     ):

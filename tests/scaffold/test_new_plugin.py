@@ -62,11 +62,16 @@ def test_the_example_of_a_hook_answers_it_and_no_other(hook: str) -> None:
 def test_packages_for_each_hook_and_for_all_of_them_pass_their_own_tests(tmp_path: Path) -> None:
     folders = [new_plugin(f"try-{short_name(hook)}", [hook], tmp_path, EMPTY) for hook in HOOKS]
     folders.append(new_plugin("all-of-it", [short_name(hook) for hook in HOOKS], tmp_path, EMPTY))
-    # One interpreter for all; the kit is made with each example above, and by the package that is installed below.
+    # One interpreter for all, and no page drawn: that is nine tenths of such a run, and the installed package below
+    # has its page and makes the kit, as do the examples above.
+    (tmp_path / "no_page.py").write_text(
+        "import imbtk.run_folder as f\nf.make_report = lambda folder, sections=(): None\n"
+    )
     done = run(
-        "-m", "pytest", "-q", "-rs", "--import-mode=importlib", "-p", "no:cacheprovider", "-k", "takes_part or found",
+        "-m", "pytest", "-q", "-rs", "--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no_page",
+        "-k", "takes_part or found",
         *(str(folder / "tests") for folder in folders),
-        path=[folder / "src" for folder in folders], cwd=tmp_path,
+        path=[tmp_path, *(folder / "src" for folder in folders)], cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(folders)} passed, {len(folders)} skipped" in done.stdout

@@ -1,0 +1,149 @@
+"""Tests of ``imbtk evaluate``: an external cohort, labelled and not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import Result
+from jsonschema import Draft202012Validator
+from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
+
+from imbtk.evaluation.evaluate import metrics_schema
+from imbtk.predictor import Predictor
+
+Call = Callable[..., Result]
+
+
+def cohort(rows: int, malignant: float, seed: int, apart: float = 2.0) -> pd.DataFrame:
+    """Return rows made like those of the training table, with another share of the malignant class.
+
+    With another distance `apart` between the classes they are made otherwise.
+    """
+    rng = np.random.default_rng(seed)
+    ill = np.arange(rows) // 2 * 2 < malignant * rows
+    colour = np.where(rng.random(rows) < np.where(ill, 0.8, 0.3), "red", "blue")
+    size = rng.normal(size=rows) * apart / 2 + np.where(ill, 1 + apart / 2, 1 - apart / 2)
+    label = np.where(ill, "malignant", "benign")
+    return pd.DataFrame({"size": size, "colour": colour, "patient": np.arange(rows) // 2, "label": label})
+
+
+def test_figures_are_those_of_scikit_learn_and_everything_is_written(call: Call, table_run: Path) -> None:
+    frame = cohort(120, 0.5, 1)
+    frame.to_csv("new.csv", index=False)
+    result = call("evaluate", table_run, "new.csv", "--out", "ev", "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    metrics = json.loads(Path("ev/metrics.json").read_text())
+    assert document["metrics"] == metrics
+    Draft202012Validator(metrics_schema()).validate(metrics)
+    predictor = Predictor.load(table_run)
+    called, p = predictor.predict(frame), predictor.predict_proba(frame)[:, 1]
+    level = metrics["test"]["per_image"]
+    assert level["overall"]["balanced_accuracy"]["value"] == pytest.approx(balanced_accuracy_score(frame.label, called))
+    assert level["overall"]["auroc"]["value"] == pytest.approx(roc_auc_score(frame.label == "malignant", p))
+    sensitivity = recall_score(frame.label, called, pos_label="malignant")
+    assert level["per_class"][1]["sensitivity"]["value"] == pytest.approx(sensitivity)
+    assert metrics["test"]["per_patient"]["n"] == 60
+    with Path("ev/predictions.csv").open() as file:
+        assert [row["predicted"] for row in csv.DictReader(file)] == called.tolist()
+    page = Path("ev/report.html").read_text()
+    assert "imbtk evaluation on new data" in page
+    assert "nothing was fitted on these data" in page
+    assert sorted(entry.name for entry in Path("ev").iterdir()) == [
+        "evaluation.json", "metrics.json", "plots", "predictions.csv", "report.html",
+    ]  # fmt: skip
+
+
+def test_images_in_class_folders_with_one_class_and_a_broken_file(call: Call, image_run: Path) -> None:
+    shutil.copytree(image_run.parent / "train" / "malignant", "in/malignant")
+    Path("in/malignant/m0_zz.png").write_bytes(b"no image")
+    result = call("evaluate", image_run, "in", "--out", "ev", "--group-pattern", r"(m\d+)_")
+    assert result.exit_code == 0, result.stderr
+    said = " ".join(result.stdout.split())
+    assert "! the data have no row of class 'benign': its figures, and means over all, are missing" in said
+    assert "! 1 rows could not be read and are left out" in result.stdout
+    assert "Test, per image (45 images)" in result.stdout
+    document = json.loads(Path("ev/evaluation.json").read_text())
+    assert (document["rows"], document["groups"], document["missing_classes"]) == (45, 15, ["benign"])
+    assert document["unreadable"][0][0] == "malignant/m0_zz.png"
+    page = Path("ev/report.html").read_text()
+    assert "The data have no image of" in page
+    assert "What could not be read" in page
+
+
+def test_frequencies_are_estimated_without_labels(call: Call, table_run: Path) -> None:
+    cohort(600, 0.7, 2).drop(columns="label").to_csv("new.csv", index=False)
+    result = call("evaluate", table_run, "new.csv", "--estimate-prior", "--out", "ev")
+    assert result.exit_code == 0, result.stderr
+    prior = json.loads(Path("ev/evaluation.json").read_text())["prior"]
+    malignant = prior["classes"][1]
+    # The interval takes the calibration as given, which rests on 38 validation rows here.
+    assert malignant["estimate"] == pytest.approx(0.7, abs=0.15)
+    assert malignant["interval"][0] < malignant["estimate"] < malignant["interval"][1]
+    assert malignant["in_data"] is None
+    assert not prior["doubtful"]
+    assert prior["unchanged"]["p_value"] < 1e-6
+    text = " ".join(result.stdout.split())
+    assert "assumes that only class frequencies differ" in text
+    assert "Nothing speaks against it here" in text
+    assert f'To use it: --deploy "{prior["deploy"]}"' in text
+    assert not Path("ev/metrics.json").exists()
+    again = call("predict", table_run, "new.csv", "--deploy", prior["deploy"], "-q")
+    assert again.exit_code == 0, again.stderr
+
+
+def test_labels_check_the_estimate_and_other_rows_break_the_assumption(call: Call, table_run: Path) -> None:
+    cohort(800, 0.5, 3, apart=0.2).to_csv("new.csv", index=False)
+    result = call("evaluate", table_run, "new.csv", "--estimate-prior", "--out", "ev")
+    prior = json.loads(Path("ev/evaluation.json").read_text())["prior"]
+    assert prior["classes"][1]["in_data"] == 0.5
+    assert prior["doubtful"]
+    assert "It does not hold here" in " ".join(result.stdout.split())
+    page = Path("ev/report.html").read_text()
+    assert "Class frequencies, estimated without labels" in page
+    assert "Do not rely on the estimate." in page
+
+
+@pytest.mark.parametrize(
+    ("labels", "arguments", "message"),
+    [
+        (["benign", "malign"], [], "column 'label' of new.csv: the model knows no class 'malign' (1 rows of 'malign'). "
+            "Did you mean 'malignant' or 'benign'?"),
+        (["benign", ""], [], "column 'label' of new.csv: no label for 1 of 2 rows: 2. Fill them in or take these rows"),
+        (None, [], "'new.csv' has no labels that could be found. Say where they stand (--label-column, --label-level)"),
+        (["benign", "malignant"], ["--out", "."], "the folder '.' exists already, and is not overwritten."),
+        (["benign", "malignant"], ["--deploy", "benign=0.2,malignant=0.2"], "sum to 0.4 instead of 1"),
+    ],
+)  # fmt: skip
+def test_mistakes_end_with_2_and_leave_no_folder(
+    call: Call, table_run: Path, labels: list[str] | None, arguments: list[str], message: str
+) -> None:
+    frame = pd.DataFrame({"size": [0, 2], "colour": ["red", "blue"]})
+    frame.assign(**({} if labels is None else {"label": labels})).to_csv("new.csv", index=False)
+    result = call("evaluate", table_run, "new.csv", *arguments, "-q")
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert [entry.name for entry in Path().iterdir()] == ["new.csv"]
+
+
+def test_an_incomplete_run_is_refused(call: Call, table_run: Path) -> None:
+    shutil.copytree(table_run, "run")
+    Path("run/predictions.csv").unlink()
+    cohort(20, 0.5, 4).to_csv("new.csv", index=False)
+    result = call("evaluate", "run", "new.csv", "-q")
+    assert result.exit_code == 2
+    assert "run lacks predictions.csv" in result.stderr
+
+
+def test_the_default_folder_is_named_by_time_and_data(call: Call, table_run: Path) -> None:
+    cohort(20, 0.5, 4).to_csv("my cohort.csv", index=False)
+    assert call("evaluate", table_run, "my cohort.csv", "-q").exit_code == 0
+    (folder,) = Path("evaluations").iterdir()
+    assert folder.name.endswith("-my_cohort.csv")
