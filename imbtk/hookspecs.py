@@ -145,7 +145,7 @@ def imbtk_metrics() -> Mapping[str, Callable[[np.ndarray, np.ndarray], float]]: 
 def imbtk_plans() -> Mapping[str, Sequence[str]]:  # type: ignore[empty-body]
     """Offer plans for ``imbtk compare``.
 
-    Called once, when a comparison is given no plan, or ``--plans NAME``. Default: none.
+    Called once, when a comparison is given no plan, or ``--plan-set NAME``. Default: none.
 
     Returns
     -------

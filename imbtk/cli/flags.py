@@ -15,7 +15,7 @@ from imbtk.describe import OptionDescription, describe_options
 __all__ = ["SECTIONS", "Flag", "SectionedCommand", "config_flags", "flag_name"]
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Plans": ("plan", "each", "pairs", "plans"),
+    "Plans": ("plan", "each", "pairs", "plan_set"),
     "Comparison": ("folds", "repeats", "primary", "margin", "also_ungrouped"),
     "Strategies": ("strategies", "plugins", "without", "allow_overcorrection"),
     "Data": (

@@ -130,8 +130,8 @@ def make_rows(
             parts = tuple(str(Plan.build([spec], catalogue)) for spec in (first, second))
             _add(rows, _row([first, second], catalogue, required=False, parts=parts))
     given = bool(config.plan or plans or config.each)
-    if config.plans is not None or not given:
-        for text in _offered(config.plans or "default", catalogue):
+    if config.plan_set is not None or not given:
+        for text in _offered(config.plan_set or "default", catalogue):
             _add(rows, _row(text, catalogue, required=False))
     if len(rows) == 1:
         raise PlanError(

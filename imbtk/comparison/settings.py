@@ -40,7 +40,7 @@ class ComparisonConfig(RunConfig):
     plan: tuple[str, ...] = Field((), description="A plan to compare: strategies with spaces between, in quotes.")
     each: tuple[str, ...] = Field((), description="Strategies with commas between, each a plan by itself.")
     pairs: bool = Field(False, description="Also compare every pair of the strategies of --each.")
-    plans: str | None = Field(None, description="A set of plans that plugins offer; 'default' if no plan is given.")
+    plan_set: str | None = Field(None, description="A set of plans that plugins offer; 'default' if no plan is given.")
     folds: int = Field(5, ge=2, description="Test folds, each with whole groups and every class.")
     repeats: int = Field(3, ge=1, description="How often rows are dealt into folds anew.")
     primary: Metric = Field("balanced_accuracy", description="The one figure that is tested.")

@@ -22,7 +22,7 @@ SPREADS = (0.03, 0.1, 0.3, 1.0, 3.0)
 TEMPERATURE_SPREADS = (0.03, 0.1, 0.3, 1.0)
 """The same for the logarithm of the temperature around 0."""
 
-FREE = 3
+FREE = 1
 """Where in both lists the choice begins if the ledger is no guide: focal losses, margins, mixing."""
 
 _MOST_STEPS, _ENOUGH, _SMALLEST_STEP = 100, 1e-9, 1e-6

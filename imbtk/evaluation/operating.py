@@ -1,4 +1,4 @@
-"""What a decision rule means where it is used: predictive values at other class frequencies, errors against coverage."""
+"""What a decision rule means in use: predictive values at other class frequencies, errors against coverage."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def risk_coverage(right: np.ndarray, confidence: np.ndarray, most: int = MOST_PO
 
     References
     ----------
-    Chow 1970, "On optimum recognition error and reject tradeoff", IEEE Transactions on Information Theory 16(1). El-Yaniv
-    & Wiener 2010, "On the foundations of noise-free selective classification", section 2.
+    Chow 1970, "On optimum recognition error and reject tradeoff", IEEE Transactions on Information Theory 16(1).
+    El-Yaniv & Wiener 2010, "On the foundations of noise-free selective classification", section 2.
 
     Examples
     --------

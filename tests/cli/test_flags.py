@@ -85,5 +85,6 @@ def test_every_option_of_a_run_has_a_flag_under_a_heading() -> None:
     assert all(isinstance(flag, Flag) and flag.section in SECTIONS for flag in flags.values())
 
 
-def test_every_name_under_a_heading_is_an_option_of_a_run() -> None:
-    assert {name for names in SECTIONS.values() for name in names} <= set(RunConfig.model_fields)
+def test_every_name_under_a_heading_is_an_option_of_a_run_or_a_comparison() -> None:
+    options = set(RunConfig.model_fields) | set(CompareConfig.model_fields)
+    assert {name for names in SECTIONS.values() for name in names} <= options

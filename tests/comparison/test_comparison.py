@@ -116,10 +116,9 @@ def test_killed_and_started_again_gives_the_same_table(
     undisturbed: Comparison, patients_csv: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "killed"
-    options = {**QUICK, "jobs": 2}
     code = (
         "from imbtk.comparison import compare\n"
-        f"compare({str(patients_csv)!r}, ['class-weights'], out={str(out)!r}, **{options!r})"
+        f"compare({str(patients_csv)!r}, ['class-weights'], out={str(out)!r}, **{QUICK!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ.copy())
     deadline = time.monotonic() + 120
@@ -263,7 +262,7 @@ def test_a_refusal_of_all_plans(tmp_path: Path) -> None:
     text = "from imbtk import hookimpl\n\n\n@hookimpl\ndef imbtk_plans():\n    return {'pictures': ['augment']}\n"
     plugin.write_text(text, encoding="utf-8")
     with pytest.raises(ImbtkError, match=r"no plan is left to compare with the baseline\. 'augment': "):
-        compare("builtin:breast-cancer", plans="pictures", plugins=(str(plugin),), quiet=True)
+        compare("builtin:breast-cancer", plan_set="pictures", plugins=(str(plugin),), quiet=True)
 
 
 def test_the_lazy_names() -> None:

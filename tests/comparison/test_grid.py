@@ -75,7 +75,7 @@ def test_without_a_plan_those_that_plugins_offer_by_default(catalogue: Catalogue
 
 
 def test_another_set_by_name(catalogue: Catalogue) -> None:
-    assert names(catalogue, plans="more") == [BASELINE, "beta"]
+    assert names(catalogue, plan_set="more") == [BASELINE, "beta"]
 
 
 def test_each_and_pairs(catalogue: Catalogue) -> None:
@@ -106,7 +106,7 @@ def test_plans_from_python_may_hold_instances(catalogue: Catalogue) -> None:
             "the plan 'alpha halves' holds 'halves', which splits. In a comparison every plan",
         ),
         ({"plan": ("alpa",)}, "there is no strategy 'alpa'. Did you mean 'alpha'?"),
-        ({"plans": "mroe"}, "no plugin offers a set of plans 'mroe'. Did you mean 'more'?"),
+        ({"plan_set": "mroe"}, "no plugin offers a set of plans 'mroe'. Did you mean 'more'?"),
     ],
 )
 def test_refused(catalogue: Catalogue, values: dict[str, object], message: str) -> None:
