@@ -5,8 +5,8 @@ Prints the two Markdown tables that stand in ``docs/compare.md``::
     python benchmarks/comparison_statistics.py --simulations 1000
 
 Two plans score the same patients (a class-dependent signal, an effect of the patient that both share, one of the
-patient and plan, noise of each repeat). Where the two are alike, a verdict is a false one, whoever wins; where one has more
-signal, its true difference is that of very many patients.
+patient and plan, noise of each repeat). Where the two are alike, a verdict is a
+false one, whoever wins; where one has more signal, its true difference is that of very many patients.
 """
 
 from __future__ import annotations

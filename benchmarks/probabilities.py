@@ -134,7 +134,7 @@ def overfitted_table(arguments: argparse.Namespace, settings: dict[str, Any]) ->
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for rows, ratio in OVERFITTED[: 1 if arguments.quick else None]:
         world = World(5, float(ratio))
-        for name in ("nothing", "class-weights", "oversample", "focal-loss"):
+        for name in [name for name in _OVERFITTERS if name in arguments.plan]:
             plan = [*PLANS[name], "stratified-split"]
             epochs = max(60, 120_000 // rows)
             runs = [
@@ -147,6 +147,7 @@ def overfitted_table(arguments: argparse.Namespace, settings: dict[str, Any]) ->
             )
 
 
+_OVERFITTERS = ("nothing", "class-weights", "oversample", "focal-loss")
 _LOSSES = ("raw", "ledger", "corrected")
 
 

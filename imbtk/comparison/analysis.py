@@ -114,6 +114,7 @@ def _data(judge: Judge, folder: ComparisonFolder) -> dict[str, Any]:
     return {
         "name": known["name"],
         "kind": known["kind"],
+        "sample_shape": known.get("sample_shape"),
         "rows": len(rows.labels),
         "groups": None if groups is None else len(np.unique(groups)),
         "class_names": list(rows.class_names),

@@ -54,6 +54,7 @@ def protocol_document(
             "name": dataset.name,
             "digest": _digest(dataset),
             "kind": dataset.kind,
+            "sample_shape": list(dataset.sample_shape),
             "class_names": list(dataset.class_names),
             "groups_known": known,
         },

@@ -110,6 +110,6 @@ class GridProgress:
         self._close()
         if self.quiet:
             return
-        from imbtk.comparison.table import print_table
+        from imbtk.comparison.terminal import print_table
 
         print_table(self._data.output, document, folder)

@@ -80,9 +80,10 @@ def headline_sentences(document: Mapping[str, Any]) -> list[str]:
     decision = next((row for row in rows if row["kind"] == "decision"), None)
     if decision is not None and decision["difference"]["value"] is not None:
         better = sum(_beats(document, row, decision) for row in plans)
-        which = "no plan here does better than that"
+        which = "no plan here has a better value than that"
         if better:
-            which = f"{better} of {plural(len(plans), 'plan')} {'does' if better == 1 else 'do'} better than that"
+            verb = "has" if better == 1 else "have"
+            which = f"{better} of {plural(len(plans), 'plan')} {verb} a better value than that (not tested)"
         sentences.append(
             f"Training nothing else and only moving the decision gives {_gain(document, decision)} "
             f"({decision['verdict']}); "
@@ -137,7 +138,8 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
     repeats = "once" if options["repeats"] == 1 else f"{options['repeats']} times"
     whole = "whole patients" if data["groups"] else "rows"
     stop = "the last epoch's weights" if options["early_stop"] is None else "the epoch that was best on validation rows"
-    size = f" at {options['image_size']} pixels" if options["image_size"] and data["kind"] == "images" else ""
+    shape = data.get("sample_shape")
+    size = f" on images of {shape[1]} × {shape[2]} pixels" if shape and data["kind"] == "images" else ""
     tested = "the difference of all its repeats" if options["repeats"] > 1 else "the difference"
     sentences = [
         f"Data. {data['rows']:,} {noun}{patients} in {plural(len(names), 'class')}: {counts}.",

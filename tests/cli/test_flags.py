@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel, Field
 
 from imbtk.cli.flags import ARGUMENTS, OTHER, SECTIONS, Flag, SectionedCommand, config_flags, flag_name
+from imbtk.comparison.settings import ComparisonConfig
 from imbtk.config import RunConfig
 
 
@@ -86,5 +87,5 @@ def test_every_option_of_a_run_has_a_flag_under_a_heading() -> None:
 
 
 def test_every_name_under_a_heading_is_an_option_of_a_run_or_a_comparison() -> None:
-    options = set(RunConfig.model_fields) | set(CompareConfig.model_fields)
+    options = set(RunConfig.model_fields) | set(ComparisonConfig.model_fields)
     assert {name for names in SECTIONS.values() for name in names} <= options

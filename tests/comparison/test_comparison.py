@@ -161,10 +161,10 @@ def test_a_folder_that_holds_something_else_is_refused(patients_csv: Path, tmp_p
 def test_the_default_folder_is_the_same_for_the_same_command(
     patients_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from imbtk.comparison import comparison
+    from imbtk.comparison import study
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(comparison, "run_cells", lambda *_, **__: None)
+    monkeypatch.setattr(study, "run_cells", lambda *_, **__: None)
     folders = [compare(patients_csv, ["class-weights"], **QUICK, seed=seed).folder for seed in (0, 0, 1)]
     assert folders[0] == folders[1] != folders[2]
     assert folders[0].parts[0] == "comparisons"

@@ -19,7 +19,8 @@ from imbtk.comparison import Comparison
 from imbtk.comparison.comparison import make_comparison_report
 from imbtk.comparison.grid import BASELINE
 from imbtk.comparison.identity import PROTOCOL_FILE
-from imbtk.comparison.table import best_places, csv_text, markdown_table, print_table
+from imbtk.comparison.table import best_places, csv_text, markdown_table
+from imbtk.comparison.terminal import print_table
 from imbtk.comparison.writing import comparison_schema
 from imbtk.errors import RunFolderError
 

@@ -1,0 +1,141 @@
+"""A comparison made ready, and its cells run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imbtk.catalogue import Catalogue
+from imbtk.comparison.backends import Backend, default_jobs, run_cells
+from imbtk.comparison.cells import Job, failure_of, is_done, prepare_cell
+from imbtk.comparison.grid import Cell, PlanRow, grid, make_rows
+from imbtk.comparison.identity import check_folder, default_folder, protocol_document
+from imbtk.comparison.progress import GridProgress
+from imbtk.comparison.protocol import make_splits
+from imbtk.comparison.settings import ComparisonConfig
+from imbtk.errors import ImbtkError
+from imbtk.plan import StrategyLike
+from imbtk.preparation import make_catalogue, read_data
+from imbtk.training.setup import choose_device
+
+__all__ = ["Study", "prepare_study", "run_study"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A comparison that is checked and ready to run.
+
+    Attributes
+    ----------
+    job : Job
+    folder : Path
+    cells : list of Cell
+    left_out : dict of str to str
+        Plans that make no sense for the data, with the reason.
+    device : str
+    """
+
+    job: Job
+    folder: Path
+    cells: list[Cell]
+    left_out: dict[str, str]
+    device: str
+
+    def open_cells(self) -> list[Cell]:
+        """Return the cells that are neither done nor failed."""
+        return [c for c in self.cells if not is_done(self.folder, c) and failure_of(self.folder, c) is None]
+
+
+def prepare_study(
+    config: ComparisonConfig, data: Any, plans: Sequence[str | Sequence[StrategyLike]], progress: GridProgress
+) -> Study:
+    """Read the data, make the rows and the splits, and prepare each plan once: nothing is trained."""
+    catalogue = make_catalogue(config)
+    rows = make_rows(config, catalogue, plans)
+    read, dataset = read_data(config, data, catalogue, progress.on_data)
+    config = config.model_copy(update={"image_size": read.image_size})
+    make_splits(dataset, config.folds, config.repeats, config.seed)
+    job = Job(config, "", dataset)
+    resolved = prepare_cell(job, Cell(rows[0], 0, 0), catalogue=catalogue).config
+    names = ("model", "epochs", "lr", "precision", "positive")
+    config = config.model_copy(update={name: getattr(resolved, name) for name in names})
+    rows, left_out = _sensible(Job(config, "", dataset), rows, catalogue)
+    device = choose_device(config.device).type
+    protocol = protocol_document(config, dataset, rows, left_out, device)
+    folder = Path(config.out) if config.out else default_folder(protocol)
+    check_folder(folder, protocol)
+    # What came from a path is opened anew by each worker, out of the decoded store.
+    job = Job(config, str(folder), dataset if data is not None else None)
+    return Study(job, folder, grid(rows, config), left_out, device)
+
+
+def _sensible(job: Job, rows: Sequence[PlanRow], catalogue: Catalogue) -> tuple[list[PlanRow], dict[str, str]]:
+    """Return the plans that make sense for the data, and the others with the reason.
+
+    Raises
+    ------
+    ImbtkError
+        If the user asked for one of the others, or none but the baseline is left.
+    """
+    kept, left_out = [], {}
+    for row in rows:
+        try:
+            prepare_cell(job, Cell(row, 0, 0), catalogue=catalogue)
+        except ImbtkError as error:
+            if row.required:
+                raise type(error)(f"the plan '{row.name}' cannot be compared: {error}") from None
+            left_out[row.name] = str(error)
+        else:
+            kept.append(row)
+    if len(kept) == 1:
+        reasons = " ".join(f"'{name}': {reason}" for name, reason in left_out.items())
+        raise ImbtkError(f"no plan is left to compare with the baseline. {reasons}")
+    return kept, left_out
+
+
+def run_study(
+    study: Study,
+    place: tuple[int, int],
+    progress: GridProgress,
+    jobs: int | None,
+    backend: Backend,
+    scheduler: str | None,
+) -> None:
+    """Run the cells of a shard that are not done.
+
+    Parameters
+    ----------
+    study : Study
+    place : tuple of int
+        Which shard, from 0, and of how many.
+    progress : GridProgress
+    jobs : int, optional
+    backend : "local" or "dask"
+    scheduler : str, optional
+    """
+    mine = study.cells[place[0] :: place[1]]
+    todo = [cell for cell in mine if not is_done(study.folder, cell)]
+    progress.on_grid(study.folder, len(study.cells), len(mine), len(todo), study.left_out)
+    if not todo:
+        return
+    words = {cell.name: cell.words for cell in todo}
+    try:
+        run_cells(
+            study.job,
+            todo,
+            lambda result: progress.on_cell(words[result.name], result),
+            jobs=min(jobs or default_jobs(study.device), len(todo)),
+            backend=backend,
+            scheduler=scheduler,
+        )
+    except KeyboardInterrupt as error:
+        done = sum(is_done(study.folder, cell) for cell in study.cells)
+        error.add_note(
+            f"{done} of {len(study.cells)} cells are done and kept in '{study.folder}'; the same command goes on from "
+            "there."
+        )
+        raise
+    if left := len(study.open_cells()):
+        progress.on_left(study.folder, left)
