@@ -280,7 +280,7 @@ class Order(Strategy):
 
 def test_correcting_twice_is_refused_with_both_names(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"strategies": [Inverse(), Order()], "epochs": 1, "quiet": True}
-    with pytest.raises(PlanError, match="correction index is .*'inverse' alone has index 1.00, 'order' alone has"):
+    with pytest.raises(PlanError, match=r"correction index is .*'inverse' alone has index 1.00, 'order' alone has"):
         imbtk.run(table(), **arguments, out=str(tmp_path / "a"))
     run = imbtk.run(table(), **arguments, out=str(tmp_path / "b"), allow_overcorrection=True)
     plan = json.loads((run.folder / "plan.json").read_text())

@@ -1,0 +1,34 @@
+"""The page of a comparison."""
+
+from __future__ import annotations
+
+import html
+from html.parser import HTMLParser
+
+from imbtk.comparison import Comparison
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.anchors: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.sources += [value for key, value in found.items() if key in ("src", "href") and value]
+        if tag == "section" and found.get("id"):
+            self.anchors.append(str(found["id"]))
+
+
+def test_the_page_is_self_contained_and_has_every_part(finished: Comparison) -> None:
+    page = _Page()
+    text = (finished.folder / "report.html").read_text(encoding="utf-8")
+    page.feed(text)
+    assert all(source.startswith("#") for source in page.sources)
+    assert page.anchors == [
+        "table", "differences", "classes", "probabilities", "cost", "pairs", "ungrouped", "methods", "warnings",
+    ]  # fmt: skip
+    assert text.count("<svg") == 6
+    for sentence in finished.document["methods"]:
+        assert sentence in html.unescape(text)

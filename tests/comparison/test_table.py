@@ -1,0 +1,30 @@
+"""The table as CSV, as Markdown, and what is best in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from imbtk.comparison import Comparison
+from imbtk.comparison.table import best_places, csv_text, markdown_table
+
+
+def test_csv_has_one_line_a_plan_with_the_baseline_among_them(finished: Comparison) -> None:
+    lines = list(csv.DictReader(io.StringIO(csv_text(finished.document))))
+    assert len(lines) == len(finished.document["rows"])
+    assert sum(line["plan"] == "baseline" for line in lines) == 1
+    for line, row in zip(lines, finished.document["rows"], strict=True):
+        assert float(line["balanced_accuracy"]) == row["figures"]["balanced_accuracy"]["value"]
+
+
+def test_markdown_marks_the_best_of_each_column(finished: Comparison) -> None:
+    lines = markdown_table(finished.document).split("\n")
+    assert lines[0].startswith("| plan | balanced accuracy |")
+    assert len(lines) == 2 + len(finished.document["rows"])
+    assert lines[2].split(" | ")[1].startswith("**")
+
+
+def test_best_is_lowest_for_losses(finished: Comparison) -> None:
+    rows, best = finished.document["rows"], best_places(finished.document)
+    lowest = min(rows, key=lambda row: row["figures"]["log_loss"]["value"])
+    assert best["log_loss"] == lowest["name"]

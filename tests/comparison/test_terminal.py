@@ -1,0 +1,22 @@
+"""The table on a terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from imbtk.comparison import Comparison
+from imbtk.comparison.terminal import print_table
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_table_fits(finished: Comparison, width: int) -> None:
+    console = Console(width=width, record=True, file=io.StringIO())
+    print_table(console, finished.document, finished.folder)
+    text = console.export_text()
+    assert max(len(line.rstrip()) for line in text.split("\n") if str(finished.folder) not in line) <= width
+    for word in ("baseline", "difference", "verdict", "Holm-adjusted", "Patients ignored:", "class-weights"):
+        assert word in text
+    assert "…" not in text.split("Below each figure")[0]
