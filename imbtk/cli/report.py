@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from imbtk.cli.flags import SectionedCommand
+from imbtk.cli.flags import Flag, SectionedCommand
 from imbtk.cli.program import COMMANDS, traceback_option
 
 __all__ = ["command"]
 
 
-def report(folder: str) -> None:
+def report(folder: str, show: bool) -> None:
     """Make the page of a run folder or of a comparison anew, from the folder alone.
 
     A comparison whose cells were made in parts (--shard), or that was stopped, gets the table of what there is.
@@ -28,6 +28,8 @@ def report(folder: str) -> None:
 
         page = make_report(place)
     click.echo(str(page))
+    if show:
+        click.launch(page.resolve().as_uri())
 
 
 command = SectionedCommand(
@@ -35,6 +37,10 @@ command = SectionedCommand(
     callback=report,
     help=report.__doc__,
     short_help=COMMANDS["report"],
-    params=[click.Argument(["folder"], type=click.Path(), metavar="FOLDER"), traceback_option()],
+    params=[
+        click.Argument(["folder"], type=click.Path(), metavar="FOLDER"),
+        Flag(["--open", "show"], section="Output", is_flag=True, help="Show the page in the browser."),
+        traceback_option(),
+    ],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
