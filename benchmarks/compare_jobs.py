@@ -4,8 +4,8 @@ Run on a quiet machine of at least two cores::
 
     python benchmarks/compare_jobs.py [--epochs 100] [--repeats 3]
 
-Prints wall-clock seconds of the default comparison with --jobs 1 and --jobs 2, the table and the page included, and their
-ratio.
+Prints wall-clock seconds of the default comparison with --jobs 1 and --jobs 2, the table and the page included, and
+their ratio.
 """
 
 from __future__ import annotations
