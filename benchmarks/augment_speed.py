@@ -7,16 +7,15 @@ imbtk gathers from a uint8 tensor, casts, and calls the strategy once per batch.
 each, and the fastest round counts. The first row of each table is like for like: the value 0 outside, the nearest
 pixel. Nothing else may run meanwhile: two threads on shared cores wait for each other.
 
-    python benchmarks/augment_speed.py [--rounds 7] [--threads 2] [--data FOLDER] [--keep-memory]
+    python benchmarks/augment_speed.py [--rounds 7] [--threads 2] [--batch 64] [--data FOLDER]
 
-`--data` takes a folder of images (any depth) instead of scikit-learn's digits enlarged. `--keep-memory` (Linux) tells
-the C library not to give large blocks back to the system between batches, for all contenders alike.
+`--data` takes a folder of images (any depth) instead of scikit-learn's digits enlarged. Freed memory is kept between
+batches, as in every run of imbtk, for all contenders alike.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,14 +29,13 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
 from imbtk import Draw, RunContext
+from imbtk.training.memory import keep_memory
 from imbtk_plugins.augment import Augment
 
-BATCH = 64
 CLASSES = 10
 SIZES = {(1, 28): 2048, (3, 64): 1024}
 FILLS = ("constant", "nearest", "reflect")
 INTERPOLATIONS = ("nearest", "bilinear")
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 class Decoded(Dataset[tuple[torch.Tensor, int]]):
@@ -68,7 +66,7 @@ def load_images(folder: Path | None, channels: int, side: int, count: int) -> li
 
 
 def torchvision_loader(
-    images: list[Image.Image], labels: list[int], interpolation: str, workers: int
+    images: list[Image.Image], labels: list[int], interpolation: str, workers: int, batch: int
 ) -> DataLoader[Any]:
     """Return the loader that a user would write."""
     transform = transforms.Compose(
@@ -79,14 +77,14 @@ def torchvision_loader(
         ]
     )
     data = Decoded(images, labels, transform)
-    return DataLoader(data, BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    return DataLoader(data, batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
 
 
 class Store:
     """Batches from a uint8 tensor, as imbtk's training makes them."""
 
-    def __init__(self, pixels: torch.Tensor, labels: torch.Tensor, fill: str, interpolation: str) -> None:
-        self.pixels, self.labels, self.epoch = pixels, labels, 0
+    def __init__(self, pixels: torch.Tensor, labels: torch.Tensor, fill: str, interpolation: str, batch: int) -> None:
+        self.pixels, self.labels, self.epoch, self.batch = pixels, labels, 0, batch
         counts = torch.bincount(labels, minlength=CLASSES)
         names = tuple(map(str, range(CLASSES)))
         context = RunContext(names, counts, counts, labels, sample_shape=tuple(pixels.shape[1:]))
@@ -106,8 +104,8 @@ class Store:
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         self.epoch += 1
         order = torch.randperm(len(self.labels))
-        for first in range(0, len(order), BATCH):
-            rows = order[first : first + BATCH]
+        for first in range(0, len(order), self.batch):
+            rows = order[first : first + self.batch]
             images = torch.index_select(self.pixels, 0, rows).to(torch.float32).mul_(1 / 255)
             target = torch.index_select(self.one_hot, 0, torch.index_select(self.labels, 0, rows))
             draw = Draw(0, "augment", self.epoch, np.arange(first, first + len(rows)))
@@ -126,7 +124,7 @@ def fastest(contenders: dict[str, object], rounds: int) -> dict[str, float]:
     return best
 
 
-def measure(channels: int, side: int, count: int, rounds: int, folder: Path | None) -> str:
+def measure(channels: int, side: int, count: int, rounds: int, batch: int, folder: Path | None) -> str:
     """Return the Markdown table for one size of image."""
     images = load_images(folder, channels, side, count)
     pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images])).view(count, side, side, channels)
@@ -136,13 +134,13 @@ def measure(channels: int, side: int, count: int, rounds: int, folder: Path | No
     for interpolation in INTERPOLATIONS:
         for workers in (0, 2):
             name = f"torchvision {interpolation} {workers}"
-            contenders[name] = torchvision_loader(images, labels, interpolation, workers)
+            contenders[name] = torchvision_loader(images, labels, interpolation, workers, batch)
         for fill in FILLS:
-            contenders[f"{fill} {interpolation}"] = Store(pixels, torch.tensor(labels), fill, interpolation)
+            contenders[f"{fill} {interpolation}"] = Store(pixels, torch.tensor(labels), fill, interpolation, batch)
     best = fastest(contenders, rounds)
-    batches = -(-count // BATCH)
+    batches = -(-count // batch)
     lines = [
-        f"| {channels}×{side}×{side}, batches of {BATCH} | imbtk, ms | torchvision, 0 workers, ms | 2 workers, ms "
+        f"| {channels}×{side}×{side}, batches of {batch} | imbtk, ms | torchvision, 0 workers, ms | 2 workers, ms "
         "| ratio to 0 workers | ratio to 2 workers |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
@@ -163,15 +161,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2, help="threads of torch in the main process")
     parser.add_argument("--data", type=Path, help="a folder of images; scikit-learn's digits unless given")
-    parser.add_argument("--keep-memory", action="store_true", help="keep large blocks of memory between batches")
+    parser.add_argument("--batch", type=int, default=64, help="images in a batch")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    if arguments.keep_memory:
-        c_library = ctypes.CDLL(None)
-        c_library.mallopt(M_MMAP_THRESHOLD, 1 << 30)
-        c_library.mallopt(M_TRIM_THRESHOLD, 1 << 30)
+    keep_memory()
     for (channels, side), count in SIZES.items():
-        print(measure(channels, side, count, arguments.rounds, arguments.data), end="\n\n", flush=True)
+        print(measure(channels, side, count, arguments.rounds, arguments.batch, arguments.data), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -362,7 +362,7 @@ def imbtk_calibrate(  # type: ignore[empty-body]
     Parameters
     ----------
     map : CalibrationMap
-        As the strategy before left it; core starts with the softmax.
+        As the strategy before left it; core starts with the one that it drew to the prior ledger.
     logits : ndarray of float64, shape (n, K)
         Of the validation rows.
     labels : ndarray of int64, shape (n,)
