@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 torch.set_num_threads(1)
+
+# A shared machine is no reason to fail; and what CI refuses, a developer must be able to see again.
+settings.register_profile("imbtk", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.load_profile("imbtk")
 
 
 @pytest.fixture(autouse=True)
