@@ -16,7 +16,7 @@ import torch
 
 from imbtk.catalogue import HookManager
 from imbtk.context import RunContext
-from imbtk.errors import ConflictError, ImbtkError, PluginError, RandomStateError
+from imbtk.errors import ConflictError, ImbtkError, PluginError, RandomStateError, as_sentence
 from imbtk.hookspecs import HOOKS, Hook
 from imbtk.plan import PlanItem
 from imbtk.random_state import RandomStates
@@ -55,22 +55,13 @@ class Dispatcher:
     ----------
     items : sequence of PlanItem
         In the plan's order.
-
-    Raises
-    ------
-    PluginError
-        If a hook is misspelt or asks for an argument that there is not.
     """
 
     def __init__(self, items: Sequence[PlanItem]) -> None:
         self.items = tuple(items)
         self._manager = HookManager()
         for item in items:
-            try:
-                self._manager.register(item.strategy, name=item.label)
-                self._manager.check_pending()
-            except pluggy.PluginValidationError as error:
-                raise PluginError(f"{_who(item)}: {' '.join(str(error).split())}") from None
+            self._manager.register(item.strategy, name=item.label)
 
     def _implementations(self, hook: str) -> list[tuple[PlanItem, pluggy.HookImpl]]:
         found = {impl.plugin_name: impl for impl in getattr(self._manager.hook, hook).get_hookimpls()}
@@ -132,14 +123,17 @@ class Dispatcher:
 def failure(item: PlanItem, hook: str, error: BaseException) -> PluginError:
     """Return the error for a strategy whose hook, or whose callable, raised something."""
     return PluginError(
-        f"{_who(item)} failed in {hook}: {type(error).__name__}: {error}. Report it to its author, or run without "
-        f"'{item.strategy.name}'."
+        f"{_who(item)} failed in {hook}: {as_sentence(f'{type(error).__name__}: {error}')} Report it to its author, "
+        f"or run without '{item.strategy.name}'."
     )
 
 
 def wrong_result(item: PlanItem, hook: str, what: str) -> PluginError:
     """Return the error for a strategy whose hook returned something else than its documentation says."""
-    return PluginError(f"{_who(item)} returned {what} from {hook}. 'imbtk.hookspecs' says what the hook returns.")
+    return PluginError(
+        f"{_who(item)} returned {what} from {hook}; {HOOKS[hook].page} says what it returns. Report it to its author, "
+        f"or run without '{item.strategy.name}'."
+    )
 
 
 def _who(item: PlanItem) -> str:
@@ -149,12 +143,10 @@ def _who(item: PlanItem) -> str:
 def _conflict(hook: Hook, items: Sequence[PlanItem]) -> str:
     claims = " and ".join(f"'{item}' ({item.provider})" for item in items)
     first, second = items[0].strategy.name, items[1].strategy.name
+    said = f"the choice of {hook.stage} is claimed by {claims}, each in {hook.name}"
     if hook.scope == "once":
-        return f"the {hook.stage} is claimed by {claims}, and there is one in a run. Enable one of them."
-    return (
-        f"the {hook.stage} is claimed by {claims}. Enable one, or give them separate epochs: "
-        f"-s {first}@0-80% -s {second}@80%-"
-    )
+        return f"{said}, and there is one in a run. Enable one of them."
+    return f"{said}. Enable one, or give them separate epochs: -s {first}@0-80% -s {second}@80%-"
 
 
 def bind(function: Any, item: PlanItem, hook: str, state: BatchState) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ __all__ = [
     "RandomStateError",
     "RunFolderError",
     "TrainingError",
+    "as_sentence",
     "did_you_mean",
 ]
 
@@ -61,6 +62,18 @@ class RunFolderError(ImbtkError):
 
 class TrainingError(ImbtkError, RuntimeError):
     """Training that cannot go on: a loss that is not finite, say."""
+
+
+def as_sentence(text: str) -> str:
+    """Return a text that ends as a sentence does, whatever it ended in: ``"oops"`` is ``"oops."``.
+
+    Examples
+    --------
+    >>> [as_sentence(text) for text in ("oops", "oops.", "Did you mean 'a'? ")]
+    ['oops.', 'oops.', "Did you mean 'a'?"]
+    """
+    text = text.rstrip()
+    return text if text.endswith((".", "?", "!")) else f"{text.rstrip(':')}."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

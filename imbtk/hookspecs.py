@@ -20,6 +20,7 @@ or ``epoch`` is filled in if its signature has it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -62,12 +63,20 @@ class Hook:
         take a window).
     stage : str
         The word for people: ``"class weights"``.
+    arguments : tuple of str
+        What an answer can ask for.
     """
 
     name: str
     kind: Literal["choice", "chain", "collect"]
     scope: Literal["module", "once", "phase"]
     stage: str
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def page(self) -> str:
+        """The page of the documentation that tells what to return."""
+        return f"docs/hooks/{self.name.removeprefix('imbtk_')}.md"
 
 
 HOOKS: dict[str, Hook] = {}
@@ -83,7 +92,8 @@ def _hook(
     kind: Literal["choice", "chain", "collect"], scope: Literal["module", "once", "phase"], stage: str
 ) -> Callable[[_Function], _Function]:
     def register(function: _Function) -> _Function:
-        HOOKS[function.__name__] = Hook(function.__name__, kind, scope, stage)
+        arguments = tuple(inspect.signature(function).parameters)
+        HOOKS[function.__name__] = Hook(function.__name__, kind, scope, stage, arguments)
         return _hookspec(function)
 
     return register

@@ -18,8 +18,9 @@ import pluggy
 
 from imbtk import hookspecs
 from imbtk._version import __version__
-from imbtk.errors import ImbtkError, PluginError, did_you_mean
-from imbtk.hookspecs import API_VERSION, HOOKS
+from imbtk.errors import ImbtkError, PluginError, as_sentence
+from imbtk.hookspecs import API_VERSION
+from imbtk.implementations import check_implementations
 from imbtk.random_state import RandomStates
 from imbtk.strategy import Strategy
 
@@ -107,10 +108,7 @@ def guarded_import(plugin: Plugin) -> ModuleType:
             module, disturbed, _ = _import(plugin)
     except (Exception, SystemExit) as error:  # a stranger's module may raise anything, sys.exit included
         _forget(plugin, before)
-        raise PluginError(
-            f"plugin '{plugin.name}' ({plugin.provider}) cannot be imported: {type(error).__name__}: {error}. "
-            "Reinstall it, report it to its author, or leave it out with --without."
-        ) from error
+        raise PluginError(_why_not_imported(plugin, error)) from error
     problem = ""
     if disturbed:
         problem = (
@@ -124,10 +122,26 @@ def guarded_import(plugin: Plugin) -> ModuleType:
         )
     if problem:
         _forget(plugin, before)
-        raise PluginError(
-            f"plugin '{plugin.name}' ({plugin.provider}) {problem}; until then leave it out with --without."
-        )
+        # A file is given with --plugin by the one who can mend it; --without leaves out what is installed.
+        until = "." if plugin.file is not None else "; until then leave it out with --without."
+        raise PluginError(f"plugin '{plugin.name}' ({plugin.provider}) {problem}{until}")
     return module
+
+
+def _why_not_imported(plugin: Plugin, error: BaseException) -> str:
+    """Return what a failed import was, and what its user can do."""
+    who = f"plugin '{plugin.name}' ({plugin.provider})"
+    if isinstance(error, ImbtkError):
+        # What imbtk itself refused, such as a misspelt hook: said already, with the remedy for the author.
+        text = f"{who} is refused: {as_sentence(str(error))}"
+        return text if plugin.file is not None else f"{text} Report it to its author, or leave it out with --without."
+    what = as_sentence(f"{type(error).__name__}: {error}")
+    if plugin.file is not None:
+        return f"{who} cannot be imported: {what} Mend the file; --traceback shows where it fails."
+    remedy = "Report it to its author, or leave it out with --without."
+    if isinstance(error, ImportError):
+        remedy = "Reinstall it, report it to its author, or leave it out with --without."
+    return f"{who} cannot be imported: {what} {remedy}"
 
 
 def _import(plugin: Plugin) -> tuple[ModuleType, str, str]:
@@ -168,24 +182,7 @@ def _check_module(plugin: Plugin, module: ModuleType) -> None:
             f"plugin '{plugin.name}' ({plugin.provider}) was written for plugin API {wanted}; this imbtk "
             f"{__version__} has {API_VERSION}. Upgrade imbtk."
         )
-    for name, value in vars(module).items():
-        if name.startswith("imbtk_") and inspect.isroutine(value):
-            if name not in HOOKS:
-                raise PluginError(
-                    f"plugin '{plugin.name}' ({plugin.provider}) answers a hook that does not exist, '{name}'."
-                    + did_you_mean(name, HOOKS)
-                )
-            if not hasattr(value, "imbtk_impl"):
-                raise PluginError(
-                    f"plugin '{plugin.name}' ({plugin.provider}) has a function '{name}' that is not marked as a "
-                    "hook. Write @hookimpl above it."
-                )
-    manager = HookManager()
-    try:
-        manager.register(module, name=plugin.name)
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise PluginError(f"plugin '{plugin.name}' ({plugin.provider}): {' '.join(str(error).split())}") from None
+    check_implementations(module, f"plugin '{plugin.name}' ({plugin.provider})")
 
 
 def _offered_strategies(plugin: Plugin, module: ModuleType) -> dict[str, type[Strategy]]:
@@ -221,8 +218,8 @@ def call_module_hook(plugin: Plugin, hook: str, function: Callable[[], Any]) -> 
         raise
     except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
         raise PluginError(
-            f"plugin '{plugin.name}' ({plugin.provider}) failed in {hook}: {type(error).__name__}: {error}. "
-            "Report it to its author, or leave the plugin out with --without."
+            f"plugin '{plugin.name}' ({plugin.provider}) failed in {hook}: "
+            f"{as_sentence(f'{type(error).__name__}: {error}')} {_remedy(plugin)}"
         ) from error
 
 
@@ -232,5 +229,12 @@ def check_answer(plugin: Plugin, hook: str, answer: Any) -> None:
     if answer is not None and (not isinstance(answer, wanted) or isinstance(answer, str)):
         raise PluginError(
             f"plugin '{plugin.name}' ({plugin.provider}) returned {type(answer).__name__} from {hook}, which returns "
-            f"{form}. Report it to its author, or leave the plugin out with --without."
+            f"{form}. {_remedy(plugin)}"
         )
+
+
+def _remedy(plugin: Plugin) -> str:
+    """Return what the user of a plugin whose module hook failed can do."""
+    if plugin.file is not None:
+        return "Mend the file, or run without --plugin."
+    return "Report it to its author, or leave the plugin out with --without."

@@ -5,14 +5,14 @@ A strategy is a class with options, declared as fields, which answers one hook o
 
 from __future__ import annotations
 
-import inspect
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from imbtk.errors import OptionError, PluginError, did_you_mean
+from imbtk.errors import OptionError, did_you_mean
 from imbtk.hookspecs import HOOKS, Hook
+from imbtk.implementations import check_implementations
 from imbtk.options import StrategySpec, parse_window
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Strategy(BaseModel):
     OptionError
         If an option does not exist or its value is refused.
     PluginError
-        When the class is made: if a method is named like a hook but is not marked, or no hook has its name.
+        When the class is made: if a method is named like a hook but is not marked, no hook has its name, or it asks
+        for an argument that the hook does not have.
     """
 
     model_config = ConfigDict(
@@ -78,19 +79,7 @@ class Strategy(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         if "name" not in cls.__dict__ or not cls.__dict__["name"]:
             cls.name = strategy_name(cls.__name__)
-        for attribute, value in vars(cls).items():
-            if not attribute.startswith("imbtk_") or not inspect.isroutine(value):
-                continue
-            if attribute not in HOOKS:
-                raise PluginError(
-                    f"{cls.__module__}.{cls.__name__}.{attribute} answers no hook: imbtk has none of that name."
-                    + did_you_mean(attribute, HOOKS)
-                )
-            if not hasattr(value, "imbtk_impl"):
-                raise PluginError(
-                    f"{cls.__module__}.{cls.__name__}.{attribute} is named like a hook but is not marked as one. "
-                    "Write @hookimpl above it."
-                )
+        check_implementations(cls, f"strategy '{cls.name}' ({cls.__module__}.{cls.__name__})")
 
     # Two equal strategies in two windows are two plugins: identity, not equality.
     def __eq__(self, other: object) -> bool:

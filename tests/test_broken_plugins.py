@@ -82,7 +82,7 @@ def train(strategies: list[str], out: Path, **options: object) -> object:
 
 
 AT_IMPORT = {
-    "import error": ("import nothing_of_that_name", "cannot be imported: ModuleNotFoundError: .*Reinstall it"),
+    "import error": ("import nothing_of_that_name", "cannot be imported: ModuleNotFoundError: .*'. Reinstall it"),
     "syntax error": ("def", "cannot be imported: SyntaxError"),
     "leaves": ("import sys; sys.exit('bye')", "cannot be imported: SystemExit: bye.*leave it out with --without"),
     "prints": ("print('hello')", "prints when it is imported: 'hello'.*take the print away"),
@@ -92,11 +92,17 @@ AT_IMPORT = {
     "newer": ("imbtk_api = 99", "was written for plugin API 99; this imbtk .* has 1. Upgrade imbtk"),
     "misspelt hook": (
         strategy("imbtk_class_weight", "context", "return None"),
-        "imbtk_class_weight answers no hook: .*Did you mean 'imbtk_class_weights'",
+        r"is refused: strategy 'acme' \(acme_imb.Acme\): imbtk_class_weight answers no hook, imbtk has none of that "
+        r"name. Did you mean 'imbtk_class_weights'\? Report it to its author, or leave it out with --without",
+    ),
+    "argument that there is not": (
+        strategy("imbtk_class_weights", "contxt", "return None"),
+        r"strategy 'acme' \(acme_imb.Acme\): imbtk_class_weights asks for 'contxt', which there is not. Did you mean "
+        r"'context'\? It can have: context. Report it to its author",
     ),
     "unmarked hook": (
         GOOD.replace("    @hookimpl\n", ""),
-        "imbtk_class_weights is named like a hook but is not marked as one. Write @hookimpl above it",
+        "imbtk_class_weights is named like a hook but is not marked as one. Write @hookimpl above it. Report",
     ),
     "no strategy": (
         f"{HEAD}\nclass Idle(Strategy):\n    'Idle.'",
@@ -136,7 +142,6 @@ IN_A_HOOK = {
         ("imbtk_class_weights", "context", "raise KeyError('oops')"),
         r"failed in imbtk_class_weights: KeyError: 'oops'. Report it to its author, or run without 'acme'",
     ),
-    "no argument of that name": (("imbtk_class_weights", "contxt", "return None"), "contxt"),
     "wrong type": (
         ("imbtk_class_weights", "context", "return [1.0, 1.0]"),
         "returned list instead of a tensor of shape .* from imbtk_class_weights",

@@ -36,9 +36,12 @@ BROKEN = {
     "random state": ("import torch; torch.manual_seed(0); torch.rand(1)", "global random state"),
     "python's random state": ("import random; random.random()", "global random state"),
     "api": ("imbtk_api = 99", "was written for plugin API 99; this imbtk"),
-    "unmarked": (HEAD + "def imbtk_models():\n    return {}", "not marked as a hook"),
+    "unmarked": (HEAD + "def imbtk_models():\n    return {}", "is not marked as one. Write @hookimpl above it"),
     "misspelt": (HEAD + "@hookimpl\ndef imbtk_model():\n    return {}", "Did you mean 'imbtk_models'"),
-    "argument": (HEAD + "@hookimpl\ndef imbtk_models(extra):\n    return {}", "extra"),
+    "argument": (
+        HEAD + "@hookimpl\ndef imbtk_models(extra):\n    return {}",
+        r"plugin 'argument' \(.*\): imbtk_models asks for 'extra', which there is not. It has no arguments.",
+    ),
     "no hook": (HEAD + "class Idle(Strategy):\n    'Idle.'", "strategy 'idle' .* answers no hook"),
     "no class": (HEAD + "@hookimpl\ndef imbtk_strategies():\n    return [3]", "offers 3 in imbtk_strategies"),
     "raises": (
@@ -115,8 +118,13 @@ def test_a_file_needs_no_packaging(modules: Path) -> None:
     with pytest.raises(PluginError, match=r"there is no plugin file"):
         Catalogue(files=[modules / "missing.py"], points=[])
     (modules / "bad.py").write_text("1/0")
-    with pytest.raises(PluginError, match=r"ZeroDivisionError"):
+    with pytest.raises(
+        PluginError, match=r"ZeroDivisionError: division by zero. Mend the file; --traceback shows"
+    ) as e:
         Catalogue(files=[modules / "bad.py"], points=[])
+    # It was never installed, and nobody leaves a file out that was given on purpose.
+    assert "Reinstall" not in str(e.value)
+    assert "--without" not in str(e.value)
 
 
 @pytest.mark.parametrize(("setting", "names"), [("none", []), ("one", ["one"]), ("one, two", ["one", "two"])])

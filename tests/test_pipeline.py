@@ -243,7 +243,11 @@ def test_what_a_strategy_gets_wrong_is_named(what: str, error: type[Exception], 
 def test_mistakes_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     out = str(tmp_path / "run")
     cases: list[tuple[type[ImbtkError], str, dict[str, Any]]] = [
-        (ConflictError, "the class weights is claimed by", {"strategies": [Inverse(power=0.2), Inverse(power=0.2)]}),
+        (
+            ConflictError,
+            "the choice of class weights is claimed by",
+            {"strategies": [Inverse(power=0.2), Inverse(power=0.2)]},
+        ),
         (PlanError, "there is no strategy 'focal-lose'.", {"strategies": ["focal-lose"]}),
         (OptionError, "there is no option 'epoch'. Did you mean 'epochs'", {"epoch": 3}),
         (OptionError, "greater than or equal to 1", {"epochs": 0}),

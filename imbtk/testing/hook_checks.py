@@ -21,17 +21,13 @@ __all__: list[str] = []
 
 @check("hooks-declared")
 def hooks_declared(subject: Subject) -> None:
-    """It answers a hook at least, and its hooks ask for arguments that there are."""
+    """It answers a hook at least."""
     cls = type(subject.strategy)
     if not cls.hooks():
         raise CheckFailure(
             "it answers no hook",
             "Give it a method such as imbtk_class_weights(self, context), marked with @hookimpl.",
         )
-    try:
-        next(benches(subject))
-    except PluginError as error:
-        raise CheckFailure(str(error), "Take only arguments that the hook has: see the hook's page.") from error
 
 
 @check("answers")

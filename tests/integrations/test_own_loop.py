@@ -198,7 +198,9 @@ def test_the_plan_of_the_issue() -> None:
 
 
 def test_a_conflict_is_refused() -> None:
-    with pytest.raises(ConflictError, match=r"the epoch order is claimed by 'oversample' .* and 'undersample'"):
+    with pytest.raises(
+        ConflictError, match=r"the choice of epoch order is claimed by 'oversample' .* and 'undersample'"
+    ):
         imbtk.compose(["oversample", "undersample"], labels=LABELS, epochs=2)
 
 

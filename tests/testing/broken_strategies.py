@@ -160,15 +160,6 @@ class Idle(Strategy):
     """Answers nothing."""
 
 
-@breaks("hooks-declared", "contxt")
-class Misnamed(Strategy):
-    """Asks for an argument that there is not."""
-
-    @hookimpl
-    def imbtk_class_weights(self, contxt: RunContext) -> torch.Tensor:
-        return torch.ones(2)
-
-
 @breaks("answers", "failed in imbtk_class_weights: ZeroDivisionError")
 class Divides(Strategy):
     """Fails on an absent class."""
