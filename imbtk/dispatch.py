@@ -21,7 +21,7 @@ from imbtk.hookspecs import HOOKS, Hook
 from imbtk.plan import PlanItem
 from imbtk.random_state import RandomStates
 
-__all__ = ["BatchState", "Dispatcher", "bind"]
+__all__ = ["BatchState", "Dispatcher", "bind", "failure", "who", "wrong_result"]
 
 EXTRAS = ("features", "rows", "epoch")
 
@@ -84,7 +84,7 @@ class Dispatcher:
             raise failure(item, hook, error) from error
         if hook not in SEEDED_BY_CORE and (library := before.disturbed()):
             raise RandomStateError(
-                f"{_who(item)} draws from or seeds the global random state of {library} in {hook}. Numbers come from "
+                f"{who(item)} draws from or seeds the global random state of {library} in {hook}. Numbers come from "
                 f"context.draw and from the draw that callables are given. Report it to its author, or run without "
                 f"'{item.strategy.name}'.",
                 library,
@@ -123,7 +123,7 @@ class Dispatcher:
 def failure(item: PlanItem, hook: str, error: BaseException) -> PluginError:
     """Return the error for a strategy whose hook, or whose callable, raised something."""
     return PluginError(
-        f"{_who(item)} failed in {hook}: {as_sentence(f'{type(error).__name__}: {error}')} Report it to its author, "
+        f"{who(item)} failed in {hook}: {as_sentence(f'{type(error).__name__}: {error}')} Report it to its author, "
         f"or run without '{item.strategy.name}'."
     )
 
@@ -131,12 +131,13 @@ def failure(item: PlanItem, hook: str, error: BaseException) -> PluginError:
 def wrong_result(item: PlanItem, hook: str, what: str) -> PluginError:
     """Return the error for a strategy whose hook returned something else than its documentation says."""
     return PluginError(
-        f"{_who(item)} returned {what} from {hook}; {HOOKS[hook].page} says what it returns. Report it to its author, "
+        f"{who(item)} returned {what} from {hook}; {HOOKS[hook].page} says what it returns. Report it to its author, "
         f"or run without '{item.strategy.name}'."
     )
 
 
-def _who(item: PlanItem) -> str:
+def who(item: PlanItem) -> str:
+    """Return a strategy and who ships it, for people."""
     return f"strategy '{item.strategy.name}' ({item.provider})"
 
 
@@ -167,7 +168,7 @@ def bind(function: Any, item: PlanItem, hook: str, state: BatchState) -> Callabl
     unknown = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in EXTRAS and p.default is p.empty]
     if unknown:
         raise PluginError(
-            f"{_who(item)}: the callable from {hook} asks for '{unknown[0]}', which there is not. It can have: "
+            f"{who(item)}: the callable from {hook} asks for '{unknown[0]}', which there is not. It can have: "
             + ", ".join(EXTRAS)
         )
 

@@ -16,9 +16,11 @@ import torch
 
 from imbtk.context import RunContext
 from imbtk.decisions import choose_decision
-from imbtk.dispatch import Dispatcher, wrong_result
+from imbtk.dispatch import Dispatcher, who, wrong_result
+from imbtk.hookspecs import HOOKS
 from imbtk.models.heads import LinearHead
 from imbtk.models.network import Network, build_network, parameter_groups, prefers_channels_last, set_prior_bias
+from imbtk.models.trial import HeadOrigin, check_head
 from imbtk.plan import PlanItem
 from imbtk.preparation import PreparedRun
 from imbtk.training.batches import Batches
@@ -29,6 +31,7 @@ from imbtk.training.setup import make_optimizer
 
 __all__ = [
     "Fitted",
+    "HeadMaker",
     "choose_decision",
     "fit",
     "head_maker",
@@ -118,19 +121,56 @@ def own_random_state() -> Iterator[None]:
         yield
 
 
-def head_maker(items: Sequence[PlanItem], context: RunContext) -> Callable[[int], torch.nn.Module]:
-    """Return ``in_features -> head``, the head that a plan chooses, or a linear one."""
+def head_maker(items: Sequence[PlanItem], context: RunContext) -> HeadMaker:
+    """Return ``in_features -> head``, the head that a plan chooses, or a linear one; it knows whose head it made."""
+    return HeadMaker(tuple(items), context)
 
-    def make_head(in_features: int) -> torch.nn.Module:
-        found = Dispatcher(items).choice("imbtk_head", in_features=in_features, context=context)
+
+class HeadMaker:
+    """Makes the head that a plan chooses.
+
+    Parameters
+    ----------
+    items : tuple of PlanItem
+    context : RunContext
+
+    Attributes
+    ----------
+    origin : HeadOrigin
+        Who made the last head.
+    """
+
+    def __init__(self, items: tuple[PlanItem, ...], context: RunContext) -> None:
+        self._items, self._context = items, context
+        self.origin = HeadOrigin()
+
+    def __call__(self, in_features: int) -> torch.nn.Module:
+        """Return the head for features (B, `in_features`).
+
+        Raises
+        ------
+        ConflictError
+            If two strategies make one.
+        PluginError
+            If what a strategy made is no head; it is named.
+        """
+        context = self._context
+        found = Dispatcher(self._items).choice("imbtk_head", in_features=in_features, context=context)
         if found is None:
             return LinearHead(in_features, context.num_classes)
         head, item = found
-        if not isinstance(head, torch.nn.Module):
-            raise wrong_result(item, "imbtk_head", f"{type(head).__name__}, not a torch Module,")
-        return head
+        self.origin = _checked_origin(head, item, "imbtk_head", in_features, context.num_classes)
+        return head  # type: ignore[no-any-return]
 
-    return make_head
+
+def _checked_origin(head: Any, item: PlanItem, hook: str, width: int, num_classes: int) -> HeadOrigin:
+    """Return whose head it is; refuse what is none."""
+    if not isinstance(head, torch.nn.Module):
+        raise wrong_result(item, hook, f"{type(head).__name__}, not a torch Module,")
+    remedy = f"{HOOKS[hook].page} says what is wanted. Report it to its author, or run without '{item.strategy.name}'."
+    origin = HeadOrigin(who(item), hook, remedy)
+    check_head(head, width, num_classes, origin)
+    return origin
 
 
 def start_at_prior(head: torch.nn.Module, phase: BuiltPhase) -> None:
@@ -145,13 +185,11 @@ def start_at_prior(head: torch.nn.Module, phase: BuiltPhase) -> None:
 def make_network(prepared: PreparedRun) -> Network:
     """Build the network with the plan's head, its bias at the log of the effective prior."""
     first = prepared.phases[0]
+    make_head = head_maker(prepared.plan.items, first.context)
     network = build_network(
-        prepared.model,
-        prepared.dataset.sample_shape,
-        head_maker(prepared.plan.items, first.context),
-        prepared.config.seed,
-        first.context.num_classes,
+        prepared.model, prepared.dataset.sample_shape, make_head, prepared.config.seed, first.context.num_classes
     )
+    network.head_origin = make_head.origin
     start_at_prior(network.head, first)
     network.to(prepared.device)
     if prefers_channels_last(network):
@@ -182,10 +220,11 @@ def _refit(prepared: PreparedRun, network: Network, batches: Batches, settings: 
     features = predict(network, batches, rows, settings, features=True).to(prepared.device)
     labels = prepared.dataset.labels[rows].to(prepared.device)
 
-    def check(head: Any, item: Any) -> torch.nn.Module:
-        if not isinstance(head, torch.nn.Module):
-            raise wrong_result(item, "imbtk_refit", f"{type(head).__name__}, not a torch Module,")
-        return head
+    def check(head: Any, item: PlanItem) -> torch.nn.Module:
+        origin = _checked_origin(head, item, "imbtk_refit", features.shape[1], prepared.context.num_classes)
+        if head is not network.head:
+            network.head_origin = origin
+        return head  # type: ignore[no-any-return]
 
     network.head = dispatcher.chain(
         "imbtk_refit",

@@ -192,6 +192,23 @@ IN_A_HOOK = {
         ("imbtk_mix", "context", "return lambda images, target, draw: (images[:, :2], target)"),
         r"gives float32 \(2, 2\) instead of images of the shape given, \(2, 4\), from imbtk_mix",
     ),
+    "head of other classes": (
+        ("imbtk_head", "in_features", "return torch.nn.Linear(in_features, 7)"),
+        r"head 'Linear' of strategy .* from imbtk_head gives shape \(2, 7\) .* instead of logits \(2, 2\)\. "
+        r"docs/hooks/head.md .* run without 'acme'",
+    ),
+    "head that cannot be saved": (
+        (
+            "imbtk_head",
+            "in_features",
+            """
+        class Branches(torch.nn.Linear):
+            def forward(self, x):
+                return super().forward(x) if x.sum() > 0 else super().forward(-x)
+        return Branches(in_features, 2)""",
+        ),
+        r"with head Branches of strategy 'acme' \(acme-imb 1.2\) from imbtk_head\) cannot be saved by torch.export",
+    ),
     "draws from the global state": (
         ("imbtk_class_weights", "context", "return torch.rand(2)"),
         "draws from or seeds the global random state of torch in imbtk_class_weights. Numbers come from context.draw",

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from imbtk import CalibrationMap, DecisionRule, RunContext, Strategy, hookimpl
+from imbtk import CalibrationMap, DecisionRule, RunContext, Strategy, hookimpl, option
 from imbtk.config import make_config
-from imbtk.errors import PluginError
+from imbtk.errors import PluginError, TrainingError
 from imbtk.fitting import choose_decision, fit, head_maker, make_network, needs_rows, own_random_state
 from imbtk.plan import PlanItem
 from imbtk.preparation import PreparedRun, prepare
@@ -93,3 +93,90 @@ def test_wrong_answers_are_named() -> None:
         choose_decision(run, np.zeros((1, 2)), CalibrationMap())
     with pytest.raises(PluginError, match=r"'answers' .* returned NoneType, not a torch Module, from imbtk_refit"):
         fit(run, make_network(prepared()))
+
+
+class Broken(torch.nn.Linear):
+    """A head that fails in one way."""
+
+    how = ""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(features)
+        if self.how == "raises" or (self.how == "raises in training" and self.training):
+            raise KeyError("oops")
+        if self.how == "raises late" and len(features) > 2:
+            raise KeyError("late")
+        if self.how == "sums":
+            return logits.sum()
+        return logits.log() * float("nan") if self.how == "not a number" else logits
+
+
+class BadHead(Strategy):
+    """Make a head that fails."""
+
+    how: str = option("", "How it fails.")
+    classes: int = option(2, "Its classes.")
+
+    @hookimpl
+    def imbtk_head(self, in_features: int) -> torch.nn.Module:
+        head = Broken(in_features, self.classes)
+        head.how = self.how
+        return head
+
+
+class BadRefit(Strategy):
+    """Refit the head to one of other classes."""
+
+    @hookimpl
+    def imbtk_refit(self, features: torch.Tensor) -> torch.nn.Module:
+        return torch.nn.Linear(features.shape[1], 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"how": "raises"}, r"fails on features of shape \(2, 64\): KeyError: 'oops'"),
+        ({"how": "raises in training"}, r"fails on features of shape \(2, 64\) in training: KeyError: 'oops'"),
+        ({"how": "sums"}, r"gives shape \(\) for features of shape \(2, 64\) instead of logits \(2, 2\)"),
+        ({"how": "not a number"}, r"gives values that are not finite for features of shape \(2, 64\)"),
+        ({"classes": 7}, r"gives shape \(2, 7\) for features of shape \(2, 64\) instead of logits \(2, 2\)"),
+    ],
+)
+def test_a_head_that_fails_is_named_with_its_strategy_when_it_is_built(options: dict[str, Any], message: str) -> None:
+    remedy = r"\. docs/hooks/head.md says what is wanted. Report it to its author, or run without 'bad-head'\."
+    with pytest.raises(
+        PluginError,
+        match=rf"head 'Broken' of strategy 'bad-head' \(.*test_fitting\) from imbtk_head {message}.*{remedy}",
+    ):
+        make_network(prepared(BadHead(**options)))
+
+
+def test_a_head_that_fails_in_training_is_named_with_its_strategy() -> None:
+    run = prepared(BadHead(how="raises late"))
+    network = make_network(run)
+    with pytest.raises(
+        PluginError,
+        match=r"head 'Broken' of strategy 'bad-head' .* from imbtk_head fails on features of shape \(\d+, 64\): "
+        r"KeyError: 'late'\. .* run without 'bad-head'",
+    ) as caught:
+        fit(run, network)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_refitted_head_that_fails_is_named() -> None:
+    run = prepared(BadRefit())
+    with pytest.raises(
+        PluginError,
+        match=r"head 'Linear' of strategy 'bad-refit' .* from imbtk_refit gives shape \(2, 5\) .* docs/hooks/refit.md",
+    ):
+        fit(run, make_network(run))
+
+
+def test_a_head_whose_logits_are_not_finite_is_named_beside_the_loss() -> None:
+    run = prepared(BadHead())
+    network = make_network(run)
+    torch.nn.init.constant_(network.head.weight, float("inf"))
+    with pytest.raises(
+        TrainingError, match=r"not finite in epoch 0.*Features are finite; the logits from the head of strategy 'bad-h"
+    ):
+        fit(run, network)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from imbtk.errors import PluginError
+from imbtk.errors import ImbtkError, PluginError
 from imbtk.models.heads import ScaledHead
 from imbtk.models.spec import ModelSpec
+from imbtk.models.trial import FORWARD_ERRORS, HeadOrigin, check_head, described, trial_output
 
 __all__ = [
     "Network",
@@ -36,6 +36,11 @@ class Network(nn.Module):
         (C, H, W) of an image, (D,) of a table row.
     model_name : str
         The name that the user gave.
+
+    Attributes
+    ----------
+    head_origin : HeadOrigin
+        Who made the head: named where it fails.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class Network(nn.Module):
         self.backbone, self.head = backbone, head
         self.sample_shape, self.model_name = tuple(sample_shape), model_name
         self.backbone_frozen = False
+        self.head_origin = HeadOrigin()
 
     def features(self, samples: torch.Tensor) -> torch.Tensor:
         """Return features (B, D) for samples (B, *sample_shape)."""
@@ -54,6 +60,27 @@ class Network(nn.Module):
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """Return logits (B, K) for samples (B, *sample_shape)."""
         logits: torch.Tensor = self.head(self.features(samples))
+        return logits
+
+    def classify(self, features: torch.Tensor) -> torch.Tensor:
+        """Return logits (B, K) for features (B, D); a strategy whose head fails is named.
+
+        Raises
+        ------
+        PluginError
+            If a head that a strategy made raises something, or gives another number of rows.
+        """
+        if not self.head_origin.maker:
+            return self.head(features)  # type: ignore[no-any-return]
+        given = f"features of shape {tuple(features.shape)}"
+        try:
+            logits = self.head(features)
+        except (ImbtkError, torch.cuda.OutOfMemoryError):
+            raise
+        except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
+            raise self.head_origin.fault(self.head, f"fails on {given}: {type(error).__name__}: {error}") from error
+        if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != len(features):
+            raise self.head_origin.fault(self.head, f"gives {described(logits)} for {given} instead of logits (B, K)")
         return logits
 
     def freeze_backbone(self) -> None:
@@ -68,31 +95,6 @@ class Network(nn.Module):
         if self.backbone_frozen:
             self.backbone.eval()
         return self
-
-
-@contextmanager
-def _in_eval_mode(module: nn.Module) -> Iterator[None]:
-    """Leave training flags of all parts, and the CPU's random state, as they were."""
-    training = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        for part, flag in training:
-            part.training = flag
-
-
-def _dry_output(module: nn.Module, shape: tuple[int, ...]) -> Any:
-    """Return what a module gives for a batch of two zeros."""
-    parameter = next(module.parameters(), None)
-    kind = {} if parameter is None else {"device": parameter.device, "dtype": parameter.dtype}
-    with _in_eval_mode(module):
-        return module(torch.zeros(2, *shape, **kind))  # type: ignore[call-overload]
-
-
-def _described(output: Any) -> str:
-    return f"shape {tuple(output.shape)}" if isinstance(output, torch.Tensor) else f"a {type(output).__name__}"
 
 
 def feature_width(backbone: nn.Module, sample_shape: tuple[int, ...], name: str = "") -> int:
@@ -115,14 +117,14 @@ def feature_width(backbone: nn.Module, sample_shape: tuple[int, ...], name: str 
     name = name or type(backbone).__name__
     given = f"a batch of shape {(2, *sample_shape)}"
     try:
-        output = _dry_output(backbone, sample_shape)
-    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
+        output = trial_output(backbone, torch.zeros(2, *sample_shape))
+    except FORWARD_ERRORS as error:
         raise PluginError(
             f"model '{name}' fails on {given}: {error}. Is it made for samples of this shape (--image-size)?"
         ) from error
     if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != 2 or not output.shape[1]:
         raise PluginError(
-            f"model '{name}' gives {_described(output)} for {given}. A backbone gives features of shape (B, D): "
+            f"model '{name}' gives {described(output)} for {given}. A backbone gives features of shape (B, D): "
             "average or flatten maps, leave the classifier off, and return one tensor."
         )
     return int(output.shape[1])
@@ -163,22 +165,10 @@ def build_network(
         # Seeded anew: the head's weights do not depend on how many numbers the backbone drew, or whether from a file.
         torch.default_generator.manual_seed(seed + 1)
         head = make_head(width)
-        _check_head(head, width, num_classes)
+        if not isinstance(head, nn.Module):
+            raise PluginError(f"the head is a {type(head).__name__}, not a torch.nn.Module that maps (B, D) to (B, K).")
+        check_head(head, width, num_classes)
     return Network(backbone, head, sample_shape, spec.name)
-
-
-def _check_head(head: nn.Module, width: int, num_classes: int | None) -> None:
-    if not isinstance(head, nn.Module):
-        raise PluginError(f"the head is a {type(head).__name__}, not a torch.nn.Module that maps (B, D) to (B, K).")
-    name, given = type(head).__name__, f"features of shape (2, {width})"
-    try:
-        output = _dry_output(head, (width,))
-    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
-        raise PluginError(f"head '{name}' fails on {given}: {error}.") from error
-    fits = isinstance(output, torch.Tensor) and output.ndim == 2 and len(output) == 2
-    if not fits or (num_classes is not None and output.shape[1] != num_classes):
-        wanted = "(B, K)" if num_classes is None else f"(2, {num_classes})"
-        raise PluginError(f"head '{name}' gives {_described(output)} for {given} instead of logits {wanted}.")
 
 
 def set_prior_bias(head: nn.Module, log_prior: torch.Tensor) -> bool:

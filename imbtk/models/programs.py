@@ -68,7 +68,9 @@ def export(network: Network) -> torch.export.ExportedProgram:
     PluginError
         If ``torch.export`` cannot follow the network, or its program gives other logits.
     """
-    whose = f"backbone {type(network.backbone).__name__} with head {type(network.head).__name__}"
+    whose = (
+        f"backbone {type(network.backbone).__name__} with head {type(network.head).__name__}{network.head_origin.text}"
+    )
     advice = (
         "A saved model must predict where the plugin is not installed: write forward() with operations on tensors "
         "only, for batches of any size."

@@ -199,7 +199,7 @@ def _train_epoch(
         set_rate(step)
         with torch.autocast(device.type, torch.bfloat16) if half else contextlib.nullcontext():
             features = network.backbone(x)
-            logits = network.head(features)
+            logits = network.classify(features)
         if half:
             features, logits = features.float(), logits.float()
         state.features, state.rows = features, rows
@@ -209,7 +209,9 @@ def _train_epoch(
         loss = weighted_mean(losses, target, weights)
         value = loss.item()
         if not math.isfinite(value):
-            raise TrainingError(_not_finite(epoch, first // size, rows, losses))
+            raise TrainingError(
+                _not_finite(epoch, first // size, rows, losses) + _head_at_fault(network, features, logits)
+            )
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if settings.clip_norm:
@@ -254,6 +256,13 @@ def _not_finite(epoch: int, step: int, rows: torch.Tensor, losses: torch.Tensor)
     )
 
 
+def _head_at_fault(network: Network, features: torch.Tensor, logits: torch.Tensor) -> str:
+    """Return a sentence about a strategy's head that makes of finite features what is not finite; empty otherwise."""
+    if not network.head_origin.maker or not bool(features.isfinite().all()) or bool(logits.isfinite().all()):
+        return ""
+    return f" Features are finite; the logits from the head{network.head_origin.text} are not."
+
+
 def _keep_best(network: Network, progress: _Progress, epoch: int, settings: TrainingSettings) -> bool:
     """Remember the best epoch of the last phase; return whether patience is at its end."""
     metric = settings.early_stop or ""
@@ -287,7 +296,7 @@ def predict(
         with torch.autocast(batches.device.type, torch.bfloat16) if half else contextlib.nullcontext():
             out = network.backbone(x)
             if not features:
-                out = network.head(out)
+                out = network.classify(out)
         parts.append(out.float().cpu())
     return torch.cat(parts)
 
