@@ -6,9 +6,10 @@ batch loop is bound once: it gets the extra arguments that its signature asks fo
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pluggy
@@ -21,7 +22,7 @@ from imbtk.hookspecs import HOOKS, Hook
 from imbtk.plan import PlanItem
 from imbtk.random_state import RandomStates
 
-__all__ = ["BatchState", "Dispatcher", "bind", "failure", "who", "wrong_result"]
+__all__ = ["BatchState", "Dispatcher", "bind", "failure", "random_states_kept", "who", "wrong_result"]
 
 EXTRAS = ("features", "rows", "epoch")
 
@@ -75,21 +76,13 @@ class Dispatcher:
                 **arguments,
                 "context": dataclasses.replace(context, draw=context.draw.named(item.label)),
             }
-        before = RandomStates.now()
-        try:
-            result = impl.function(*(arguments[name] for name in impl.argnames))
-        except ImbtkError:
-            raise
-        except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
-            raise failure(item, hook, error) from error
-        if hook not in SEEDED_BY_CORE and (library := before.disturbed()):
-            raise RandomStateError(
-                f"{who(item)} draws from or seeds the global random state of {library} in {hook}. Numbers come from "
-                f"context.draw and from the draw that callables are given. Report it to its author, or run without "
-                f"'{item.strategy.name}'.",
-                library,
-            )
-        return result
+        with contextlib.nullcontext() if hook in SEEDED_BY_CORE else random_states_kept(item, hook):
+            try:
+                return impl.function(*(arguments[name] for name in impl.argnames))
+            except ImbtkError:
+                raise
+            except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
+                raise failure(item, hook, error) from error
 
     def choice(self, hook: str, **arguments: Any) -> tuple[Any, PlanItem] | None:
         """Return the one answer that is not None and who gave it, or None.
@@ -118,6 +111,32 @@ class Dispatcher:
     def answering(self, hook: str) -> tuple[PlanItem, ...]:
         """Return the items that implement a hook, in the plan's order."""
         return tuple(item for item, _ in self._implementations(hook))
+
+
+@contextlib.contextmanager
+def random_states_kept(item: PlanItem, where: str) -> Iterator[None]:
+    """Refuse a strategy that draws from, or seeds, a global random state meanwhile; the states are put back.
+
+    Parameters
+    ----------
+    item : PlanItem
+    where : str
+        ``"imbtk_mix"``, or ``"the callable from imbtk_mix"``.
+
+    Raises
+    ------
+    RandomStateError
+        With the strategy, and whose state it is.
+    """
+    before = RandomStates.now()
+    yield
+    if library := before.disturbed():
+        raise RandomStateError(
+            f"{who(item)} draws from or seeds the global random state of {library} in {where}. Numbers come from "
+            f"context.draw and from the draw that callables are given. Report it to its author, or run without "
+            f"'{item.strategy.name}'.",
+            library,
+        )
 
 
 def failure(item: PlanItem, hook: str, error: BaseException) -> PluginError:

@@ -19,7 +19,14 @@ from imbtk.decisions import choose_decision
 from imbtk.dispatch import Dispatcher, who, wrong_result
 from imbtk.hookspecs import HOOKS
 from imbtk.models.heads import LinearHead
-from imbtk.models.network import Network, build_network, parameter_groups, prefers_channels_last, set_prior_bias
+from imbtk.models.network import (
+    Network,
+    build_network,
+    feature_width,
+    parameter_groups,
+    prefers_channels_last,
+    set_prior_bias,
+)
 from imbtk.models.trial import HeadOrigin, check_head
 from imbtk.plan import PlanItem
 from imbtk.preparation import PreparedRun
@@ -27,6 +34,7 @@ from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.loop import EpochRecord, TrainingSettings, predict, train
 from imbtk.training.phases import BuiltPhase
+from imbtk.training.rehearsal import rehearse
 from imbtk.training.setup import make_optimizer
 
 __all__ = [
@@ -190,11 +198,20 @@ def make_network(prepared: PreparedRun) -> Network:
         prepared.model, prepared.dataset.sample_shape, make_head, prepared.config.seed, first.context.num_classes
     )
     network.head_origin = make_head.origin
+    _rehearse_with_features(prepared, network)
     start_at_prior(network.head, first)
     network.to(prepared.device)
     if prefers_channels_last(network):
         network.to(memory_format=torch.channels_last)
     return network
+
+
+def _rehearse_with_features(prepared: PreparedRun, network: Network) -> None:
+    """Try the criteria that ask for features, now that their width is known."""
+    for phase in prepared.phases:
+        if "features" in getattr(phase.criterion, "wanted", ()):
+            width = feature_width(network.backbone, network.sample_shape, network.model_name)
+            rehearse(phase.planned, phase.context, width)
 
 
 def _settings(prepared: PreparedRun, network: Network) -> TrainingSettings:

@@ -18,11 +18,14 @@ class RandomStates:
     ----------
     python, numpy, torch : object
         As their libraries give them; None for torch if it is not imported yet.
+    cuda : list of Tensor, optional
+        Of each GPU; None if none is in use.
     """
 
     python: Any
     numpy: Any
     torch: Any
+    cuda: Any = None
 
     @classmethod
     def now(cls) -> RandomStates:
@@ -31,7 +34,8 @@ class RandomStates:
 
         torch = sys.modules.get("torch")
         state = None if torch is None else torch.random.get_rng_state()
-        return cls(random.getstate(), np.random.get_state(), state)  # noqa: NPY002
+        cuda = torch.cuda.get_rng_state_all() if torch is not None and torch.cuda.is_initialized() else None
+        return cls(random.getstate(), np.random.get_state(), state, cuda)  # noqa: NPY002
 
     def disturbed(self) -> str:
         """Return the library whose state has changed since, empty if none has; all states are put back."""
@@ -53,5 +57,8 @@ class RandomStates:
                 before = torch.Generator().manual_seed(torch.initial_seed()).get_state()
             if not torch.equal(torch.random.get_rng_state(), before):
                 torch.random.set_rng_state(before)
+                found.append("torch")
+            if self.cuda is not None and not all(map(torch.equal, torch.cuda.get_rng_state_all(), self.cuda)):
+                torch.cuda.set_rng_state_all(self.cuda)
                 found.append("torch")
         return found[0] if found else ""

@@ -192,6 +192,18 @@ IN_A_HOOK = {
         ("imbtk_mix", "context", "return lambda images, target, draw: (images[:, :2], target)"),
         r"gives float32 \(2, 2\) instead of images of the shape given, \(2, 4\), from imbtk_mix",
     ),
+    "order that draws from the global state": (
+        ("imbtk_epoch_order", "context", "return lambda epoch, draw: torch.randperm(len(context.labels))"),
+        "draws from or seeds the global random state of torch in the callable from imbtk_epoch_order. Numbers come",
+    ),
+    "loss that draws from the global state": (
+        ("imbtk_criterion", "context", "return lambda logits, target: logits.sum(1) * float(np.random.rand())"),
+        "draws from or seeds the global random state of NumPy in the callable from imbtk_criterion",
+    ),
+    "loss of features that draws from the global state": (
+        ("imbtk_criterion", "context", "return lambda logits, target, *, features: (features * torch.rand(())).sum(1)"),
+        "draws from or seeds the global random state of torch in the callable from imbtk_criterion",
+    ),
     "head of other classes": (
         ("imbtk_head", "in_features", "return torch.nn.Linear(in_features, 7)"),
         r"head 'Linear' of strategy .* from imbtk_head gives shape \(2, 7\) .* instead of logits \(2, 2\)\. "

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from imbtk.context import Augment, Criterion, EpochOrder, Mix, Rows, RunContext
-from imbtk.dispatch import BatchState, Dispatcher, bind, wrong_result
+from imbtk.dispatch import BatchState, Dispatcher, bind, random_states_kept, wrong_result
 from imbtk.draw import Draw
 from imbtk.plan import PlanItem, PlannedPhase
 from imbtk.prior import PhaseLedger, is_shifted_cross_entropy, ledger_of, same_loss
@@ -198,7 +198,9 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
             raise wrong_result(item, "imbtk_epoch_order", f"positions outside [0, {n})")
         return result
 
-    first = positions(context.phase.start)
+    # Tried as a rehearsal tries what works on batches: in the loop nobody looks.
+    with random_states_kept(item, "the callable from imbtk_epoch_order"):
+        first = positions(context.phase.start)
     mass: torch.Tensor | None = order.class_mass if isinstance(order, EpochOrder) else None
     if mass is None:
         # A single draw of a small set is noise: the ledger looks at many.

@@ -1,7 +1,7 @@
 """What strategies build for the batch loop, tried on a made-up batch before anything is trained.
 
-A criterion that gives NaN, or an augmentation that changes the shape of images, is refused here by name, and not in
-the middle of an epoch.
+A criterion that gives NaN, an augmentation that changes the shape of images, or a callable that draws from a global
+random state is refused here by name, and not in the middle of an epoch or never: the loop itself looks at nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from imbtk.context import RunContext
-from imbtk.dispatch import BatchState, Dispatcher, bind, wrong_result
+from imbtk.dispatch import BatchState, Dispatcher, bind, failure, random_states_kept, wrong_result
 from imbtk.draw import Draw
 from imbtk.plan import PlanItem, PlannedPhase
 
@@ -23,7 +23,7 @@ __all__ = ["rehearse"]
 SAMPLES = 2
 
 
-def rehearse(planned: PlannedPhase, context: RunContext) -> None:
+def rehearse(planned: PlannedPhase, context: RunContext, width: int | None = None) -> None:
     """Call criterion, adjustments, augmentation and mixing of a phase on copies of its strategies.
 
     Parameters
@@ -31,17 +31,25 @@ def rehearse(planned: PlannedPhase, context: RunContext) -> None:
     planned : PlannedPhase
     context : RunContext
         As the phase's hooks are told.
+    width : int, optional
+        D, once the network is there: then only criteria that ask for features (B, D) are called, which cannot be
+        before.
 
     Raises
     ------
     PluginError
-        If a callable raises, or gives a wrong type, shape or dtype, or values that are not finite.
+        If a callable raises, gives a wrong type, shape or dtype, values that are not finite or a loss that nothing can
+        be learnt from, or draws from a global random state.
     """
     copies = tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in planned.items)
     dispatcher, state = Dispatcher(copies), BatchState()
     state.rows, state.epoch = torch.arange(SAMPLES, device=context.device), planned.phase.start
+    if width is not None:
+        features = torch.randn(SAMPLES, width, generator=torch.Generator().manual_seed(1))
+        state.features = features.to(context.device).requires_grad_()
     _losses(dispatcher, context, state)
-    _batch(dispatcher, context, state)
+    if width is None:
+        _batch(dispatcher, context, state)
 
 
 def _target(context: RunContext) -> torch.Tensor:
@@ -51,28 +59,50 @@ def _target(context: RunContext) -> torch.Tensor:
 
 
 def _losses(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(SAMPLES, context.num_classes, generator=generator).to(context.device)
-    target = _target(context)
+    built: list[tuple[Any, PlanItem, str]] = []
 
-    def tried(criterion: Any, item: PlanItem, hook: str) -> Any:
-        bound = bind(criterion, item, hook, state)
-        # Features are made by the network, whose width nobody knows yet.
-        if "features" not in bound.wanted:  # type: ignore[attr-defined]
-            _check(bound(logits, target), (SAMPLES,), item, hook, "a loss per sample, unreduced")
+    def keep(function: Any, item: PlanItem, hook: str) -> Any:
+        before = built[-1][0].wanted if built else frozenset()
+        bound = bind(function, item, hook, state)
+        bound.wanted |= before  # type: ignore[attr-defined]
+        built.append((bound, item, hook))
         return bound
 
-    def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(logits, target, reduction="none")
-
     answer = dispatcher.choice("imbtk_criterion", context=context)
-    criterion = cross_entropy if answer is None else tried(*answer, "imbtk_criterion")
+    criterion = _cross_entropy if answer is None else keep(*answer, "imbtk_criterion")
+    dispatcher.chain(
+        "imbtk_adjust_criterion",
+        "criterion",
+        criterion,
+        lambda result, item: keep(result, item, "imbtk_adjust_criterion"),
+        context=context,
+    )
+    if state.features is not None:
+        # A strategy may make the head and look at it in its loss: a run makes the head after the criterion.
+        with torch.random.fork_rng(devices=[]):
+            dispatcher.choice("imbtk_head", in_features=state.features.shape[1], context=context)
+    for bound, item, hook in built:
+        # Features are made by the network, whose width nobody knows before it is there.
+        if ("features" in bound.wanted) == (state.features is not None):
+            _try_loss(bound, item, hook, context)
 
-    def link(result: Any, item: PlanItem) -> Any:
-        wanted: frozenset[str] = getattr(criterion, "wanted", frozenset())
-        return result if "features" in wanted else tried(result, item, "imbtk_adjust_criterion")
 
-    dispatcher.chain("imbtk_adjust_criterion", "criterion", criterion, link, context=context)
+def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(logits, target, reduction="none")
+
+
+def _try_loss(bound: Any, item: PlanItem, hook: str, context: RunContext) -> None:
+    logits = torch.randn(SAMPLES, context.num_classes, generator=torch.Generator().manual_seed(0))
+    logits = logits.to(context.device).requires_grad_()
+    with random_states_kept(item, f"the callable from {hook}"):
+        losses = bound(logits, _target(context))
+    _check(losses, (SAMPLES,), item, hook, "a loss per sample, unreduced")
+    if not losses.requires_grad:
+        raise wrong_result(item, hook, "a callable whose loss has no gradient, so that nothing can be learnt from it,")
+    try:
+        torch.autograd.backward(losses.sum())
+    except RuntimeError as error:
+        raise failure(item, f"the gradient of the callable from {hook}", error) from error
 
 
 def _batch(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> None:
@@ -89,7 +119,8 @@ def _batch(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> No
 
     def link(result: Any, item: PlanItem) -> Any:
         bound = bind(result, item, "imbtk_augment", state)
-        made = bound(samples.clone(), target.clone(), at(item))
+        with random_states_kept(item, "the callable from imbtk_augment"):
+            made = bound(samples.clone(), target.clone(), at(item))
         _check(made, tuple(samples.shape), item, "imbtk_augment", "images of the shape given")
         return bound
 
@@ -98,7 +129,9 @@ def _batch(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> No
     if answer is None:
         return
     item = answer[1]
-    mixed = bind(*answer, "imbtk_mix", state)(samples.clone(), target.clone(), at(item))
+    mix = bind(*answer, "imbtk_mix", state)
+    with random_states_kept(item, "the callable from imbtk_mix"):
+        mixed = mix(samples.clone(), target.clone(), at(item))
     if not isinstance(mixed, tuple) or len(mixed) != 2:
         raise wrong_result(item, "imbtk_mix", f"{type(mixed).__name__} instead of (images, target)")
     _check(mixed[0], tuple(samples.shape), item, "imbtk_mix", "images of the shape given")
