@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imbtk.calibration_chain import ordinary_logits
 from imbtk.context import RunContext
 from imbtk.dispatch import Dispatcher, wrong_result
-from imbtk.errors import OptionError, PluginError
+from imbtk.errors import ImbtkError, OptionError, PluginError
 from imbtk.evaluation.intervals import sensitivity_interval
 from imbtk.evaluation.operating import risk_coverage
 from imbtk.plan import PlanItem
@@ -86,14 +87,26 @@ def rehearse_decision(
     ------
     ConflictError, DataError, OptionError
         As the strategies say, or if one of them decides beside ``--decide deploy``.
+    PluginError
+        If a strategy fails, or returns no rule, with ordinary logits too.
     """
-    logits = _SURE * (labels[:, None] == np.arange(context.num_classes)).astype(np.float64)
-    copies = [dataclasses.replace(item, strategy=item.strategy.clone()) for item in items]
+
+    def asked(logits: np.ndarray) -> Decision | None:
+        copies = [dataclasses.replace(item, strategy=item.strategy.clone()) for item in items]
+        return _asked(copies, logits, CalibrationMap().probabilities(logits), labels, groups, context)
+
     try:
-        found = _asked(copies, logits, CalibrationMap().probabilities(logits), labels, groups, context)
+        found = asked(_SURE * (labels[:, None] == np.arange(context.num_classes)).astype(np.float64))
     except PluginError:
-        # Perfect logits may be more than a strategy can take; the real ones will show whether it fails.
-        return "by a strategy"
+        # Perfect logits may be more than a strategy can take, but one that fails on ordinary ones too will fail.
+        try:
+            found = asked(ordinary_logits(labels, context.num_classes)) if len(labels) else None
+        except PluginError:
+            raise
+        except ImbtkError:  # what cannot be done with a fair model may be done with the one to come
+            found = None
+        if found is None:
+            return "by a strategy"
     if found is not None and wanted == "deploy":
         raise OptionError(
             f"'{found.by}' decides, and --decide deploy as well: leave one of them out. With --decide deploy the most "
@@ -156,6 +169,8 @@ def _asked(
     rule, item = answer
     if not isinstance(rule, DecisionRule):
         raise wrong_result(item, "imbtk_decide", f"{type(rule).__name__}, not a DecisionRule,")
+    if fault := rule.fault(context.num_classes):
+        raise wrong_result(item, "imbtk_decide", f"a DecisionRule with {fault}")
     return Decision(rule, item)
 
 

@@ -367,7 +367,8 @@ def imbtk_calibrate(  # type: ignore[empty-body]
 ) -> CalibrationMap:
     """Choose how logits become probabilities.
 
-    Called once, after training, on validation rows. Default: the map itself.
+    Called once, after training, on validation rows; and once before training, on a copy of the strategy, with made-up
+    logits of a fair model, so that a map of another form is refused early. Default: the map itself.
 
     Parameters
     ----------

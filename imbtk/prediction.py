@@ -69,6 +69,18 @@ class CalibrationMap:
             return replace(self, shift=shift if self.shift is None else self.shift + shift)
         return replace(self, late_shift=shift if self.late_shift is None else self.late_shift + shift)
 
+    def fault(self, num_classes: int) -> str:
+        """Return what keeps the map from being used or saved for K classes: ``"a scale of 0"``; empty if nothing."""
+        if not _is_number(self.scale) or self.scale <= 0:
+            return f"a scale of {self.scale!r} instead of a number above 0"
+        faults = [_array_fault(name, getattr(self, name), (num_classes,)) for name in ("shift", "late_shift")]
+        if self.tables is not None:
+            if len(self.tables) != num_classes:
+                faults.append(f"{len(self.tables)} tables for {num_classes} classes")
+            for x, y in self.tables:
+                faults += [_array_fault("table", values, np.shape(x)) for values in (x, y)]
+        return next(filter(None, faults), "")
+
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers and lists."""
         tables = self.tables and [[x.tolist(), y.tolist()] for x, y in self.tables]
@@ -147,6 +159,18 @@ class DecisionRule:
             scores = np.asarray(logits if self.on == "logits" else np.log(probabilities), dtype=np.float64)
         return scores if self.shift is None else scores + self.shift
 
+    def fault(self, num_classes: int) -> str:
+        """Return what keeps the rule from being used or saved for K classes: ``"a shift of …"``; empty if nothing."""
+        if self.on not in ("logits", "probabilities"):
+            return f"on={self.on!r} instead of 'logits' or 'probabilities'"
+        if self.reject_below is not None and not _is_number(self.reject_below):
+            return f"reject_below={self.reject_below!r} instead of a number"
+        if self.floor is not None and not (
+            len(self.floor) == 2 and self.floor[0] in range(num_classes) and _is_number(self.floor[1])
+        ):
+            return f"floor={self.floor!r} instead of a class number and a sensitivity"
+        return _array_fault("shift", self.shift, (num_classes,)) or _array_fault("cost", self.cost, (num_classes,) * 2)
+
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers and lists."""
         return {
@@ -171,6 +195,23 @@ class DecisionRule:
             data["name"],
             None if floor is None else (int(floor[0]), float(floor[1])),
         )
+
+
+def _is_number(value: object) -> bool:
+    """Return whether a value is a finite number, of Python or NumPy."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and bool(np.isfinite(value))
+
+
+def _array_fault(name: str, values: object, shape: tuple[int, ...]) -> str:
+    """Return what is wrong with an array of numbers; None is none and right."""
+    if values is None:
+        return ""
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        kind = f"an array of {values.dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
+        return f"{kind} as {name} instead of an array of numbers"
+    if values.shape != shape:
+        return f"a {name} of shape {values.shape} instead of {shape}"
+    return "" if bool(np.isfinite(values).all()) else f"a {name} that is not finite"
 
 
 def pooled(logits: np.ndarray, probabilities: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from imbtk.calibration_chain import rehearse_calibration
 from imbtk.catalogue import Catalogue
 from imbtk.config import RunConfig
 from imbtk.context import Rows, RunContext, Split
@@ -213,6 +214,7 @@ def prepare_split(
     rows = training_rows(dataset, split.train, normalisation)
     phases, warnings = build_phases(plan, rows, context, config.allow_overcorrection)
     warnings = (*_absent_classes(dataset, split), *warnings)
+    rehearse_calibration(plan.items, dataset.labels[split.validation].numpy(), phases[-1].context)
     groups = dataset.known_groups(split.validation)
     decision = rehearse_decision(
         plan.items,

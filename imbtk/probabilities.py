@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from scipy.stats import chisquare
 
+from imbtk.calibration_chain import calibration_chain
 from imbtk.deployment import deployed
-from imbtk.dispatch import Dispatcher, wrong_result
+from imbtk.dispatch import Dispatcher
 from imbtk.evaluation.calibration import LedgerFit, calibration_figures, fit_to_ledger, ledger_shift, prior_weights
 from imbtk.prediction import CalibrationMap
 from imbtk.preparation import PreparedRun
@@ -67,20 +68,12 @@ def calibrate(prepared: PreparedRun, fit: LedgerFit, logits: np.ndarray) -> Cali
     PluginError
         If a strategy returns something else than a map.
     """
-
-    def check(result: Any, item: Any) -> CalibrationMap:
-        if not isinstance(result, CalibrationMap):
-            raise wrong_result(item, "imbtk_calibrate", f"{type(result).__name__}, not a CalibrationMap,")
-        return result
-
-    natural: CalibrationMap = Dispatcher(prepared.plan.items).chain(
-        "imbtk_calibrate",
-        "map",
+    natural = calibration_chain(
+        prepared.plan.items,
         fit.map,
-        check,
-        logits=logits,
-        labels=prepared.dataset.labels[prepared.split.validation].numpy(),
-        context=prepared.phases[-1].context,
+        logits,
+        prepared.dataset.labels[prepared.split.validation].numpy(),
+        prepared.phases[-1].context,
     )
     return deployed(natural, _priors(prepared)[0], prepared.deployment)
 

@@ -204,6 +204,31 @@ IN_A_HOOK = {
         ("imbtk_criterion", "context", "return lambda logits, target, *, features: (features * torch.rand(())).sum(1)"),
         "draws from or seeds the global random state of torch in the callable from imbtk_criterion",
     ),
+    "calibration of another type": (
+        ("imbtk_calibrate", "map", "return 2.0"),
+        "returned float, not a CalibrationMap, from imbtk_calibrate; docs/hooks/calibrate.md says what it returns",
+    ),
+    "calibration of another shape": (
+        ("imbtk_calibrate", "map", "return CalibrationMap(1.0, np.zeros(3))"),
+        r"a CalibrationMap with a shift of shape \(3,\) instead of \(2,\) from imbtk_calibrate",
+    ),
+    "calibration that raises": (("imbtk_calibrate", "map", "raise KeyError('x')"), "failed in imbtk_calibrate: KeyErr"),
+    "decision of another type": (
+        ("imbtk_decide", "context", "return 0.5"),
+        "returned float, not a DecisionRule, from imbtk_decide; docs/hooks/decide.md says what it returns",
+    ),
+    "decision that is no number": (
+        ("imbtk_decide", "context", "return DecisionRule(shift=np.array([0.0, np.nan]))"),
+        "a DecisionRule with a shift that is not finite from imbtk_decide",
+    ),
+    "decision that raises": (
+        ("imbtk_decide", "logits", "raise KeyError('x')"),
+        "failed in imbtk_decide: KeyError: 'x'",
+    ),
+    "decision that draws from the global state": (
+        ("imbtk_decide", "logits", "np.random.rand(); return DecisionRule()"),
+        "draws from or seeds the global random state of NumPy in imbtk_decide",
+    ),
     "head of other classes": (
         ("imbtk_head", "in_features", "return torch.nn.Linear(in_features, 7)"),
         r"head 'Linear' of strategy .* from imbtk_head gives shape \(2, 7\) .* instead of logits \(2, 2\)\. "

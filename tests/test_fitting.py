@@ -27,6 +27,10 @@ class Answers(Strategy):
     def imbtk_refit(self, head: torch.nn.Module) -> Any:
         return None
 
+
+class Half(Strategy):
+    """Decide by a number."""
+
     @hookimpl
     def imbtk_decide(self, context: RunContext) -> Any:
         return 0.5
@@ -77,8 +81,8 @@ def test_the_head_is_refitted() -> None:
 
 
 def test_rules_that_look_at_rows() -> None:
-    cost, answers = (PlanItem(strategy, None, "acme", "x") for strategy in (Cost(), Answers()))
-    assert (needs_rows(cost, "imbtk_decide"), needs_rows(answers, "imbtk_decide")) == (True, False)
+    cost, half = (PlanItem(strategy, None, "acme", "x") for strategy in (Cost(), Half()))
+    assert (needs_rows(cost, "imbtk_decide"), needs_rows(half, "imbtk_decide")) == (True, False)
     logits = np.array([[1.0, 3.0]])
     assert choose_decision(prepared(), logits, CalibrationMap()) == DecisionRule()
 
@@ -89,8 +93,8 @@ def test_wrong_answers_are_named() -> None:
         make_network(run)
     with pytest.raises(PluginError, match=r"strategy 'answers' .* returned str, not a torch Module, from imbtk_head"):
         head_maker(run.plan.items, run.context)(3)
-    with pytest.raises(PluginError, match=r"'answers' .* returned float, not a DecisionRule, from imbtk_decide"):
-        choose_decision(run, np.zeros((1, 2)), CalibrationMap())
+    with pytest.raises(PluginError, match=r"'half' .* returned float, not a DecisionRule, from imbtk_decide"):
+        prepared(Half())
     with pytest.raises(PluginError, match=r"'answers' .* returned NoneType, not a torch Module, from imbtk_refit"):
         fit(run, make_network(prepared()))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from imbtk.prediction import ABSTAIN, DecisionRule, pooled
+from imbtk.prediction import ABSTAIN, CalibrationMap, DecisionRule, pooled
 
 LOGITS = np.random.default_rng(0).normal(size=(40, 3))
 PROBABILITIES = softmax(LOGITS + np.array([1.0, 0.0, -1.0]), axis=1)
@@ -65,3 +65,33 @@ def test_patients_are_means_of_their_rows() -> None:
     scores, mean = pooled(LOGITS[:5], PROBABILITIES[:5], np.array([0, 2]))
     np.testing.assert_allclose(mean, [PROBABILITIES[:2].mean(axis=0), PROBABILITIES[2:5].mean(axis=0)])
     np.testing.assert_allclose(np.exp(scores[1]), softmax(LOGITS[2:5], axis=1).mean(axis=0))
+
+
+NAN = np.array([0.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (CalibrationMap(0.0), "a scale of 0.0 instead of a number above 0"),
+        (CalibrationMap("1"), "a scale of '1' instead of a number above 0"),  # type: ignore[arg-type]
+        (CalibrationMap(1.0, [0.0, 1.0]), "a list as shift instead of an array of numbers"),  # type: ignore[arg-type]
+        (CalibrationMap(1.0, np.array(["a", "b"])), "an array of <U1 as shift instead of an array of numbers"),
+        (CalibrationMap(1.0, np.zeros(3)), "a shift of shape (3,) instead of (2,)"),
+        (CalibrationMap(1.0, late_shift=NAN), "a late_shift that is not finite"),
+        (CalibrationMap(1.0, tables=((np.zeros(2), np.zeros(2)),)), "1 tables for 2 classes"),
+        (CalibrationMap(1.0, tables=((NAN, NAN),) * 2), "a table that is not finite"),
+        (CalibrationMap(1.0, tables=((np.zeros(2), np.zeros(3)),) * 2), "a table of shape (3,) instead of (2,)"),
+        (CalibrationMap(0.5, np.zeros(2)), ""),
+        (CalibrationMap(np.float64(0.5), tables=((np.zeros(2), np.ones(2)),) * 2, late_shift=np.zeros(2)), ""),
+        (DecisionRule("scores"), "on='scores' instead of 'logits' or 'probabilities'"),
+        (DecisionRule(shift=np.zeros(3)), "a shift of shape (3,) instead of (2,)"),
+        (DecisionRule(cost=np.zeros(2)), "a cost of shape (2,) instead of (2, 2)"),
+        (DecisionRule(cost=np.full((2, 2), np.inf)), "a cost that is not finite"),
+        (DecisionRule(reject_below=float("nan")), "reject_below=nan instead of a number"),
+        (DecisionRule(floor=(2, 0.9)), "floor=(2, 0.9) instead of a class number and a sensitivity"),
+        (DecisionRule(shift=np.zeros(2), reject_below=0.5, floor=(1, 0.9)), ""),
+    ],
+)
+def test_what_keeps_data_from_being_used_or_saved_is_told(data: CalibrationMap | DecisionRule, fault: str) -> None:
+    assert data.fault(2) == fault
