@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from imbtk._version import __version__
@@ -92,6 +93,10 @@ class Catalogue:
     def plugins(self) -> list[Plugin]:
         """Return every plugin, loaded: files first, then entry points by name. Failures carry their error."""
         return [*self._files, *(load_plugin(plugin) for plugin in self._plugins)]
+
+    def loaded_modules(self) -> list[ModuleType]:
+        """Return the modules of the plugins that were imported so far, core's own left out."""
+        return [plugin.module for plugin in (*self._files, *self._plugins) if plugin.module is not None]
 
     # Strategies --------------------------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ class Dispatcher:
                 return impl.function(*(arguments[name] for name in impl.argnames))
             except ImbtkError:
                 raise
-            except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
+            except (Exception, SystemExit) as error:  # a stranger's code may raise anything: it is named
                 raise failure(item, hook, error) from error
 
     def choice(self, hook: str, **arguments: Any) -> tuple[Any, PlanItem] | None:

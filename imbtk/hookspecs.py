@@ -446,7 +446,7 @@ def imbtk_epoch_end(epoch: int, record: Mapping[str, float]) -> None:
 def imbtk_run_end(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
     """Learn how the run ended.
 
-    Called once, after the evaluation and before the run folder gets its name.
+    Called once, after the evaluation and before the run folder gets its name. A failure is told, and the run finished.
 
     Parameters
     ----------
@@ -461,8 +461,8 @@ def imbtk_run_end(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
 def imbtk_report(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> Sequence[tuple[str, Any]]:  # type: ignore[empty-body]
     """Add sections to the page of a run.
 
-    Called once, after the evaluation, before ``report.html`` is written. Default: none. ``imbtk report`` makes the page
-    again from the run folder alone, without these sections.
+    Called once, after the evaluation, before ``report.html`` is written. Default: none. Sections are kept in the run
+    folder as data: ``imbtk report`` makes the same page without the plugin. One that fails is left out, with a warning.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from imbtk.fitting import fit, make_network, own_random_state
 from imbtk.models.saving import check_saveable
 from imbtk.observers import Observers
 from imbtk.plan import StrategyLike
+from imbtk.plugin_log import PluginLog
 from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun, prepare
 from imbtk.probabilities import calibrate, calibration_document, fit_ledger
@@ -47,7 +49,7 @@ def run(
     strategies : sequence of str or Strategy
         ``["class-weights", FocalLoss(gamma=2.0), "augment@10%-"]``; nothing for a plain model.
     quiet : bool
-        Print nothing.
+        Print nothing but errors.
     config : RunConfig, optional
         Options made before; `options` go on top.
     **options
@@ -75,11 +77,15 @@ def run(
     resolved = make_config({**base, **options})
     keep_memory()
     with RunProgress(quiet) as progress, _threads(resolved.threads):
-        prepared = prepare(resolved, data, strategies, progress.on_data)
-        return run_prepared(prepared, progress)
+        said: list[logging.LogRecord] = []
+        with PluginLog(said.append):
+            prepared = prepare(resolved, data, strategies, progress.on_data)
+        return run_prepared(prepared, progress, said=said)
 
 
-def run_prepared(prepared: PreparedRun, progress: RunProgress, *, cell: bool = False) -> RunResult:
+def run_prepared(
+    prepared: PreparedRun, progress: RunProgress, *, cell: bool = False, said: Sequence[logging.LogRecord] = ()
+) -> RunResult:
     """Train what :func:`imbtk.preparation.prepare` checked; the story of a run from top to bottom.
 
     Parameters
@@ -88,13 +94,15 @@ def run_prepared(prepared: PreparedRun, progress: RunProgress, *, cell: bool = F
     progress : RunProgress
     cell : bool
         One of many runs of a comparison, which makes intervals and a page over all of them: leave out this run's own.
+    said : sequence of LogRecord
+        What was logged while the run was prepared.
     """
-    folder = RunFolder(prepared)
+    folder = RunFolder(prepared, said)
     progress.on_plan(folder.plan_document)
     observers = Observers(prepared)
 
     # The network starts where a model without features would: at the log of the effective prior.
-    with folder.writing(), own_random_state():
+    with folder.writing(observers.objects), own_random_state():
         observers.run_start(folder.run_description)
         network = make_network(prepared)
         check_saveable(network)
@@ -114,12 +122,17 @@ def run_prepared(prepared: PreparedRun, progress: RunProgress, *, cell: bool = F
         folder.write_decision(decision_document(prepared, decided, calibration, logits))
         folder.write_calibration(calibration_document(prepared, ledger_fit, calibration, logits))
         metrics = _evaluate(prepared, folder, logits, calibration, decision, 0 if cell else RESAMPLES)
-        observers.run_end(folder.run_description, metrics)
         folder.write_results(network, fitted.history, logits, calibration, decision, metrics)
-        if not cell:
+        observers.run_end(folder.run_description, metrics)
+        # All is trained and written: what a plugin fails to do from here on is said, and takes nothing away.
+        if cell:
+            failed = folder.write_additions((), observers.failures)
+        else:
             sections = observers.report(folder.run_description, metrics)
-            folder.write_page(fitted.batches, logits, calibration, sections)
+            failed = folder.write_page(fitted.batches, logits, calibration, sections, observers.failures)
     progress.on_results(metrics, folder.path)
+    for text in failed:
+        progress.on_failure(text)
     return RunResult(folder.path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import logging
 import os
 import platform
 import re
@@ -28,9 +29,11 @@ from imbtk.errors import ImbtkError
 from imbtk.gallery import make_gallery
 from imbtk.models.network import Network
 from imbtk.models.saving import save_network
+from imbtk.plugin_log import PluginLog, places_of, said_in, text_of
 from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun
-from imbtk.report.page import ExtraSection, make_report
+from imbtk.report.extra_sections import ExtraSection, write_additions
+from imbtk.report.page import make_report
 from imbtk.training.batches import Batches
 
 __all__ = ["RunFolder", "plan_document"]
@@ -146,6 +149,8 @@ class RunFolder:
     Parameters
     ----------
     prepared : PreparedRun
+    said : sequence of LogRecord
+        What was logged while the run was prepared.
 
     Raises
     ------
@@ -153,8 +158,10 @@ class RunFolder:
         If the folder that the user named exists already.
     """
 
-    def __init__(self, prepared: PreparedRun) -> None:
+    def __init__(self, prepared: PreparedRun, said: Sequence[logging.LogRecord] = ()) -> None:
         self._prepared = prepared
+        self._said = said
+        self._places: tuple[str, ...] = ()
         check_paths(prepared.config)
         self.final = Path(prepared.config.out or _free_name(Path("runs"), str(prepared.plan)))
         self.path = self.final.with_name(self.final.name + UNFINISHED)
@@ -183,8 +190,11 @@ class RunFolder:
         return None if groups is None else groups.numpy()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """Make the folder; give it its name at the end, or leave it as ``….unfinished`` with what went wrong."""
+    def writing(self, observers: Sequence[object] = ()) -> Iterator[None]:
+        """Make the folder; give it its name at the end, or leave it as ``….unfinished`` with what went wrong.
+
+        Meanwhile what plugins log goes to ``log.txt``; `observers` are those beside the plan's strategies.
+        """
         shutil.rmtree(self.path, ignore_errors=True)
         self.path.mkdir(parents=True)
         prepared = self._prepared
@@ -197,8 +207,12 @@ class RunFolder:
         self.log(f"imbtk {__version__}: {prepared.plan}")
         for line in self.plan_document["warnings"]:
             self.log(f"warning: {line}")
+        strategies = [item.strategy for item in prepared.plan.items]
+        self._places = places_of([*strategies, *observers], prepared.catalogue.loaded_modules())
+        self._log_what_was_said()
         try:
-            yield
+            with PluginLog(self._log_record):
+                yield
         except BaseException as error:
             self.log("".join(traceback.format_exception(error)))
             if isinstance(error, KeyboardInterrupt):
@@ -213,10 +227,23 @@ class RunFolder:
         os.replace(self.path, self.final)
         self.path = self.final
 
-    def log(self, line: str) -> None:
-        """Add a line with the time to ``log.txt``."""
+    def log(self, line: str, when: float | None = None) -> None:
+        """Add a line with the time, now or `when`, to ``log.txt``."""
         with (self.path / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(when))}  {line}\n")
+
+    def _log_record(self, record: logging.LogRecord) -> None:
+        if said_in(record, self._places):
+            self.log(text_of(record), record.created)
+
+    def _log_what_was_said(self) -> None:
+        """Write what plugins logged before there was a folder: once, though hooks are tried on copies as well."""
+        lines: dict[str, float] = {}
+        for record in self._said:
+            if said_in(record, self._places):
+                lines.setdefault(text_of(record), record.created)
+        for line, when in lines.items():
+            self.log(line, when)
 
     def _write_split(self) -> None:
         dataset, split = self._prepared.dataset, self._prepared.split
@@ -269,10 +296,26 @@ class RunFolder:
         logits: Mapping[str, np.ndarray],
         calibration: CalibrationMap,
         sections: Sequence[ExtraSection] = (),
-    ) -> None:
-        """Write gallery and page, with the sections that plugins add, once the results are there."""
+        failures: Sequence[str] = (),
+    ) -> list[str]:
+        """Write gallery and page, with the sections that plugins add, once the results are there.
+
+        Returns
+        -------
+        list of str
+            `failures`, what plugins failed to do after training, and what of `sections` cannot be shown.
+        """
         make_gallery(self.path / "gallery.npz", self._prepared, batches, logits["test"], calibration)
-        make_report(self.path, sections=sections)
+        failed = self.write_additions(sections, failures)
+        make_report(self.path)
+        return failed
+
+    def write_additions(self, sections: Sequence[ExtraSection], failures: Sequence[str]) -> list[str]:
+        """Write what plugins add, and what of them failed, to ``sections.json`` and ``log.txt``; return what failed."""
+        failed = write_additions(self.path, sections, failures)
+        for line in failed:
+            self.log(f"warning: {line}")
+        return failed
 
     def _model_description(self, calibration: CalibrationMap, decision: DecisionRule) -> dict[str, Any]:
         """Return what prediction needs beside the weights: data, never code, and nothing of the test rows."""

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
 from imbtk._version import __version__
-from imbtk.report.blocks import Banner, Block, Details, Facts, Section, Table, Text, Tiles
-from imbtk.report.blocks import Cell as C
+from imbtk.report.blocks import Banner, Block, Details, Facts, Section, Text, Tiles
 from imbtk.report.calibration_section import calibration_section
 from imbtk.report.curve_sections import curves_section
 from imbtk.report.data_sections import data_name, data_section, split_section
 from imbtk.report.decision_section import decision_section
 from imbtk.report.drawings import Drawings, write_atomically
+from imbtk.report.extra_sections import extra_sections, read_additions
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
 from imbtk.report.palette import DARK, LIGHT
 from imbtk.report.record import RunRecord, read_run
@@ -31,21 +29,16 @@ from imbtk.report.result_sections import (
 from imbtk.report.setup_sections import asked_section, classes_section
 from imbtk.report.wording import one_line, plural, sentence, shorten
 
-__all__ = ["ExtraSection", "make_report", "render_page"]
-
-ExtraSection = tuple[str, Any]
-"""A title, and a text, a matplotlib Figure, or a table as a sequence of rows, the head first; or a list of those."""
+__all__ = ["make_report", "render_page"]
 
 
-def make_report(run_folder: Path, *, sections: Sequence[ExtraSection] = ()) -> Path:
+def make_report(run_folder: Path) -> Path:
     """Write ``report.html`` and ``plots/`` into a run folder.
 
     Parameters
     ----------
     run_folder : Path
-        Of a run that came to its end. The data themselves are not needed.
-    sections : sequence of (str, content)
-        What plugins add: a title with a text, a matplotlib Figure, a table (rows, the head first), or a list of those.
+        Of a run that came to its end. Neither the data nor any plugin is needed: what plugins added was kept.
 
     Returns
     -------
@@ -58,6 +51,7 @@ def make_report(run_folder: Path, *, sections: Sequence[ExtraSection] = ()) -> P
         If the folder is incomplete or broken, or a newer imbtk wrote it.
     """
     record = read_run(Path(run_folder))
+    additions = read_additions(record.folder)
     drawings = Drawings()
     body = [
         asked_section(record),
@@ -72,8 +66,8 @@ def make_report(run_folder: Path, *, sections: Sequence[ExtraSection] = ()) -> P
         decision_section(record, drawings),
         examples_section(record, drawings),
         mistakes_section(record, drawings),
-        *_extra_sections(sections, drawings),
-        _warnings_section(record),
+        *extra_sections(additions, drawings),
+        _warnings_section(record, additions.failures),
         _configuration_section(record),
     ]
     strategies = [str(s.get("spec") or s.get("name")) for s in record.plan.get("strategies", ())]
@@ -81,7 +75,7 @@ def make_report(run_folder: Path, *, sections: Sequence[ExtraSection] = ()) -> P
         title=shorten(data_name(record), 80),
         kicker="imbtk run",
         subtitle=" + ".join(one_line(spec) for spec in strategies) or "baseline, no strategy",
-        lead=[*verdict_sentences(record), *_header_banners(record)],
+        lead=[*verdict_sentences(record), *_header_banners(record, additions.failures)],
         tiles=headline_tiles(record),
         sections=body,
     )
@@ -136,8 +130,8 @@ def render_page(
     )
 
 
-def _header_banners(record: RunRecord) -> list[Block]:
-    found: list[Block] = []
+def _header_banners(record: RunRecord, failures: Sequence[str]) -> list[Block]:
+    found: list[Block] = [Banner(sentence(text), "warning", "A plugin failed") for text in failures]
     if not record.groups_known:
         found.append(
             Banner(
@@ -153,8 +147,8 @@ def _header_banners(record: RunRecord) -> list[Block]:
     return found
 
 
-def _warnings_section(record: RunRecord) -> Section:
-    found = warnings_of(record)
+def _warnings_section(record: RunRecord, failures: Sequence[str]) -> Section:
+    found = [*map(sentence, failures), *warnings_of(record)]
     blocks: tuple[Block, ...] = tuple(Banner(text, "warning") for text in found)
     return Section("Warnings", "warnings", blocks or (Text("None."),))
 
@@ -175,28 +169,3 @@ def _configuration_section(record: RunRecord) -> Section:
 
 def _plain(value: object) -> str:
     return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
-
-
-def _extra_sections(sections: Sequence[ExtraSection], drawings: Drawings) -> list[Section]:
-    made = []
-    for number, (title, content) in enumerate(sections, start=1):
-        parts = content if isinstance(content, list) and not _is_table(content) else [content]
-        blocks = [_extra_block(part, f"extra_{number}_{place}", title, drawings) for place, part in enumerate(parts, 1)]
-        made.append(Section(one_line(title), f"extra-{number}", tuple(blocks)))
-    return made
-
-
-def _is_table(content: object) -> bool:
-    return (
-        isinstance(content, (list, tuple)) and bool(content) and all(isinstance(row, (list, tuple)) for row in content)
-    )
-
-
-def _extra_block(part: object, name: str, title: str, drawings: Drawings) -> Block:
-    if isinstance(part, Figure):
-        return drawings.add(name, part, None, one_line(title))
-    if isinstance(part, (list, tuple)) and _is_table(part):
-        head, *rows = part
-        lines = tuple(tuple(C(one_line(value)) for value in row) for row in rows)
-        return Table(tuple(C(one_line(value)) for value in head), lines, plural(len(rows), "row"))
-    return Text(str(part))

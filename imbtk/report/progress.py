@@ -20,7 +20,7 @@ class RunProgress:
     Parameters
     ----------
     quiet : bool
-        Say nothing.
+        Say nothing but errors.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -123,3 +123,8 @@ class RunProgress:
         from imbtk.report.terminal import print_results
 
         print_results(self.output, metrics, folder)
+
+    def on_failure(self, text: str) -> None:
+        """Say on standard error, quiet or not, what a plugin failed to do when the run was over."""
+        self._close()
+        print(f"Warning: {text}", file=sys.stderr)

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from imbtk.errors import RunFolderError
 from imbtk.report import make_report
 from imbtk.report.blocks import Banner, Cell, Section, Table, Text, Tile, Tiles
+from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import render_page
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -170,8 +171,11 @@ def test_sections_of_plugins(make_run: Callable[..., Path]) -> None:
     folder = make_run(rows=60, images=False)
     figure = Figure(figsize=(2, 2))
     figure.add_subplot().plot([0, 1])
-    extra = [("Words & <b>", "one <i>two</i>"), ("All", ["text", [["a", "b"], [1, "<x>"]], figure])]
-    make_report(folder, sections=extra)
+    table = [["a", "b"], [1, "<x>"]]
+    write_additions(
+        folder, [ExtraSection("Words & <b>", "one <i>two</i>"), ExtraSection("All", ["text", table, figure])]
+    )
+    make_report(folder)
     page = read(folder)
     assert page.open == []
     for words in ("Words & <b>", "one <i>two</i>", "<x>"):
