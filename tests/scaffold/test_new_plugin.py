@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +79,6 @@ def test_packages_for_each_hook_and_for_all_of_them_pass_their_own_tests(tmp_pat
 
 
 def test_a_package_is_found_after_installing_it(tmp_path: Path) -> None:
-    pytest.importorskip("hatchling", reason="pip builds a package with hatchling, and nothing is fetched in a test")
     folder = new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)
     site = tmp_path / "site"
     install = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
@@ -90,6 +91,27 @@ def test_a_package_is_found_after_installing_it(tmp_path: Path) -> None:
     assert "skipped" not in checked.stdout
     with pytest.raises(PluginError, match=r"'.*imbtk-margin-loss' exists already, and nothing is overwritten"):
         new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)
+
+
+def test_a_package_can_be_installed_editable(tmp_path: Path) -> None:
+    """As the package's README says, and with what the extra `test` of imbtk brings: nothing is fetched."""
+    folder = new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)
+    build = f"import hatchling.build; print(hatchling.build.build_editable({str(tmp_path)!r}))"
+    made = run("-c", build, path=[], cwd=folder)
+    assert made.returncode == 0, made.stderr
+    site = tmp_path / "site"
+    wheel = str(tmp_path / made.stdout.split()[-1])
+    install = ["-m", "pip", "install", "-q", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    done = run(*install, "--target", str(site), wheel, path=[], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    look = f"import site; site.addsitedir({str(site)!r}); import imbtk_margin_loss; print(imbtk_margin_loss.__file__)"
+    assert str(folder / "src") in run("-c", look, path=[], cwd=tmp_path).stdout
+
+
+def test_what_packages_are_built_with_comes_with_the_tests() -> None:
+    settings = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    extra = {re.split(r"[^\w-]", line)[0] for line in settings["project"]["optional-dependencies"]["test"]}
+    assert {"hatchling", "editables", "pytest"} <= extra
 
 
 def test_what_is_written(tmp_path: Path) -> None:
