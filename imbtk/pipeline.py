@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 
 from imbtk.config import RunConfig, make_config
 from imbtk.decisions import decide, decision_document
+from imbtk.errors import PluginError
 from imbtk.evaluation.bootstrap import RESAMPLES
 from imbtk.evaluation.evaluate import evaluate, metrics_document
 from imbtk.fitting import fit, make_network, own_random_state
@@ -30,6 +31,8 @@ from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.memory import keep_memory
 
 __all__ = ["RunResult", "run", "run_prepared"]
+
+ExtraMetric = Callable[[np.ndarray, np.ndarray], float]
 
 
 def run(
@@ -100,6 +103,8 @@ def run_prepared(
     folder = RunFolder(prepared, said)
     progress.on_plan(folder.plan_document)
     observers = Observers(prepared)
+    # Asked before training: two plugins that offer one metric are a reason not to begin.
+    extra_metrics = prepared.catalogue.extra_metrics()
 
     # The network starts where a model without features would: at the log of the effective prior.
     with folder.writing(observers.objects), own_random_state():
@@ -121,7 +126,8 @@ def run_prepared(
         decision = decided.rule
         folder.write_decision(decision_document(prepared, decided, calibration, logits))
         folder.write_calibration(calibration_document(prepared, ledger_fit, calibration, logits))
-        metrics = _evaluate(prepared, folder, logits, calibration, decision, 0 if cell else RESAMPLES)
+        extra = {name: _heard(metric, observers.failures) for name, metric in extra_metrics.items()}
+        metrics = _evaluate(prepared, folder, logits, calibration, decision, 0 if cell else RESAMPLES, extra)
         folder.write_results(network, fitted.history, logits, calibration, decision, metrics)
         observers.run_end(folder.run_description, metrics)
         # All is trained and written: what a plugin fails to do from here on is said, and takes nothing away.
@@ -148,6 +154,19 @@ def _threads(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def _heard(metric: ExtraMetric, failures: list[str]) -> ExtraMetric:
+    """Return a plugin's metric that notes in `failures`, once, what went wrong: then the figure is missing."""
+
+    def heard(labels: np.ndarray, probabilities: np.ndarray) -> float:
+        try:
+            return metric(labels, probabilities)
+        except PluginError as error:
+            failures.extend({str(error)} - set(failures))
+            raise
+
+    return heard
+
+
 def _evaluate(
     prepared: PreparedRun,
     folder: RunFolder,
@@ -155,10 +174,10 @@ def _evaluate(
     calibration: CalibrationMap,
     decision: DecisionRule,
     resamples: int,
+    extra: Mapping[str, ExtraMetric],
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` holds."""
     dataset = prepared.dataset
-    extra = prepared.catalogue.extra_metrics()
     sides = {}
     for side, rows in folder.evaluated_rows().items():
         sides[side] = evaluate(

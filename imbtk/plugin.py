@@ -137,7 +137,8 @@ def _why_not_imported(plugin: Plugin, error: BaseException) -> str:
         return text if plugin.file is not None else f"{text} Report it to its author, or leave it out with --without."
     what = as_sentence(f"{type(error).__name__}: {error}")
     if plugin.file is not None:
-        return f"{who} cannot be imported: {what} Mend the file; --traceback shows where it fails."
+        mend = "Install what it imports, or mend the file" if isinstance(error, ImportError) else "Mend the file"
+        return f"{who} cannot be imported: {what} {mend}; --traceback shows where it fails."
     remedy = "Report it to its author, or leave it out with --without."
     if isinstance(error, ImportError):
         remedy = "Reinstall it, report it to its author, or leave it out with --without."
@@ -180,7 +181,7 @@ def _check_module(plugin: Plugin, module: ModuleType) -> None:
     if not isinstance(wanted, int) or wanted > API_VERSION:
         raise PluginError(
             f"plugin '{plugin.name}' ({plugin.provider}) was written for plugin API {wanted}; this imbtk "
-            f"{__version__} has {API_VERSION}. Upgrade imbtk."
+            f"{__version__} has {API_VERSION}. Upgrade imbtk, or run without the plugin."
         )
     check_implementations(module, f"plugin '{plugin.name}' ({plugin.provider})")
 

@@ -193,3 +193,34 @@ def test_what_plugins_log_stands_in_the_log_of_the_run(tmp_path: Path, capsys: p
     ]
     assert capsys.readouterr() == ("", "")
     assert not logging.getLogger("acme").isEnabledFor(logging.INFO)
+
+
+METRICS = """
+from imbtk import hookimpl
+
+@hookimpl
+def imbtk_metrics():
+    return {answer}
+"""
+
+
+def test_a_metric_that_fails_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "acme.py").write_text(
+        METRICS.format(answer="{'odd': lambda labels, p: {}[3], 'rows': lambda l, p: len(l)}")
+    )
+    result = run(tmp_path / "run", [], plugins=[str(tmp_path / "acme.py")])
+    extra = result.metrics["test"]["per_image"]["extra"]
+    assert extra["rows"]["value"] == 24
+    assert extra["odd"]["value"] is None
+    said = capsys.readouterr().err
+    # Validation and test rows, one sentence.
+    assert said.count("\n") == said.count("failed in imbtk_metrics: KeyError: 3.") == 1
+    assert said.startswith("Warning: plugin 'acme' (")
+
+
+def test_metrics_that_cannot_be_offered_are_refused_before_training(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(METRICS.format(answer="{'same': lambda labels, p: 0.0}"))
+    with pytest.raises(PluginError, match=r"metric 'same' is offered by .*one.py .* and by .*two.py"):
+        run(tmp_path / "run", [], plugins=[str(tmp_path / "one.py"), str(tmp_path / "two.py")])
+    assert not list(tmp_path.glob("run*"))

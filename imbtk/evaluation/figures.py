@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from imbtk.errors import PluginError
 from imbtk.evaluation.bootstrap import RESAMPLES, SCALES, bootstrap_intervals
 from imbtk.evaluation.groups import mixed_groups
 from imbtk.evaluation.intervals import Interval, korn_graubard, mover_geometric_mean, mover_mean
@@ -246,7 +247,7 @@ def _extra(shape: _Shape, name: str, metric: ExtraMetric) -> Figure:
     predictions = shape.predictions
     try:
         value = float(metric(predictions.labels, predictions.probabilities))
-    except (ArithmeticError, ValueError) as error:
+    except (ArithmeticError, ValueError, PluginError) as error:
         return missing_figure(Missing(f"metric {name!r} failed: {error}"))
     if not math.isfinite(value):
         return missing_figure(Missing(f"metric {name!r} gave {value}"))
