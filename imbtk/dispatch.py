@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pluggy
@@ -27,7 +28,7 @@ __all__ = ["BatchState", "Dispatcher", "bind", "failure", "random_states_kept", 
 EXTRAS = ("features", "rows", "epoch")
 
 SEEDED_BY_CORE = ("imbtk_head", "imbtk_refit")
-"""Hooks that may make modules, whose initial weights come from torch's global random state."""
+"""Hooks that may make modules, whose initial weights come from torch's global random state: core seeds it for them."""
 
 
 class BatchState:
@@ -76,7 +77,10 @@ class Dispatcher:
                 **arguments,
                 "context": dataclasses.replace(context, draw=context.draw.named(item.label)),
             }
-        with contextlib.nullcontext() if hook in SEEDED_BY_CORE else random_states_kept(item, hook):
+        with (
+            random_states_kept(item, hook),
+            _torch_state_lent() if hook in SEEDED_BY_CORE else contextlib.nullcontext(),
+        ):
             try:
                 return impl.function(*(arguments[name] for name in impl.argnames))
             except ImbtkError:
@@ -111,6 +115,13 @@ class Dispatcher:
     def answering(self, hook: str) -> tuple[PlanItem, ...]:
         """Return the items that implement a hook, in the plan's order."""
         return tuple(item for item, _ in self._implementations(hook))
+
+
+def _torch_state_lent() -> AbstractContextManager[None]:
+    """Return a context that puts torch's global random states back at its end."""
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if in_use else ()
+    return torch.random.fork_rng(devices=list(devices))
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import torch
 from imbtk.context import RunContext
 from imbtk.decisions import choose_decision
 from imbtk.dispatch import Dispatcher, who, wrong_result
+from imbtk.draw import Draw
 from imbtk.hookspecs import HOOKS
 from imbtk.models.heads import LinearHead
 from imbtk.models.network import (
@@ -243,6 +244,8 @@ def _refit(prepared: PreparedRun, network: Network, batches: Batches, settings: 
             network.head_origin = origin
         return head  # type: ignore[no-any-return]
 
+    # A new head may take its initial weights from torch's state: a function of the seed, not of what was drawn before.
+    torch.manual_seed(Draw(prepared.config.seed, "refit").key & 0x7FFFFFFF)
     network.head = dispatcher.chain(
         "imbtk_refit",
         "head",

@@ -184,3 +184,33 @@ def test_a_head_whose_logits_are_not_finite_is_named_beside_the_loss() -> None:
         TrainingError, match=r"not finite in epoch 0.*Features are finite; the logits from the head of strategy 'bad-h"
     ):
         fit(run, network)
+
+
+class Fresh(Strategy):
+    """Put a new head in the place of the old one."""
+
+    noise: bool = option(False, "Whether to draw from NumPy's global state.")
+
+    @hookimpl
+    def imbtk_refit(self, features: torch.Tensor) -> torch.nn.Module:
+        if self.noise:
+            np.random.rand()  # noqa: NPY002
+        return torch.nn.Linear(features.shape[1], 2)
+
+
+def test_a_new_head_from_a_refit_hangs_on_the_seed_alone() -> None:
+    weights = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        with own_random_state():
+            run = prepared(Fresh())
+            network = make_network(run)
+            fit(run, network)
+        weights.append(network.head.weight.detach())
+    assert torch.equal(*weights)
+
+
+def test_a_refit_draws_from_no_other_global_state() -> None:
+    run = prepared(Fresh(noise=True))
+    with pytest.raises(PluginError, match=r"'fresh' .* global random state of NumPy in imbtk_refit"):
+        fit(run, make_network(run))

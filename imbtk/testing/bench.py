@@ -218,14 +218,14 @@ class Bench:
         return logits, labels
 
     def refit(self) -> Any:
-        """Return the refitted head."""
+        """Return the refitted head; a new one's weights are drawn as core has them drawn."""
         if not self.dispatcher.answering("imbtk_refit"):
             return None
         features, labels = self.training
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
             head = LinearHead(FEATURES, self.situation.num_classes)
-        return self._fold("imbtk_refit", "head", head, features=features, labels=labels, context=self.context)
+            return self._fold("imbtk_refit", "head", head, features=features, labels=labels, context=self.context)
 
     def calibrate(self) -> Any:
         """Return the calibration map."""

@@ -117,7 +117,7 @@ def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 @check("random-state-untouched")
 def random_state_untouched(subject: Subject) -> None:
-    """The global random states of Python, NumPy and torch stay as they are (core seeds torch's for imbtk_head)."""
+    """The global random states of Python, NumPy and torch stay as they are (core seeds torch's for new modules)."""
     for bench in benches(subject, ordinary=True):
         before = RandomStates.now()
         exercise(bench, leave_out="imbtk_head")
