@@ -96,7 +96,8 @@ def run_prepared(
     prepared : PreparedRun
     progress : RunProgress
     cell : bool
-        One of many runs of a comparison, which makes intervals and a page over all of them: leave out this run's own.
+        One of many runs of a comparison, which makes intervals and a page over all of them: leave out this run's own,
+        and the audit of data that are the same for all.
     said : sequence of LogRecord
         What was logged while the run was prepared.
     """
@@ -108,6 +109,8 @@ def run_prepared(
 
     # The network starts where a model without features would: at the log of the effective prior.
     with folder.writing(observers.objects), own_random_state():
+        if not cell:
+            folder.write_audit()
         observers.run_start(folder.run_description)
         network = make_network(prepared)
         check_saveable(network)

@@ -180,6 +180,10 @@ class RunFolder:
             "out": str(self.final),
         }
 
+    def write_audit(self) -> None:
+        """Write what the data themselves have to say, for the page."""
+        _write_json(self.path / "audit.json", quick_audit(self._prepared.dataset, self._prepared.split))
+
     def evaluated_rows(self) -> dict[str, torch.Tensor]:
         """Return validation and test rows."""
         return {"validation": self._prepared.split.validation, "test": self._prepared.split.test}
@@ -202,7 +206,6 @@ class RunFolder:
         _write_json(self.path / "plan.json", self.plan_document)
         _write_json(self.path / "environment.json", environment(prepared))
         self._write_split()
-        _write_json(self.path / "audit.json", quick_audit(prepared.dataset, prepared.split))
         began = time.time()
         self.log(f"imbtk {__version__}: {prepared.plan}")
         for line in self.plan_document["warnings"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -54,11 +55,25 @@ def _ranges(settings: Settings) -> np.ndarray:
     return np.array(numbers, dtype=np.float64).T
 
 
+_MOVING = 8
+"""How many of the numbers that a sample draws, the first, move it."""
+
 _GEOMETRY, _TINT, _ERASING, _GATE = slice(0, 6), slice(6, 16), slice(16, 21), slice(21, 22)
-"""Columns of the table of parameters, (B, 22)."""
+"""Columns of the table of parameters, (B, 22), or (B, 6) where samples are moved only."""
 
 _UNCHANGED = (1, 0, 0, 0, 1, 0, *(1, 1, 1, 0, 1, 1, 1, 0, 0, 0), *(1, 0, 0, 0, 0), 0)
 """Parameters that leave a sample as it is."""
+
+
+_BATCHES_AHEAD = 16
+
+
+class _Ahead(NamedTuple):
+    """Parameters of samples at positions from `first` on."""
+
+    place: tuple[int, str, int, tuple[int, int]]
+    first: int
+    table: np.ndarray
 
 
 class AugmentBatch:
@@ -75,8 +90,11 @@ class AugmentBatch:
 
     def __init__(self, before: AugmentFunction, settings: Settings, chance: torch.Tensor | None) -> None:
         self.before, self.settings, self.chance = before, settings, chance
-        centre, reach = _ranges(settings)[:, :, None]
+        # Numbers behind the last one that is used are not drawn.
+        used = None if settings.tints or settings.erase or chance is not None else _MOVING
+        centre, reach = _ranges(settings)[:, :used, None]
         self.low, self.span = centre - reach, 2 * reach
+        self._ahead: _Ahead | None = None
 
     def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
         """Return the changed images."""
@@ -99,12 +117,32 @@ class AugmentBatch:
         return images
 
     def _parameters(self, draw: Draw, size: tuple[int, int]) -> np.ndarray:
-        """Return the table of a batch's parameters, (B, 22) float32."""
+        """Return the table of a batch's parameters, (B, 22) or (B, 6) float32.
+
+        A sample's parameters depend on its place in the epoch, not on its batch: they are made for some batches ahead,
+        since two dozen operations on a thousand numbers take little longer than on sixty.
+        """
+        positions = draw.positions
+        if positions is None or not len(positions):
+            return self._made(draw, size)
+        first, last = int(positions.min()), int(positions.max())
+        length = _BATCHES_AHEAD * len(positions)
+        if last - first >= length:
+            return self._made(draw, size)
+        place, ahead = (draw.seed, draw.name, draw.epoch, size), self._ahead
+        if ahead is None or ahead.place != place or first < ahead.first or last >= ahead.first + len(ahead.table):
+            following = draw.at(draw.epoch, np.arange(first, first + length))
+            self._ahead = ahead = _Ahead(place, first, self._made(following, size))
+        rows: np.ndarray = ahead.table[positions - ahead.first]
+        return rows
+
+    def _made(self, draw: Draw, size: tuple[int, int]) -> np.ndarray:
+        """Return the table for the positions of `draw`."""
         settings = self.settings
         # Numbers are wanted on the CPU, whatever the device of the images: see _geometry.
         numbers = Draw(draw.seed, draw.name, draw.epoch, draw.positions).uniform(len(self.low)).numpy()
         amounts = self.low + self.span * numbers.T
-        rotation, right, down, scale, shear, left_right, top_bottom, turn = amounts[:8]
+        rotation, right, down, scale, shear, left_right, top_bottom, turn = amounts[:_MOVING]
         matrices = inverse_affine(rotation, right, down, scale, shear, size)
         if settings.mirrors:
             turns = turn.astype(np.int64) if settings.quarter_turns else None
@@ -113,10 +151,7 @@ class AugmentBatch:
             horizontal = left_right < 0.5 if settings.horizontal_flip else None
             vertical = top_bottom < 0.5 if settings.vertical_flip else None
             matrices = mirror_and_turn(matrices, horizontal, vertical, turns)
-        table = np.empty((len(matrices), _GATE.stop), np.float32)
-        table[:, _GEOMETRY] = matrices.reshape(-1, 6)
-        table[:, _TINT.start :] = amounts[8:].T
-        return table
+        return np.concatenate([matrices.reshape(-1, 6), amounts[_MOVING:].T], axis=1, dtype=np.float32)
 
     def _tint(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
         settings = self.settings

@@ -126,3 +126,24 @@ def test_stain_and_hue_jitter_leave_no_colour_image_as_it_was():
     images = pictures(10)
     for settings in ({"stain": 0.1}, {"hue": 0.1}, {"saturation": 0.5}):
         assert ((apply(images, **settings) - images).abs().amax(dim=(1, 2, 3)) > 1e-3).all()
+
+
+@pytest.mark.parametrize("settings", [{"rotation": 30}, {"rotation": 30, "brightness": 0.5}], ids=["moved", "tinted"])
+def test_a_sample_is_changed_alike_in_any_batch_and_after_any_other(settings):
+    images, epoch = pictures(400, (1, 9, 9)), np.arange(400)
+    whole = apply(images, **settings)
+    call = AugmentBatch(lambda images, target, draw: images, Settings(**settings), None)
+    batches = [
+        epoch[:7],
+        epoch[7:14],
+        epoch[100:107],
+        epoch[3:9],
+        epoch[1::2],
+        epoch[::-57],
+        epoch[[399, 0]],
+        epoch[:0],
+    ]
+    for places in batches:
+        for number in (0, 1, 0):  # another epoch between
+            part = call(images[places.copy()], torch.ones(len(places), 1), Draw(0, "augment", number, places))
+            assert torch.equal(part, whole[places.copy()]) == (number == 0 or not len(places))

@@ -151,3 +151,16 @@ def test_values_stay_in_range_and_the_input_as_it_is(fill, value):
 def test_double_precision_stays_double():
     images = picture((6, 6)).double()
     assert warp(images, map_of(AFFINE["all"], (6, 6))).dtype == torch.float64
+
+
+def test_autocast_and_coarse_products_do_not_touch_the_places_of_pixels():
+    images, matrices = torch.rand(5, 1, 64, 64), torch.cat([map_of(AFFINE["all"], (64, 64))] * 5)
+    exact = warp(images.double(), matrices.double()).float()
+    torch.testing.assert_close(warp(images, matrices), exact, atol=1e-4, rtol=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(warp(images, matrices), exact, atol=1e-4, rtol=0)
+    try:
+        torch.set_float32_matmul_precision("medium")
+        torch.testing.assert_close(warp(images, matrices), exact, atol=1e-4, rtol=0)
+    finally:
+        torch.set_float32_matmul_precision("highest")
