@@ -31,6 +31,7 @@ from imbtk.models.saving import save_network
 from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun
 from imbtk.report.page import ExtraSection, make_report
+from imbtk.report.wording import plural
 from imbtk.training.batches import Batches
 
 __all__ = ["RunFolder", "plan_document"]
@@ -73,6 +74,7 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
         ],
         "defaults": _defaults(prepared),
         "split": _split(prepared),
+        "inner_models": len(prepared.inner),
         "warnings": [*prepared.dataset.notes, *prepared.warnings],
     }
 
@@ -108,6 +110,9 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         ("initial bias", "log of the effective prior"),
         ("decision", prepared.decision),
     ]
+    if prepared.inner:
+        more = plural(len(prepared.inner), "more training")
+        rows.append(("inner models", f"{more}, for the decision: each leaves the test rows of two folds out"))
     if prepared.positive is not None:
         rows.append(("positive class", dataset.class_names[prepared.positive]))
     return [list(row) for row in rows]
