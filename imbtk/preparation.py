@@ -16,6 +16,7 @@ from imbtk.context import Rows, RunContext, Split
 from imbtk.data import load
 from imbtk.data.dataset import Dataset
 from imbtk.data.normalise import Normalisation, feature_scale, features_of
+from imbtk.data.sources import Source
 from imbtk.decisions import OUT_OF_FOLD, VALIDATION, Rehearsal, rehearse_decision
 from imbtk.deployment import parse_deployment
 from imbtk.draw import Draw
@@ -26,13 +27,14 @@ from imbtk.plan import Plan, StrategyLike
 from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits, make_folds
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
-from imbtk.training.setup import choose_device, choose_epochs, choose_precision
+from imbtk.training.setup import choose_device, choose_epochs, choose_precision, choose_weight_decay
 
 __all__ = [
     "BUILT_IN_PLUGINS",
     "PreparedRun",
     "make_catalogue",
     "offered_models",
+    "offered_sources",
     "prepare",
     "prepare_split",
     "read_data",
@@ -53,7 +55,7 @@ class PreparedRun:
     Attributes
     ----------
     config : RunConfig
-        Resolved: model, epochs, learning rate, precision are filled in.
+        Resolved: model, epochs, learning rate, weight decay, precision are filled in.
     dataset : Dataset
     plan : Plan
     split : Split
@@ -220,7 +222,6 @@ def prepare_split(
         Whatever is wrong with the plan or the options.
     """
     context = training_context(config, dataset, split)
-    positive, epochs, device = context.positive, context.epochs, context.device
     deployment = parse_deployment(config.deploy, dataset.class_names, context.natural_counts.double().numpy())
     normalisation = _normalisation(dataset, split, model)
     rows = training_rows(dataset, split.train, normalisation)
@@ -230,23 +231,40 @@ def prepare_split(
     if rehearsal is None:
         rehearsal = _rehearsed(plan, config, dataset, split, inner, phases[-1].context)
         warnings = (*warnings, *_not_out_of_fold(folds, inner, rehearsal))
-    config = config.model_copy(
-        update={
-            "epochs": epochs,
-            "model": model.name,
-            "lr": config.lr or model.lr,
-            "strategies": tuple(map(str, plan.items)),
-            "positive": None if positive is None else dataset.class_names[positive],
-            "precision": choose_precision(config.precision, device),
-        }
-    )
+    config = _resolved(config, dataset, plan, model, phases, context)
     prepared = PreparedRun(
-        config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model, device,
-        positive, warnings, rows, deployment, rehearsal.words,
+        config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model,
+        context.device, context.positive, warnings, rows, deployment, rehearsal.words,
     )  # fmt: skip
     if not (outer and inner and rehearsal.fitted):
         return prepared
     return dataclasses.replace(prepared, inner=_inner_runs(prepared, inner, rehearsal))
+
+
+def _resolved(
+    config: RunConfig,
+    dataset: Dataset,
+    plan: Plan,
+    model: ModelSpec,
+    phases: Sequence[BuiltPhase],
+    context: RunContext,
+) -> RunConfig:
+    """Return the configuration with what the user left open filled in."""
+    lr, decay = config.lr or model.lr, config.weight_decay
+    if decay is None:
+        steps = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
+        decay = choose_weight_decay(model, config.optimizer, lr, steps)
+    return config.model_copy(
+        update={
+            "epochs": context.epochs,
+            "model": model.name,
+            "lr": lr,
+            "weight_decay": decay,
+            "strategies": tuple(map(str, plan.items)),
+            "positive": None if context.positive is None else dataset.class_names[context.positive],
+            "precision": choose_precision(config.precision, context.device),
+        }
+    )
 
 
 def _rehearsed(
@@ -338,8 +356,12 @@ def _read(config: RunConfig, data: Any, catalogue: Catalogue, progress: Progress
     source = config.data if data is None else data
     if source is None:
         raise OptionError("no data are given. Give a path, or builtin:digits to try imbtk out.")
-    sources = [source for answer, _ in catalogue.offered("imbtk_sources") for source in answer]
-    return load(source, config, sources=sources, progress=progress)
+    return load(source, config, sources=offered_sources(catalogue), progress=progress)
+
+
+def offered_sources(catalogue: Catalogue) -> list[Source]:
+    """Return the data formats that plugins offer."""
+    return [source for answer, _ in catalogue.offered("imbtk_sources") for source in answer]
 
 
 def offered_models(config: RunConfig, catalogue: Catalogue) -> dict[str, ModelSpec]:

@@ -150,7 +150,8 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         "splits, the "
         f"same initial weights and the same number of epochs (seed {options['seed']}).",
         f"Training. {options['model']}{size}, {options['epochs']} epochs of {options['optimizer']} "
-        f"(learning rate {options['lr']:g}, {options['schedule']} schedule, batch {options['batch_size']}), {stop}.",
+        f"(learning rate {options['lr']:g}, weight decay {options['weight_decay']:g}, {options['schedule']} schedule, "
+        f"batch {options['batch_size']}), {stop}.",
         "The baseline has no strategy. “Nothing, with the decision moved” is the same networks with another decision: "
         "the "
         "class with the largest calibrated probability divided by its class frequency.",
