@@ -79,7 +79,8 @@ def test_texts_come_back_from_their_encoding() -> None:
     dataset = dataset_from_arrays(frame, np.array(["benign", "malignant"] * 2), None, PLAIN)
     columns = [{"name": "size", "type": "number"}, {"name": "colour", "type": "text", "values": ["blue", "red"]}]
     rows = open_new_rows(["in.xyz"], PLAIN, {**TABLE, "preprocessing": {"columns": columns}}, sources=[Given(dataset)])
-    pd.testing.assert_frame_equal(rows.values, frame.astype({"size": "float32"}), check_dtype=False)
+    assert rows.values["colour"].tolist() == ["red", "blue", None, "red"]
+    np.testing.assert_array_equal(rows.values["size"], frame["size"])
     odd = table(preprocessing={"kind": "table", "how": "mine"})
     np.testing.assert_array_equal(open_new_rows(["in.xyz"], PLAIN, TABLE, sources=[Given(odd)]).values, odd.x)
 
