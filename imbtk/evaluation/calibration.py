@@ -6,7 +6,7 @@ The fit is drawn to the ledger, the more the fewer rows there are, and how stron
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import log_softmax
@@ -40,12 +40,15 @@ class LedgerFit:
         The shift that the rows alone ask for: the fit with the widest spread. The ledger's where a class has no row.
     spread, temperature_spread : float
         The standard deviations around the ledger's shift and around temperature 1 that explain the rows best.
+    design_effect : float
+        By what the number of rows was divided, because rows of one group (patient) are alike.
     """
 
     map: CalibrationMap
     measured: np.ndarray
     spread: float
     temperature_spread: float
+    design_effect: float = 1.0
 
     @property
     def temperature(self) -> float:
@@ -96,7 +99,12 @@ def prior_weights(labels: np.ndarray, prior: np.ndarray) -> np.ndarray:
 
 
 def fit_to_ledger(
-    logits: np.ndarray, labels: np.ndarray, natural: np.ndarray, effective: np.ndarray, exact: bool
+    logits: np.ndarray,
+    labels: np.ndarray,
+    natural: np.ndarray,
+    effective: np.ndarray,
+    exact: bool,
+    groups: np.ndarray | None = None,
 ) -> LedgerFit:
     """Return the map from logits to probabilities at the natural prior.
 
@@ -109,6 +117,8 @@ def fit_to_ledger(
         Class frequencies of the training rows, and as the ledger says that the network came to see them.
     exact : bool
         Whether the ledger holds in theory: cross-entropy with shifts and nothing else.
+    groups : ndarray of int64, shape (n,), optional
+        Group (patient) of each row; rows count as independent without.
 
     Notes
     -----
@@ -119,12 +129,23 @@ def fit_to_ledger(
     probable (Laplace's approximation): few rows cannot tell, and then the narrowest stay. A class without validation
     rows is left out of the likelihood and keeps the ledger's shift, corrected by what the other classes say of `a`.
 
+    Rows of one group (patient) say less than as many of many. With residuals r_i = w_i (p_i − y_i) of the fit that
+    takes rows as independent, the likelihood is divided by the design effect
+
+        Σ_g ‖Σ_{i in g} r_i‖² / Σ_i ‖r_i‖²,
+
+    at least 1: how much more the scores of groups vary than those of single rows would. Rows that only repeat each
+    other, m to a group, count once. Where a group has one class the effect is near the size of a group, since what
+    shifts can be learned from is how many groups there are of each class.
+
     References
     ----------
     Guo et al. 2017, "On calibration of modern neural networks", section 4.2 (temperature). Alexandari, Kundaje &
     Shrikumar 2020, "Maximum likelihood with bias-corrected calibration is hard-to-beat at label shift adaptation",
     eq. 3 (temperature and a bias per class). MacKay 1992, "Bayesian interpolation", eq. 15 (evidence of a width).
-    Byrd & Lipton 2019, "What is the effect of importance weighting in deep learning?" (networks forget weights).
+    Byrd & Lipton 2019, "What is the effect of importance weighting in deep learning?" (networks forget weights). Kish
+    1965, "Survey sampling", section 8.2 (design effect). Pauli, Racugno & Ventura 2011, "Bayesian composite marginal
+    likelihoods" (dividing a likelihood of dependent rows).
     """
     shift = ledger_shift(natural, effective)
     rows = natural[labels] > 0
@@ -143,7 +164,13 @@ def fit_to_ledger(
 
     x, spread, temperature_spread = _widened(problem, 0 if exact else FREE)
     free, _ = problem.solve(SPREADS[-1], TEMPERATURE_SPREADS[-1], x)
-    return LedgerFit(CalibrationMap(float(np.exp(x[0])), whole(x)), whole(free), spread, temperature_spread)
+    design_effect = 1.0 if groups is None else problem.design_effect(free, groups[rows])
+    if design_effect > 1:
+        problem = replace(problem, weights=weights / design_effect)
+        x, spread, temperature_spread = _widened(problem, 0 if exact else FREE)
+        free, _ = problem.solve(SPREADS[-1], TEMPERATURE_SPREADS[-1], x)
+    fitted_map = CalibrationMap(float(np.exp(x[0])), whole(x))
+    return LedgerFit(fitted_map, whole(free), spread, temperature_spread, design_effect)
 
 
 def _widened(problem: _Problem, begin: int) -> tuple[np.ndarray, float, float]:
@@ -200,6 +227,17 @@ class _Problem:
         # The precision stands in both determinants: a width with nothing to explain gains nothing by it.
         _, curved = np.linalg.slogdet(curvature)
         return x, float(-loss - 0.5 * curved + 0.5 * np.log(precision).sum())
+
+    def design_effect(self, x: np.ndarray, groups: np.ndarray) -> float:
+        """Return how much more the scores of groups vary than if rows were independent, at least 1."""
+        residual = np.exp(self._log_probabilities(x))
+        residual[np.arange(len(self.labels)), self.labels] -= 1
+        residual *= self.weights[:, None]
+        place = np.unique(groups, return_inverse=True)[1]
+        sums = np.zeros((int(place.max()) + 1, residual.shape[1]))
+        np.add.at(sums, place, residual)
+        alone = float(np.square(residual).sum())
+        return max(1.0, float(np.square(sums).sum()) / alone) if alone > 0 else 1.0
 
     def _log_probabilities(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(log_softmax(np.exp(x[0]) * self.logits + (1 + x[1]) * self.ledger + x[2:], axis=1))

@@ -60,6 +60,49 @@ def test_few_rows_stay_with_the_ledger() -> None:
     assert fit.temperature == pytest.approx(1.0, abs=0.05)
 
 
+def test_rows_that_repeat_each_other_count_once() -> None:
+    logits, labels = scores(80, NATURAL, seed=3)
+    once = fit_to_ledger(logits, labels, NATURAL, UNIFORM, exact=True)
+    groups = np.repeat(np.arange(80), 25)
+    repeated = [np.repeat(values, 25, axis=0) for values in (logits, labels)]
+    grouped = fit_to_ledger(*repeated, NATURAL, UNIFORM, exact=True, groups=groups)
+    assert grouped.design_effect == pytest.approx(25)
+    np.testing.assert_allclose(grouped.map.shift, once.map.shift, rtol=1e-6)
+    assert grouped.map.scale == pytest.approx(once.map.scale)
+    # Taken for independent rows they say 25 times as much.
+    alone = fit_to_ledger(*repeated, NATURAL, UNIFORM, exact=True)
+    assert alone.design_effect == 1.0
+    assert np.abs(np.subtract(alone.map.shift, once.map.shift)).max() > 0.05
+
+
+def test_groups_of_one_row_and_of_unrelated_rows_change_nothing() -> None:
+    logits, labels = scores(2000, np.array([0.5, 0.5]))
+    plain = fit_to_ledger(logits, labels, UNIFORM, NATURAL, exact=False)
+    single = fit_to_ledger(logits, labels, UNIFORM, NATURAL, exact=False, groups=np.arange(2000)[::-1])
+    np.testing.assert_array_equal(single.map.shift, plain.map.shift)
+    assert single.map.scale == plain.map.scale
+    mixed = fit_to_ledger(logits, labels, UNIFORM, NATURAL, exact=False, groups=np.arange(2000) % 200)
+    assert mixed.design_effect < 1.3
+
+
+def test_few_patients_stay_nearer_to_the_ledger_and_do_better_on_fresh_ones() -> None:
+    def cohort(patients: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        labels = np.repeat((rng.random(patients) < 0.1).astype(np.int64), 20)
+        own = np.repeat(rng.normal(size=patients), 20)
+        odds = (rng.normal(size=len(labels)) + own + labels - 0.5) / 2
+        return np.stack([-odds / 2, odds / 2], axis=1), labels, np.repeat(np.arange(patients), 20)
+
+    fresh, truth, _ = cohort(3000, 99)
+    natural, losses = np.array([0.9, 0.1]), []
+    for seed in range(12):
+        logits, labels, groups = cohort(25, seed)
+        fits = [fit_to_ledger(logits, labels, natural, UNIFORM, True, groups=known) for known in (None, groups)]
+        losses.append([calibration_figures(truth, fit.map.probabilities(fresh))["log_loss"] for fit in fits])
+    by_rows, by_patients = np.mean(losses, axis=0)
+    assert by_patients < by_rows - 0.005
+
+
 @pytest.mark.parametrize("exact", [True, False])
 def test_a_network_that_forgot_its_weights_is_found_out(exact: bool) -> None:
     logits, labels = scores(4000, NATURAL)
