@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from imbtk.evaluation import calibration
 from imbtk.evaluation.calibration import calibration_figures, fit_to_ledger, ledger_shift, prior_weights
 from imbtk.evaluation.metrics import Predictions, class_figures, overall_figures
 
@@ -153,6 +154,31 @@ def test_a_class_without_validation_rows_keeps_the_ledgers_shift() -> None:
     assert fit.map.shift is not None
     assert fit.map.shift[2] == pytest.approx(np.log(0.3), rel=0.5)
     assert np.isfinite(fit.map.log_probabilities(logits)).all()
+
+
+def test_many_classes_take_fewer_informations_to_the_same_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    natural = np.full(40, 1 / 40)
+    labels = rng.integers(0, 40, 600)
+    logits = 3 * rng.normal(size=(600, 40)) + 4 * np.eye(40)[labels] + rng.normal(size=40)
+    made: list[int] = []
+    whole = calibration._Problem._information
+
+    def counted(self: calibration._Problem, x: np.ndarray) -> np.ndarray:
+        made.append(len(x))
+        return whole(self, x)
+
+    monkeypatch.setattr(calibration._Problem, "_information", counted)
+    fits, counts = [], []
+    for few in (100, 0):
+        monkeypatch.setattr(calibration, "_FEW", few)
+        made.clear()
+        fits.append(fit_to_ledger(logits, labels, natural, natural, exact=False))
+        counts.append(len(made))
+    np.testing.assert_allclose(fits[1].map.shift, fits[0].map.shift, atol=1e-4)
+    assert fits[1].map.scale == pytest.approx(fits[0].map.scale, rel=1e-5)
+    assert (fits[1].spread, fits[1].temperature_spread) == (fits[0].spread, fits[0].temperature_spread)
+    assert counts[1] < 0.6 * counts[0]
 
 
 def test_nothing_to_fit_is_the_ledger() -> None:
