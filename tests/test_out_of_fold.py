@@ -105,7 +105,7 @@ def by_hand(run: PreparedRun, fold: int, strategies: list[Any]) -> np.ndarray:
             validation[fold_of[validation] != fold],
             torch.nonzero(fold_of == other)[:, 0],
         )
-        settings = config(early_stop=run.config.early_stop)
+        settings = config(early_stop=run.config.early_stop, weight_decay=run.config.weight_decay)
         catalogue = make_catalogue(settings)
         plan, nothing = Plan.build(strategies, catalogue), torch.empty(0, dtype=torch.int64)
         inner = prepare_split(settings, catalogue, run.dataset, plan, run.model, split, nothing)
