@@ -47,7 +47,9 @@ class RunConfig(DataOptions):
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum 0.9.")
     lr: float | None = Field(None, gt=0, description="Peak learning rate.")
     lr_backbone: float | None = Field(None, gt=0, description="Peak learning rate of the backbone.")
-    weight_decay: float = Field(0.01, ge=0, description="Not applied to norms and biases.")
+    weight_decay: float | None = Field(
+        None, ge=0, description="Not applied to norms and biases; what suits the model unless given."
+    )
     schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="After the warm-up.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps in which the rate rises.")
     clip_norm: float | None = Field(None, gt=0, description="Largest norm of the gradient.")

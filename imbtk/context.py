@@ -196,6 +196,8 @@ class RunContext:
         The floating-point type that logits have.
     draw : Draw
         Numbers for what is drawn while building, keyed by the seed and the strategy's name.
+    decision_rows : "validation rows" or "out-of-fold rows"
+        What the rows are that ``imbtk_decide`` is given, for messages.
     """
 
     class_names: tuple[str, ...]
@@ -217,6 +219,7 @@ class RunContext:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     draw: Draw = field(default_factory=lambda: Draw(0, ""))
+    decision_rows: Literal["validation rows", "out-of-fold rows"] = "validation rows"
 
     @property
     def num_classes(self) -> int:

@@ -1,12 +1,14 @@
-"""How a run picks a class: rehearsed before training, fitted on validation rows, and what ``decision.json`` says."""
+"""How a run picks a class: rehearsed before training, fitted on unseen rows, and what ``decision.json`` says."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,16 +22,33 @@ from imbtk.plan import PlanItem
 from imbtk.prediction import ABSTAIN, CalibrationMap, DecisionRule
 
 if TYPE_CHECKING:
+    import torch
+
+    from imbtk.data.dataset import Dataset
     from imbtk.preparation import PreparedRun
 
-__all__ = ["Decision", "choose_decision", "decide", "decision_document", "rehearse_decision"]
+__all__ = [
+    "OUT_OF_FOLD",
+    "VALIDATION",
+    "Decision",
+    "Rehearsal",
+    "choose_decision",
+    "decide",
+    "decision_document",
+    "decision_schema",
+    "rehearse_decision",
+]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+VALIDATION: Literal["validation rows"] = "validation rows"
+OUT_OF_FOLD: Literal["out-of-fold rows"] = "out-of-fold rows"
+"""Rows that each were predicted by a model of the same plan that had not seen them; see :mod:`imbtk.out_of_fold`."""
 
 Logits = Mapping[str, np.ndarray]
 
 _FITTING = ("logits", "probabilities", "labels")
-"""Arguments of ``imbtk_decide`` that show validation rows: a hook that takes none of them has fitted nothing."""
+"""Arguments of ``imbtk_decide`` that show rows: a hook that takes none of them has fitted nothing."""
 
 _DEPLOY = "the most probable class at the deployment prior"
 
@@ -53,17 +72,35 @@ class Decision:
 
     @property
     def fitted(self) -> bool:
-        """Whether the rule rests on validation rows."""
-        if self.by is None:
-            return False
-        hook = type(self.by.strategy).imbtk_decide  # type: ignore[attr-defined]
-        return any(name in inspect.signature(hook).parameters for name in _FITTING)
+        """Whether the rule rests on rows that it was fitted on."""
+        return self.by is not None and _fits(self.by)
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What is known of a decision before training.
+
+    Attributes
+    ----------
+    words : str
+        How a class is going to be picked, for people.
+    fitted : bool
+        Whether it will be fitted on rows.
+    """
+
+    words: str
+    fitted: bool = False
+
+
+def _fits(item: PlanItem) -> bool:
+    hook = type(item.strategy).imbtk_decide  # type: ignore[attr-defined]
+    return any(name in inspect.signature(hook).parameters for name in _FITTING)
 
 
 def rehearse_decision(
     items: Sequence[PlanItem], wanted: str, labels: np.ndarray, groups: np.ndarray | None, context: RunContext
-) -> str:
-    """Refuse, before anything is trained, a decision that cannot be made on these validation rows.
+) -> Rehearsal:
+    """Refuse, before anything is trained, a decision that cannot be made on these rows.
 
     Strategies are asked on copies, with the logits of a model that knows every row: what fails even then (a floor that
     too few patients can show, a class without a row, two strategies that both decide) fails with any model.
@@ -74,14 +111,13 @@ def rehearse_decision(
     wanted : "trained" or "deploy"
         The option ``decide``.
     labels : ndarray of int64, shape (n,)
-        Of validation rows.
+        Of the rows that it will be fitted on.
     groups : ndarray of int64, shape (n,), optional
     context : RunContext
 
     Returns
     -------
-    str
-        How a class is going to be picked, for people.
+    Rehearsal
 
     Raises
     ------
@@ -106,25 +142,26 @@ def rehearse_decision(
         except ImbtkError:  # what cannot be done with a fair model may be done with the one to come
             found = None
         if found is None:
-            return "by a strategy"
+            answering = Dispatcher(items).answering("imbtk_decide")
+            return Rehearsal("by a strategy", any(map(_fits, answering)))
     if found is not None and wanted == "deploy":
         raise OptionError(
             f"'{found.by}' decides, and --decide deploy as well: leave one of them out. With --decide deploy the most "
             "probable class at the deployment prior is picked, and no strategy is asked."
         )
     if found is None:
-        return _DEPLOY if wanted == "deploy" else DecisionRule().name
-    return f"by {found.by}" + (", fitted on validation rows" if found.fitted else "")
+        return Rehearsal(_DEPLOY if wanted == "deploy" else DecisionRule().name)
+    return Rehearsal(f"by {found.by}", found.fitted)
 
 
 def decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMap) -> Decision:
-    """Return how a class is picked, fitted on validation rows: as trained, unless user or strategy say otherwise.
+    """Return how a class is picked: as trained, unless user or strategy say otherwise.
 
     Parameters
     ----------
     prepared : PreparedRun
     logits : ndarray of float64, shape (n, K)
-        Of the validation rows.
+        Of ``prepared.decision_rows``: validation rows, or out-of-fold rows where there are inner models.
     calibration : CalibrationMap
         At the deployment prior.
 
@@ -135,15 +172,16 @@ def decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMa
     """
     if prepared.config.decide == "deploy":
         return Decision(DecisionRule("probabilities", name=_DEPLOY))
-    rows = prepared.split.validation
+    rows = prepared.decision_rows
     groups = prepared.dataset.known_groups(rows)
+    kind = OUT_OF_FOLD if prepared.inner else VALIDATION
     found = _asked(
         prepared.plan.items,
         logits,
         calibration.probabilities(logits),
         prepared.dataset.labels[rows].numpy(),
         None if groups is None else groups.numpy(),
-        prepared.phases[-1].context,
+        dataclasses.replace(prepared.phases[-1].context, decision_rows=kind),
     )
     return Decision(DecisionRule()) if found is None else found
 
@@ -175,7 +213,11 @@ def _asked(
 
 
 def decision_document(
-    prepared: PreparedRun, decision: Decision, calibration: CalibrationMap, logits: Logits
+    prepared: PreparedRun,
+    decision: Decision,
+    calibration: CalibrationMap,
+    logits: Logits,
+    fitted_on: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Return what ``decision.json`` holds: the rule, what it was fitted on, and whether it keeps what it was to keep.
 
@@ -186,32 +228,49 @@ def decision_document(
     calibration : CalibrationMap
     logits : mapping of str to ndarray (n, K)
         Of validation and test rows.
+    fitted_on : ndarray of float64, shape (n, K), optional
+        The logits of ``prepared.decision_rows``, where these are out-of-fold rows.
     """
-    dataset, rule = prepared.dataset, decision.rule
-    sides = {"validation": prepared.split.validation, "test": prepared.split.test}
-    units = {}
-    for side, rows in sides.items():
-        groups = dataset.known_groups(rows)
-        units[side] = _Units(
-            rule,
-            logits[side],
-            calibration.probabilities(logits[side]),
-            dataset.labels[rows].numpy(),
-            None if groups is None else groups.numpy(),
-        )
-    fitted = units["validation"] if decision.fitted else None
+    sides = {
+        "validation": (prepared.split.validation, logits["validation"]),
+        "test": (prepared.split.test, logits["test"]),
+    }
+    if prepared.inner and fitted_on is not None:
+        sides = {"out_of_fold": (prepared.decision_rows, fitted_on), **sides}
+    units = {
+        side: _units(prepared.dataset, decision.rule, calibration, rows, of_rows)
+        for side, (rows, of_rows) in sides.items()
+    }
+    class_names, rule = list(prepared.dataset.class_names), decision.rule
     return {
         "schema_version": SCHEMA_VERSION,
-        "class_names": list(dataset.class_names),
+        "class_names": class_names,
         "name": rule.name,
         "by": None if decision.by is None else str(decision.by),
         "on": rule.on if rule.cost is None else "probabilities",
-        "fitted_on": None if fitted is None else "validation rows",
-        "rows": None if fitted is None else len(fitted.labels),
-        "groups": None if fitted is None or fitted.groups is None else len(np.unique(fitted.groups)),
+        **_evidence(decision, units, len(prepared.inner)),
         "rule": rule.to_json(),
-        "floor": None if rule.floor is None else _floor(rule.floor, dataset.class_names, units),
+        "floor": None if rule.floor is None else _floor(rule.floor, class_names, units),
         "reject": None if rule.reject_below is None else _reject(rule.reject_below, units),
+    }
+
+
+def decision_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of ``decision.json``."""
+    schema: dict[str, Any] = json.loads(resources.files("imbtk").joinpath("decision.schema.json").read_text("utf-8"))
+    return schema
+
+
+def _evidence(decision: Decision, units: Mapping[str, _Units], models: int) -> dict[str, Any]:
+    """Return which rows the rule was fitted on, how many of how many groups, and how many models predicted them."""
+    if not decision.fitted:
+        return {"fitted_on": None, "rows": None, "groups": None, "inner_models": 0}
+    unit = units["out_of_fold" if models else "validation"]
+    return {
+        "fitted_on": OUT_OF_FOLD if models else VALIDATION,
+        "rows": len(unit.labels),
+        "groups": None if unit.groups is None else len(np.unique(unit.groups)),
+        "inner_models": models,
     }
 
 
@@ -245,12 +304,26 @@ class _Units:
         }
 
 
+def _units(
+    dataset: Dataset, rule: DecisionRule, calibration: CalibrationMap, rows: torch.Tensor, logits: np.ndarray
+) -> _Units:
+    groups = dataset.known_groups(rows)
+    return _Units(
+        rule,
+        logits,
+        calibration.probabilities(logits),
+        dataset.labels[rows].numpy(),
+        None if groups is None else groups.numpy(),
+    )
+
+
 def _floor(floor: tuple[int, float], class_names: Sequence[str], units: Mapping[str, _Units]) -> dict[str, Any]:
     k, least = floor
     test = units["test"].sensitivity(k)
     return {
         "class": class_names[k],
         "floor": least,
+        "out_of_fold": units["out_of_fold"].sensitivity(k) if "out_of_fold" in units else None,
         "validation": units["validation"].sensitivity(k),
         "test": test,
         "held_on_test": None if test is None else test["value"] >= least,

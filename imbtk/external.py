@@ -119,7 +119,7 @@ def evaluate_new(
         )
     labels = None if rows.labels is None else _numbers(rows, names)
     answers = _answers(predictor, rows, labels, progress)
-    document = _document(run, predictor, answers, data)
+    document = _document(run, predictor, answers, data, rows.notes)
     metrics = None if labels is None else _metrics(RunResult(run), predictor, answers)
     if with_prior:
         document["prior"] = prior_document(record, predictor, answers.logits, answers.groups, answers.labels)
@@ -181,7 +181,9 @@ def _answers(predictor: Predictor, rows: NewRows, labels: np.ndarray | None, pro
     )
 
 
-def _document(run: str | Path, predictor: Predictor, answers: _Answers, data: str) -> dict[str, Any]:
+def _document(
+    run: str | Path, predictor: Predictor, answers: _Answers, data: str, notes: tuple[str, ...]
+) -> dict[str, Any]:
     """Return what ``evaluation.json`` holds, but for the estimated prior."""
     names, groups = predictor.class_names, answers.groups
     counts = None if answers.labels is None else np.bincount(answers.labels, minlength=len(names)).tolist()
@@ -196,6 +198,7 @@ def _document(run: str | Path, predictor: Predictor, answers: _Answers, data: st
         "class_counts": counts,
         "missing_classes": [name for name, count in zip(names, counts or (), strict=False) if not count],
         "unreadable": [list(pair) for pair in answers.unreadable],
+        "notes": list(notes),
         "deployment_prior": predictor.description["deployment_prior"],
         "decision": predictor.decision.to_json(),
         "prior": None,

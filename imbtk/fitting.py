@@ -99,9 +99,8 @@ def fit(
     config, validation = prepared.config, prepared.split.validation
     settings = _settings(prepared, network)
     batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
-    groups = parameter_groups(
-        network, config.weight_decay, config.lr or prepared.model.lr, config.lr_backbone, config.freeze
-    )
+    decay = prepared.model.weight_decay if config.weight_decay is None else config.weight_decay
+    groups = parameter_groups(network, decay, config.lr or prepared.model.lr, config.lr_backbone, config.freeze)
     history = train(
         network,
         make_optimizer(config.optimizer, groups, prepared.device),

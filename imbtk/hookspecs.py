@@ -391,8 +391,10 @@ def imbtk_decide(
 ) -> DecisionRule | None:
     """Choose how a class is picked.
 
-    Called once, after calibration, on validation rows; and once before training, on a copy of the strategy, with the
-    logits of a model that knows every row, so that a rule that cannot be fitted on these rows is refused early.
+    Called once, after calibration, on validation rows, or on out-of-fold rows where the split has three folds or more
+    and the hook asks for `logits`, `probabilities` or `labels`: rows outside of the run's test side, each predicted by
+    an inner model of the same plan that has not seen it. And called once before training, on a copy of the strategy,
+    with the logits of a model that knows every row, so that a rule that cannot be fitted on them is refused early.
     Default: as trained, the argmax of the trained logits; with ``--decide deploy`` the most probable class.
 
     Parameters
@@ -404,6 +406,7 @@ def imbtk_decide(
     groups : ndarray of int64, shape (n,), optional
         Group (patient) of each row; None where groups are not known.
     context : RunContext
+        Its ``decision_rows`` says which rows these are.
 
     Returns
     -------

@@ -19,6 +19,7 @@ from imbtk.evaluation.evaluate import evaluate, metrics_document
 from imbtk.fitting import fit, make_network, own_random_state
 from imbtk.models.saving import check_saveable
 from imbtk.observers import Observers
+from imbtk.out_of_fold import out_of_fold_logits
 from imbtk.plan import StrategyLike
 from imbtk.plugin_log import PluginLog
 from imbtk.prediction import CalibrationMap, DecisionRule
@@ -121,13 +122,17 @@ def run_prepared(
 
         fitted = fit(prepared, network, Checkpoint(folder.path / "checkpoint"), on_epoch, progress.on_step)
 
-        # Probabilities and decisions are fitted on validation rows; test rows are only read, once.
+        # Probabilities are fitted on validation rows, decisions there or on rows that inner models had not seen; test
+        # rows are only read, once.
         logits = {side: fitted.logits(rows) for side, rows in folder.evaluated_rows().items()}
         ledger_fit = fit_ledger(prepared, logits["validation"])
         calibration = calibrate(prepared, ledger_fit, logits["validation"])
-        decided = decide(prepared, logits["validation"], calibration)
+        unseen = logits["validation"]
+        if prepared.inner:
+            unseen = out_of_fold_logits(prepared, progress.on_inner_model, progress.on_step)
+        decided = decide(prepared, unseen, calibration)
         decision = decided.rule
-        folder.write_decision(decision_document(prepared, decided, calibration, logits))
+        folder.write_decision(decision_document(prepared, decided, calibration, logits, unseen))
         folder.write_calibration(calibration_document(prepared, ledger_fit, calibration, logits))
         extra = {name: _heard(metric, observers.failures) for name, metric in extra_metrics.items()}
         metrics = _evaluate(prepared, folder, logits, calibration, decision, 0 if cell else RESAMPLES, extra)

@@ -16,27 +16,26 @@ from imbtk.config import RunConfig
 from imbtk.context import Rows, RunContext, Split
 from imbtk.data import load
 from imbtk.data.dataset import Dataset
-from imbtk.data.hold_out import hold_out
-from imbtk.data.imbalance import induce
-from imbtk.data.leaks import check_split
 from imbtk.data.normalise import Normalisation, feature_scale, features_of
-from imbtk.decisions import rehearse_decision
+from imbtk.data.sources import Source
+from imbtk.decisions import OUT_OF_FOLD, VALIDATION, Rehearsal, rehearse_decision
 from imbtk.deployment import parse_deployment
-from imbtk.dispatch import Dispatcher, wrong_result
 from imbtk.draw import Draw
-from imbtk.errors import OptionError, did_you_mean
+from imbtk.errors import ImbtkError, OptionError, did_you_mean
 from imbtk.models.registry import default_model, find_model
 from imbtk.models.spec import ModelSpec
 from imbtk.plan import Plan, StrategyLike
+from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits, make_folds
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
-from imbtk.training.setup import choose_device, choose_epochs, choose_precision
+from imbtk.training.setup import choose_device, choose_epochs, choose_precision, choose_weight_decay
 
 __all__ = [
     "BUILT_IN_PLUGINS",
     "PreparedRun",
     "make_catalogue",
     "offered_models",
+    "offered_sources",
     "prepare",
     "prepare_split",
     "read_data",
@@ -57,7 +56,7 @@ class PreparedRun:
     Attributes
     ----------
     config : RunConfig
-        Resolved: model, epochs, learning rate, precision are filled in.
+        Resolved: model, epochs, learning rate, weight decay, precision are filled in.
     dataset : Dataset
     plan : Plan
     split : Split
@@ -80,6 +79,9 @@ class PreparedRun:
         Class frequencies where the model will be used.
     decision : str
         How a class is going to be picked, for people.
+    inner : tuple of PreparedRun
+        Models of the same plan without the run's test rows, each of which predicts the test rows of another fold: what
+        a decision is fitted on. None where no decision is fitted or folds do not allow it.
     """
 
     config: RunConfig
@@ -99,6 +101,12 @@ class PreparedRun:
     rows: Rows
     deployment: np.ndarray
     decision: str = "as trained"
+    inner: tuple[PreparedRun, ...] = ()
+
+    @property
+    def decision_rows(self) -> torch.Tensor:
+        """The rows that a decision is fitted on: out-of-fold rows, fold after fold, or validation rows."""
+        return torch.cat([run.split.test for run in self.inner]) if self.inner else self.split.validation
 
 
 def make_catalogue(config: RunConfig) -> Catalogue:
@@ -173,9 +181,10 @@ def prepare(
         pretrained=config.pretrained,
         weights_file=config.weights,
     )
-    split, folds = _split(config, dataset, plan, _whole_context(config, dataset))
-    split, dropped = _induce(dataset, split)
-    return prepare_split(config, catalogue, dataset, plan, model, split, dropped, folds)
+    folds = make_folds(plan.items, dataset, _whole_context(config, dataset), config.seed, config.fold)
+    split, dropped = induced(dataset, folds[config.fold])
+    inner = [induced(dataset, cut)[0] for cut in inner_splits(dataset, folds, config.fold, config.seed)]
+    return prepare_split(config, catalogue, dataset, plan, model, split, dropped, len(folds), inner)
 
 
 def prepare_split(
@@ -187,6 +196,8 @@ def prepare_split(
     split: Split,
     dropped: torch.Tensor,
     folds: int = 1,
+    inner: Sequence[Split] = (),
+    rehearsal: Rehearsal | None = None,
 ) -> PreparedRun:
     """Build every phase for a data set that is split: what is left of :func:`prepare` once that is done.
 
@@ -201,6 +212,10 @@ def prepare_split(
         Validation and test may be without a row.
     dropped : Tensor of int64
     folds : int
+    inner : sequence of Split
+        From :func:`imbtk.splitting.inner_splits`: used if the plan has a decision that is fitted on rows.
+    rehearsal : Rehearsal, optional
+        Of the decision, where that was rehearsed already: this is an inner model, which decides nothing.
 
     Raises
     ------
@@ -208,35 +223,102 @@ def prepare_split(
         Whatever is wrong with the plan or the options.
     """
     context = training_context(config, dataset, split)
-    positive, epochs, device = context.positive, context.epochs, context.device
     deployment = parse_deployment(config.deploy, dataset.class_names, context.natural_counts.double().numpy())
     normalisation = _normalisation(dataset, split, model)
     rows = training_rows(dataset, split.train, normalisation)
     phases, warnings = build_phases(plan, rows, context, config.allow_overcorrection)
-    warnings = (*_absent_classes(dataset, split), *warnings)
-    rehearse_calibration(plan.items, dataset.labels[split.validation].numpy(), phases[-1].context)
-    groups = dataset.known_groups(split.validation)
-    decision = rehearse_decision(
-        plan.items,
-        config.decide,
-        dataset.labels[split.validation].numpy(),
-        None if groups is None else groups.numpy(),
-        phases[-1].context,
-    )
-    config = config.model_copy(
+    warnings = (*absent_classes(dataset, split), *warnings)
+    outer = rehearsal is None
+    if rehearsal is None:
+        rehearse_calibration(plan.items, dataset.labels[split.validation].numpy(), phases[-1].context)
+        rehearsal = _rehearsed(plan, config, dataset, split, inner, phases[-1].context)
+        warnings = (*warnings, *_not_out_of_fold(folds, inner, rehearsal))
+    config = _resolved(config, dataset, plan, model, phases, context)
+    prepared = PreparedRun(
+        config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model,
+        context.device, context.positive, warnings, rows, deployment, rehearsal.words,
+    )  # fmt: skip
+    if not (outer and inner and rehearsal.fitted):
+        return prepared
+    return dataclasses.replace(prepared, inner=_inner_runs(prepared, inner, rehearsal))
+
+
+def _resolved(
+    config: RunConfig,
+    dataset: Dataset,
+    plan: Plan,
+    model: ModelSpec,
+    phases: Sequence[BuiltPhase],
+    context: RunContext,
+) -> RunConfig:
+    """Return the configuration with what the user left open filled in."""
+    lr, decay = config.lr or model.lr, config.weight_decay
+    if decay is None:
+        steps = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
+        decay = choose_weight_decay(model, config.optimizer, lr, steps)
+    return config.model_copy(
         update={
-            "epochs": epochs,
+            "epochs": context.epochs,
             "model": model.name,
-            "lr": config.lr or model.lr,
+            "lr": lr,
+            "weight_decay": decay,
             "strategies": tuple(map(str, plan.items)),
-            "positive": None if positive is None else dataset.class_names[positive],
-            "precision": choose_precision(config.precision, device),
+            "positive": None if context.positive is None else dataset.class_names[context.positive],
+            "precision": choose_precision(config.precision, context.device),
         }
     )
-    return PreparedRun(
-        config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model, device,
-        positive, warnings, rows, deployment, decision,
-    )  # fmt: skip
+
+
+def _rehearsed(
+    plan: Plan, config: RunConfig, dataset: Dataset, split: Split, inner: Sequence[Split], context: RunContext
+) -> Rehearsal:
+    """Return how a class is going to be picked, rehearsed with the rows that this will be fitted on."""
+    rows = torch.cat([cut.test for cut in inner]) if inner else split.validation
+    groups = dataset.known_groups(rows)
+    kind = OUT_OF_FOLD if inner else VALIDATION
+    rehearsal = rehearse_decision(
+        plan.items,
+        config.decide,
+        dataset.labels[rows].numpy(),
+        None if groups is None else groups.numpy(),
+        dataclasses.replace(context, decision_rows=kind),
+    )
+    if not rehearsal.fitted:
+        return rehearsal
+    of = f"{len(rows)} {kind} of {len(inner)} inner models" if inner else kind
+    return dataclasses.replace(rehearsal, words=f"{rehearsal.words}, fitted on {of}")
+
+
+def _not_out_of_fold(folds: int, inner: Sequence[Split], rehearsal: Rehearsal) -> tuple[str, ...]:
+    """Return what must be said where a decision could be fitted on out-of-fold rows but for the folds."""
+    if inner or folds < FEWEST_FOLDS or not rehearsal.fitted:
+        return ()
+    return (
+        f"the decision is fitted on validation rows, although the split has {folds} folds: out-of-fold rows need test "
+        "sides that do not overlap, and a training row of each class when two of them are left out.",
+    )
+
+
+def _inner_runs(prepared: PreparedRun, inner: Sequence[Split], rehearsal: Rehearsal) -> tuple[PreparedRun, ...]:
+    """Return the inner models of a run, checked as the run itself was, on copies of its strategies."""
+    # That the plan corrects too far was said of the run itself.
+    config = prepared.config.model_copy(update={"allow_overcorrection": True})
+    nothing, runs = torch.empty(0, dtype=torch.int64), []
+    for number, cut in enumerate(inner, 1):
+        copies = (dataclasses.replace(item, strategy=item.strategy.clone()) for item in prepared.plan.items)
+        try:
+            run = prepare_split(
+                config, prepared.catalogue, prepared.dataset, Plan(tuple(copies)), prepared.model, cut, nothing,
+                rehearsal=rehearsal,
+            )  # fmt: skip
+        except ImbtkError as error:
+            error.args = (
+                f"inner model {number} of {len(inner)}, which the decision needs to be fitted on out-of-fold rows: "
+                f"{error}",
+            )
+            raise
+        runs.append(run)
+    return tuple(runs)
 
 
 def training_context(config: RunConfig, dataset: Dataset, split: Split) -> RunContext:
@@ -276,8 +358,12 @@ def _read(config: RunConfig, data: Any, catalogue: Catalogue, progress: Progress
     source = config.data if data is None else data
     if source is None:
         raise OptionError("no data are given. Give a path, or builtin:digits to try imbtk out.")
-    sources = [source for answer, _ in catalogue.offered("imbtk_sources") for source in answer]
-    return load(source, config, sources=sources, progress=progress)
+    return load(source, config, sources=offered_sources(catalogue), progress=progress)
+
+
+def offered_sources(catalogue: Catalogue) -> list[Source]:
+    """Return the data formats that plugins offer."""
+    return [source for answer, _ in catalogue.offered("imbtk_sources") for source in answer]
 
 
 def offered_models(config: RunConfig, catalogue: Catalogue) -> dict[str, ModelSpec]:
@@ -294,29 +380,6 @@ def _with_image_size(config: RunConfig, offered: dict[str, ModelSpec]) -> RunCon
         return config
     spec = find_model(config.model, "images", (3, 224, 224), offered, pretrained=True, weights_file=config.weights)
     return config.model_copy(update={"image_size": spec.image_size})
-
-
-def _split(config: RunConfig, dataset: Dataset, plan: Plan, context: RunContext) -> tuple[Split, int]:
-    """Return the split of the fold that the configuration names, checked, and the number of folds."""
-    answer = Dispatcher(plan.items).choice("imbtk_split", dataset=dataset, context=context)
-    folds: Sequence[Split] = [hold_out(dataset, config.seed)]
-    if answer is not None:
-        folds, item = answer
-        if not isinstance(folds, Sequence) or not folds or not all(isinstance(fold, Split) for fold in folds):
-            raise wrong_result(item, "imbtk_split", "something else than a sequence of Split")
-    if config.fold >= len(folds):
-        raise OptionError(f"there is no fold {config.fold}: the split has {len(folds)}, counted from 0.")
-    for fold in folds:
-        check_split(dataset, fold)
-    return folds[config.fold], len(folds)
-
-
-def _induce(dataset: Dataset, split: Split) -> tuple[Split, torch.Tensor]:
-    """Return the split with an imbalance induced on its training rows, and the rows taken away."""
-    if dataset.induced is None:
-        return split, torch.empty(0, dtype=torch.int64)
-    kept = induce(dataset.labels, split.train, dataset.induced, dataset.num_classes)
-    return dataclasses.replace(split, train=kept), split.train[~torch.isin(split.train, kept)]
 
 
 def _positive(config: RunConfig, dataset: Dataset, counts: torch.Tensor) -> int | None:
@@ -356,20 +419,3 @@ def training_rows(dataset: Dataset, train: torch.Tensor, normalisation: Normalis
         synthetic_labels=torch.empty(0, dtype=torch.int64),
         scale=feature_scale(dataset, normalisation),
     )
-
-
-def _absent_classes(dataset: Dataset, split: Split) -> tuple[str, ...]:
-    """Return what must be said of sides of the split that lack a class; a side without any row was meant to be so."""
-    said = []
-    for side, where in (("validation", split.validation), ("test", split.test)):
-        if not len(where):
-            continue
-        counts = torch.bincount(dataset.labels[where], minlength=dataset.num_classes)
-        absent = [dataset.class_names[int(k)] for k in (counts == 0).nonzero()]
-        if absent:
-            names = ", ".join(f"'{name}'" for name in absent[:10])
-            said.append(
-                f"the split left no {side} row of class {names}: figures of such a class cannot be computed. A "
-                "stratified split puts every class on every side."
-            )
-    return tuple(said)

@@ -48,8 +48,16 @@ def why_inexact(prepared: PreparedRun) -> str | None:
 def fit_ledger(prepared: PreparedRun, logits: np.ndarray) -> LedgerFit:
     """Return core's calibration at the natural prior, fitted on the logits (n, K) of the validation rows."""
     natural, effective = _priors(prepared)
-    labels = prepared.dataset.labels[prepared.split.validation].numpy()
-    return fit_to_ledger(logits, labels, natural, effective, exact=why_inexact(prepared) is None)
+    rows = prepared.split.validation
+    labels, groups = prepared.dataset.labels[rows].numpy(), prepared.dataset.known_groups(rows)
+    return fit_to_ledger(
+        logits,
+        labels,
+        natural,
+        effective,
+        exact=why_inexact(prepared) is None,
+        groups=None if groups is None else groups.numpy(),
+    )
 
 
 def calibrate(prepared: PreparedRun, fit: LedgerFit, logits: np.ndarray) -> CalibrationMap:
@@ -114,6 +122,7 @@ def calibration_document(
         "measured_shift": _centred(fit.measured),
         "shift": _centred(calibration.shift if calibration.shift is not None else np.zeros(len(natural))),
         "temperature": 1.0 / calibration.scale,
+        "design_effect": fit.design_effect,
         "spread": fit.spread,
         "temperature_spread": fit.temperature_spread,
         "weighted": {},

@@ -34,6 +34,7 @@ from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun
 from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
+from imbtk.report.wording import plural
 from imbtk.training.batches import Batches
 
 __all__ = ["RunFolder", "plan_document"]
@@ -76,6 +77,7 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
         ],
         "defaults": _defaults(prepared),
         "split": _split(prepared),
+        "inner_models": len(prepared.inner),
         "warnings": [*prepared.dataset.notes, *prepared.warnings],
     }
 
@@ -101,7 +103,8 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         (
             "training",
             f"{config.optimizer}, {config.schedule} schedule with {config.warmup:.0%} warm-up, learning rate "
-            f"{config.lr:g}, batch {config.batch_size}, {config.epochs} epochs, {stop}",
+            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}, {config.epochs} epochs, "
+            f"{stop}",
         ),
         (
             "normalisation",
@@ -111,6 +114,9 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         ("initial bias", "log of the effective prior"),
         ("decision", prepared.decision),
     ]
+    if prepared.inner:
+        more = plural(len(prepared.inner), "more training")
+        rows.append(("inner models", f"{more}, for the decision: each leaves the test rows of two folds out"))
     if prepared.positive is not None:
         rows.append(("positive class", dataset.class_names[prepared.positive]))
     return [list(row) for row in rows]

@@ -14,6 +14,7 @@ from imbtk.errors import PluginError, TrainingError
 from imbtk.fitting import choose_decision, fit, head_maker, make_network, needs_rows, own_random_state
 from imbtk.plan import PlanItem
 from imbtk.preparation import PreparedRun, prepare
+from imbtk.run_folder import plan_document
 
 
 class Answers(Strategy):
@@ -214,3 +215,36 @@ def test_a_refit_draws_from_no_other_global_state() -> None:
     run = prepared(Fresh(noise=True))
     with pytest.raises(PluginError, match=r"'fresh' .* global random state of NumPy in imbtk_refit"):
         fit(run, make_network(run))
+
+
+@pytest.mark.parametrize(
+    ("options", "decay"),
+    [
+        # 38 training rows are one batch: 100 epochs are 100 steps of the 2000 at which the decay of mlp is whole.
+        ({"epochs": None}, 0.075),
+        ({"epochs": 5000}, 1.5),
+        ({"epochs": None, "lr": 1e-2}, 0.0075),
+        ({"weight_decay": 0.3}, 0.3),
+        ({"weight_decay": 0.0}, 0.0),
+        ({"optimizer": "sgd"}, 0.01),
+        ({"model": "linear", "lr": 0.5}, 0.0002),
+    ],
+)
+def test_the_models_own_weight_decay_is_resolved_and_used(options: dict[str, Any], decay: float) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    run = prepare(make_config({"device": "cpu", **options}), (x, np.arange(60) % 3 // 2))
+    assert run.config.weight_decay == decay
+    assert f"weight decay {decay:g}," in dict(map(tuple, plan_document(run)["defaults"]))["training"]
+
+
+def test_the_resolved_weight_decay_is_what_training_uses() -> None:
+    weights = []
+    for decay in (None, 0.03, 5.0):
+        x = np.random.default_rng(0).normal(size=(60, 3))
+        config = make_config({"epochs": 40, "device": "cpu", "weight_decay": decay})
+        run = prepare(config, (x, np.arange(60) % 3 // 2))
+        with own_random_state():
+            network = fit(run, make_network(run)).network
+        weights.append(torch.cat([parameter.flatten() for parameter in network.parameters()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])

@@ -45,7 +45,7 @@ def test_the_record_says_what_was_done(finished: tuple[imbtk.RunResult, dict[str
     result, found = finished
     assert found["exact"] is True
     assert found["reason"] is None
-    assert found["rows"] == 192
+    assert (found["rows"], found["design_effect"]) == (192, 1.0)
     assert found["natural_prior"] == pytest.approx([0.9, 0.1], abs=0.002)
     assert found["effective_prior"] == pytest.approx([0.5, 0.5])
     assert np.subtract(*found["ledger_shift"]) == pytest.approx(np.log(9), abs=0.02)
@@ -53,6 +53,13 @@ def test_the_record_says_what_was_done(finished: tuple[imbtk.RunResult, dict[str
     overall = result.metrics["test"]["per_image"]["overall"]
     assert {name: overall[name]["value"] for name in found["after"]["test"]} == pytest.approx(found["after"]["test"])
     assert found["after"]["test"]["log_loss"] < 0.8 * found["before"]["test"]["log_loss"]
+
+
+def test_rows_of_a_patient_count_as_few(tmp_path: Path) -> None:
+    x, y = table()
+    x, y, patients = (np.repeat(values[:300], 4, axis=0) for values in (x, y, np.arange(len(y))))
+    found = run(tmp_path / "grouped", data=(x, y, patients))[1]
+    assert found["design_effect"] == pytest.approx(4, rel=0.01)
 
 
 def test_probabilities_are_those_of_a_plain_model_and_decisions_are_not(

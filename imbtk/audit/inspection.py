@@ -24,7 +24,7 @@ from imbtk.data.faults import Faults
 from imbtk.data.options import DataOptions
 from imbtk.data.store import Progress
 from imbtk.errors import DataError, OptionError, did_you_mean
-from imbtk.preparation import make_catalogue
+from imbtk.preparation import make_catalogue, offered_sources
 from imbtk.report.progress import RunProgress
 
 __all__ = ["OPTIONS", "check", "quick_audit"]
@@ -110,7 +110,7 @@ def _read(source: Any, config: RunConfig, faults: Faults, progress: Progress) ->
     if isinstance(source, Dataset):
         return source
     catalogue = make_catalogue(config)
-    sources = [offered for answer, _ in catalogue.offered("imbtk_sources") for offered in answer]
+    sources = offered_sources(catalogue)
     return load(source, config.tolerating(faults), sources=sources, progress=progress)
 
 

@@ -36,9 +36,9 @@ def evaluate(
 ) -> None:
     """Evaluate a trained run on new labelled data, such as a cohort of another hospital.
 
-    RUN is a run folder. DATA is a folder with a folder for each class, a CSV manifest or table, or an .npz of arrays;
-    classes are called as they were in training, and need not all be there. A folder is written with every figure and
-    its interval, the predictions and a page. Nothing is fitted on the new data.
+    RUN is a run folder. DATA is a folder with a folder for each class, a CSV manifest or table, an .npz of arrays, or
+    what a plugin reads; classes are called as they were in training, and need not all be there. A folder is written
+    with every figure and its interval, the predictions and a page. Nothing is fitted on the new data.
 
     \b
     imbtk evaluate runs/first cohort.csv --group-column patient
@@ -46,16 +46,18 @@ def evaluate(
     """
     config = make_config({name: value for name, value in given.items() if value not in (None, ())})
     # Only now: a mistake in the options is told at once, without loading torch.
-    from imbtk.data.new_rows import new_rows
+    from imbtk.data.source_rows import open_new_rows
     from imbtk.external import evaluate_new
     from imbtk.predictor import Predictor
+    from imbtk.preparation import make_catalogue, offered_sources
     from imbtk.report.progress import RunProgress
     from imbtk.training.setup import choose_device
 
     predictor = Predictor.load(run, choose_device(config.device))
     if deploy is not None:
         predictor = predictor.at_deployment(deploy)
-    rows = new_rows([data], config, predictor.description, labelled=True)
+    sources = offered_sources(make_catalogue(config))
+    rows = open_new_rows([data], config, predictor.description, sources=sources, labelled=True)
     progress: RunProgress
     with (
         contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext(),
@@ -88,6 +90,8 @@ def _print_rest(console: Console, document: Mapping[str, Any], folder: Path) -> 
     """Print what was left out, and the estimated class frequencies with their assumption."""
     from rich.text import Text
 
+    for note in document["notes"]:
+        console.print(Text(f"! {note}"))
     for name in document["missing_classes"]:
         console.print(Text(f"! the data have no row of class '{name}': its figures, and means over all, are missing"))
     if document["unreadable"]:

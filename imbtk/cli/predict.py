@@ -18,7 +18,7 @@ from imbtk.errors import ImbtkError
 
 __all__ = ["DATA_FLAGS", "command", "data_flags"]
 
-DATA_FLAGS = ("where", "path_column", "group_column", "groups", "group_pattern", "device")
+DATA_FLAGS = ("plugins", "without", "where", "path_column", "group_column", "groups", "group_pattern", "device")
 """Options of a run that also say how new rows are to be read."""
 
 _JSON_LINES = (".jsonl", ".ndjson")
@@ -37,9 +37,9 @@ def predict(
     """Predict new rows with a trained run.
 
     RUN is a run folder. INPUT is a folder of images (nested or not, no labels needed), a CSV manifest or table, an .npz
-    or .npy of arrays, or image files. A line comes out for each row: its class (empty where the decision rule leaves it
-    open), the calibrated probability of each class, and why it could not be read if so. Preprocessing is that of the
-    training; no strategy needs to be installed.
+    or .npy of arrays, image files, or what a plugin reads. A line comes out for each row: its class (empty where the
+    decision rule leaves it open), the calibrated probability of each class, and why it could not be read if so.
+    Preprocessing is that of the training; no strategy needs to be installed.
 
     \b
     imbtk predict runs/first scans/ --out predictions.csv
@@ -50,16 +50,18 @@ def predict(
     if out is not None and Path(out).exists():
         raise ImbtkError(f"the file '{out}' exists already, and is not overwritten. Choose another --out.")
     # Only now: a mistake in the options is told at once, without loading torch.
-    from imbtk.data.new_rows import new_rows
+    from imbtk.data.source_rows import open_new_rows
     from imbtk.prediction_table import write_predictions
     from imbtk.predictor import Predictor
+    from imbtk.preparation import make_catalogue, offered_sources
     from imbtk.report.progress import RunProgress
     from imbtk.training.setup import choose_device
 
     predictor = Predictor.load(run, choose_device(config.device))
     if deploy is not None:
         predictor = predictor.at_deployment(deploy)
-    rows = new_rows(inputs, config, predictor.description)
+    sources = offered_sources(make_catalogue(config))
+    rows = open_new_rows(inputs, config, predictor.description, sources=sources)
     chosen = form or ("jsonl" if out and Path(out).suffix.casefold() in _JSON_LINES else "csv")
     # A bar between the lines of a table on the same terminal would be in the way.
     shown = quiet or (out is None and sys.stdout.isatty())
@@ -73,6 +75,8 @@ def predict(
             per_patient=per_patient,
             progress=progress.on_data,
         )
+    for note in () if quiet else rows.notes:
+        click.echo(note, err=True)
     if done.failed and not quiet:
         click.echo(f"{done.failed} of {len(rows)} rows could not be read: the column 'error' says why.", err=True)
 

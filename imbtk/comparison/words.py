@@ -145,11 +145,13 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         f"Data. {data['rows']:,} {noun}{patients} in {plural(len(names), 'class')}: {counts}.",
         f"Splits. {whole.capitalize()} were dealt into {options['folds']} stratified folds, {repeats}, so that every "
         "class stands in every fold; each fold was the test side once. Of the others, one part in five was for "
-        "validation: the calibration was fitted there, and test rows were read once. All plans saw the same splits, "
-        "the "
+        "validation: the calibration was fitted there, and so are the thresholds of plans that have any (out-of-fold "
+        "thresholds would cost another training for each other fold); test rows were read once. All plans saw the same "
+        "splits, the "
         f"same initial weights and the same number of epochs (seed {options['seed']}).",
         f"Training. {options['model']}{size}, {options['epochs']} epochs of {options['optimizer']} "
-        f"(learning rate {options['lr']:g}, {options['schedule']} schedule, batch {options['batch_size']}), {stop}.",
+        f"(learning rate {options['lr']:g}, weight decay {options['weight_decay']:g}, {options['schedule']} schedule, "
+        f"batch {options['batch_size']}), {stop}.",
         "The baseline has no strategy. “Nothing, with the decision moved” is the same networks with another decision: "
         "the "
         "class with the largest calibrated probability divided by its class frequency.",

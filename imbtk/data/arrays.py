@@ -23,7 +23,7 @@ from imbtk.data.store import Progress, pixel_digest
 from imbtk.data.table import dataset_from_table
 from imbtk.errors import DataError
 
-__all__ = ["ArraySource", "NpzSource", "dataset_from_arrays", "read_npz"]
+__all__ = ["PART_FORMS", "ArraySource", "NpzSource", "dataset_from_arrays", "read_npz"]
 
 _USED_IMAGES = {"image_size", "resize", "domain"}
 
@@ -177,7 +177,7 @@ class ArraySource:
 
 
 _PAIRS = (("x", "y"), ("X", "y"), ("X", "Y"), ("images", "labels"), ("data", "target"), ("data", "labels"))
-_PART_FORMS = ("{part}_images {part}_labels", "x_{part} y_{part}", "{part}_x {part}_y", "X_{part} y_{part}")
+PART_FORMS = ("{part}_images {part}_labels", "x_{part} y_{part}", "{part}_x {part}_y", "X_{part} y_{part}")
 
 
 class NpzSource:
@@ -249,7 +249,7 @@ def _pair(arrays: dict[str, np.ndarray], path: Path) -> _Parts:
 
 def _parts(arrays: dict[str, np.ndarray], path: Path) -> _Parts | None:
     """Return the parts of a split one behind the other, None if the arrays do not come in parts."""
-    for form in _PART_FORMS:
+    for form in PART_FORMS:
         if all(key in arrays for key in form.format(part="train").split()):
             break
     else:

@@ -10,16 +10,23 @@ from typing import Any
 
 import torch
 
-from imbtk.data.breakhis import parse_all
+from imbtk.data.breakhis import parse_all, parse_name
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import domain_of
 from imbtk.data.faults import BrokenFilesError
 from imbtk.data.groups import GroupKeys, group_rows, keys_from_breakhis, keys_from_pattern
-from imbtk.data.labels import check_classes, encode_labels
+from imbtk.data.labels import check_classes, encode_labels, listing
 from imbtk.data.options import DataOptions
 from imbtk.data.store import Progress, stored_images
 
-__all__ = ["IMAGE_SUFFIXES", "ImageFiles", "dataset_from_files", "group_keys", "looks_like_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ImageFiles",
+    "dataset_from_files",
+    "group_keys",
+    "looks_like_image",
+    "nearly_breakhis",
+]
 
 IMAGE_SUFFIXES = frozenset(
     f".{suffix}"
@@ -28,6 +35,9 @@ IMAGE_SUFFIXES = frozenset(
         *("ppm", "pgm", "pbm", "pnm", "jp2", "tga", "avif"),
     )
 )
+
+MOST_STRANGE = 0.5
+"""Up to this share of files without a BreakHis name the others are no coincidence."""
 
 
 def looks_like_image(path: str) -> bool:
@@ -98,6 +108,23 @@ def group_keys(files: ImageFiles, options: DataOptions) -> GroupKeys | None:
     return files.keys
 
 
+def nearly_breakhis(files: ImageFiles, options: DataOptions) -> tuple[str, ...]:
+    """Return what must be said of files most of which, and not all, have BreakHis names: patients are not read then."""
+    if options.groups == "none" or group_keys(files, options) is not None:
+        return ()
+    strange = [name for name in files.row_names if parse_name(name) is None]
+    total = len(files.row_names)
+    if not strange or len(strange) > MOST_STRANGE * total:
+        return ()
+    return (
+        f"Patients are not known, although {total - len(strange)} of {total} files have BreakHis names that say them: "
+        f"{listing(strange, 5)} {'has' if len(strange) == 1 else 'have'} none, so names are not relied on, and images "
+        "of one patient may stand on two sides of the split. Rename such files or take them out (--groups breakhis "
+        "insists on BreakHis names and stops at every file without one), give a --group-pattern that matches all "
+        "names, or say --groups none if rows are to be dealt one by one.",
+    )
+
+
 def dataset_from_files(files: ImageFiles, options: DataOptions, progress: Progress | None) -> Dataset:
     """Return the data set of labelled image files.
 
@@ -140,7 +167,7 @@ def dataset_from_files(files: ImageFiles, options: DataOptions, progress: Progre
         row_names=tuple(files.row_names),
         domain=domain_of(options, str(files.location), class_names, channels, parse_all(files.row_names) is not None),
         preprocessing={"kind": "images", "size": size, "resize": options.resize, "channels": channels},
-        notes=(*files.notes, *stored.notes, *grouping.notes()),
+        notes=(*files.notes, *nearly_breakhis(files, options), *stored.notes, *grouping.notes()),
         description={
             "source": files.source,
             "path": str(files.location),

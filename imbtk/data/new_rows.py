@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from imbtk.data.arrays import read_npz
+from imbtk.data.arrays import PART_FORMS, read_npz
 from imbtk.data.breakhis import class_labels, parse_all
 from imbtk.data.frames import GROUP_NAMES, LABEL_NAMES, column_named, filter_rows, find_column, read_csv
 from imbtk.data.groups import GroupKeys, keys_from_column
@@ -25,11 +25,13 @@ from imbtk.data.manifest import path_column
 from imbtk.data.options import DataOptions
 from imbtk.errors import DataError
 
-__all__ = ["NewRows", "new_rows"]
+__all__ = ["NewRows", "check_kind", "new_rows"]
 
 _X_NAMES = ("x", "X", "images", "data")
 _Y_NAMES = ("y", "Y", "labels", "target")
 _G_NAMES = ("groups", "patients")
+_PARTS = ("test", "val", "valid", "validation", "train")
+"""Parts of a split in a file of arrays, the one to take first: nothing was trained on test rows."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class NewRows:
         Class of each row; None where the data do not say.
     labels_from : str
         What the labels are, for messages.
+    notes : tuple of str
+        What people must be told.
     """
 
     names: tuple[str, ...]
@@ -58,6 +62,7 @@ class NewRows:
     groups: tuple[str, ...] | None = None
     labels: tuple[str, ...] | None = None
     labels_from: str = ""
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -107,12 +112,20 @@ def new_rows(
     else:
         missing = "" if paths[0].exists() else "there is no file or folder "
         odd = " is no folder, CSV, .npz, .npy or image file" if paths[0].exists() else ""
-        raise DataError(f"{missing}{paths[0]}{odd}.")
-    _check_kind(rows, description, str(sources[0]))
+        hint = " If the format of a plugin was trained on, say so here too: --plugin FILE.py." if odd else ""
+        raise DataError(f"{missing}{paths[0]}{odd}.{hint}")
+    check_kind(rows, description, str(sources[0]))
     return rows
 
 
-def _check_kind(rows: NewRows, description: Mapping[str, Any], where: str) -> None:
+def check_kind(rows: NewRows, description: Mapping[str, Any], where: str) -> None:
+    """Refuse rows of another kind than the model's.
+
+    Raises
+    ------
+    DataError
+        If there is no row, or images meet a model of tables.
+    """
     table = isinstance(rows.values, pd.DataFrame) or (rows.values is not None and rows.values.ndim == 2)
     if not len(rows):
         raise DataError(f"{where} holds no row.")
@@ -233,21 +246,37 @@ def _texts(values: Sequence[object]) -> tuple[str, ...]:
 
 def _from_arrays(path: Path, options: DataOptions, labelled: bool) -> NewRows:
     arrays = {"x": _read_npy(path)} if path.suffix.casefold() == ".npy" else read_npz(path)
-    key = next((name for name in _X_NAMES if name in arrays), None)
-    if key is None and len(arrays) == 1:
-        key = next(iter(arrays))
-    if key is None:
-        raise DataError(f"{path} has no array {', '.join(_X_NAMES)}. It holds: {listing(sorted(arrays)) or 'nothing'}.")
+    key, y, g, note = _array_names(arrays, path)
     values = arrays[key]
-    y = next((name for name in _Y_NAMES if name in arrays), None) if labelled else None
-    g = next((name for name in _G_NAMES if name in arrays), None) if options.groups != "none" else None
+    y, g = y if labelled else None, g if options.groups != "none" else None
     for name in (y, g):
         if name is not None and len(arrays[name]) != len(values):
             raise DataError(f"{path}: {key} has {len(values)} rows and {name} has {len(arrays[name])}.")
     labels = None if y is None else _texts(arrays[y].ravel().tolist())
     groups = None if g is None else _texts(arrays[g].ravel().tolist())
-    return NewRows(
-        tuple(map(str, range(len(values)))), None, values, groups, labels, "" if y is None else f"{y} of {path}"
+    said = "" if y is None else f"{y} of {path}"
+    return NewRows(tuple(map(str, range(len(values)))), None, values, groups, labels, said, note)
+
+
+def _array_names(arrays: Mapping[str, np.ndarray], path: Path) -> tuple[str, str | None, str | None, tuple[str, ...]]:
+    """Return the names of the arrays of samples, labels and groups, and what must be said of the choice."""
+
+    def first(names: Sequence[str]) -> str | None:
+        return next((name for name in names if name in arrays), None)
+
+    if (key := first(_X_NAMES)) is not None:
+        return key, first(_Y_NAMES), first(_G_NAMES), ()
+    for part in _PARTS:
+        for form in PART_FORMS:
+            x, y = form.format(part=part).split()
+            if x in arrays:
+                others = [name for name in arrays if name != x and arrays[name].ndim == arrays[x].ndim > 1]
+                note = f"{path.name} comes in parts: {x} is read, {listing(sorted(others))} is not." if others else ""
+                return x, first([y]), first([f"{part}_groups", f"groups_{part}"]), (note,) if note else ()
+    if len(arrays) == 1:
+        return next(iter(arrays)), None, None, ()
+    raise DataError(
+        f"{path} has no array {', '.join(_X_NAMES)}, nor test_images. It holds: {listing(sorted(arrays)) or 'nothing'}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +15,7 @@ from imbtk.data.labels import check_classes
 from imbtk.data.options import DataOptions
 from imbtk.errors import DataError, PluginError, did_you_mean
 
-__all__ = ["Source", "built_in_sources", "open_data"]
+__all__ = ["Source", "built_in_sources", "check_dataset", "completed", "open_data"]
 
 
 class Source(Protocol):
@@ -68,8 +69,8 @@ def open_data(
     source = next((candidate for candidate in candidates if candidate.accepts(data, options)), None)
     if source is None:
         raise _unreadable(data, candidates)
-    dataset = source.load(data, options, progress)
-    _check_dataset(dataset, source)
+    dataset = completed(source.load(data, options, progress), options)
+    check_dataset(dataset, source)
     if options.induce_imbalance is not None:
         dataset = with_induced(dataset, options.induce_imbalance, options.seed)
     return dataset
@@ -92,8 +93,36 @@ def _unreadable(data: object, sources: Sequence[Source]) -> DataError:
     return DataError(f"there is no file or folder {path}.{hint}")
 
 
-def _check_dataset(dataset: Dataset, source: Source) -> None:
-    """Refuse what a source of somebody else may have got wrong."""
+def completed(dataset: Dataset, options: DataOptions) -> Dataset:
+    """Return the data set with a preprocessing that a saved model can repeat, where its source says nothing of it."""
+    if dataset.preprocessing or not isinstance(dataset.x, torch.Tensor):
+        return dataset
+    if dataset.kind == "images" and dataset.x.ndim == 4:
+        how = {"kind": "images", "size": dataset.x.shape[2], "resize": options.resize, "channels": dataset.x.shape[1]}
+        return dataclasses.replace(dataset, preprocessing=how)
+    width = dataset.x.shape[1] if dataset.x.ndim == 2 else 0
+    names = dataset.feature_names if len(dataset.feature_names) == width else [f"x{column}" for column in range(width)]
+    columns = [{"name": name, "type": "number"} for name in names]
+    return dataclasses.replace(dataset, preprocessing={"kind": "table", "columns": columns})
+
+
+def check_dataset(dataset: Dataset, source: Source, *, trained_on: bool = True) -> None:
+    """Refuse what a source of somebody else may have got wrong.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    source : Source
+    trained_on : bool
+        Whether a model shall learn from it, which takes two classes with rows.
+
+    Raises
+    ------
+    PluginError
+        If lengths, shapes or types do not fit.
+    DataError
+        If there is nothing to learn.
+    """
     n, problem = len(dataset.labels), ""
     if dataset.labels.dtype != torch.int64 or dataset.labels.ndim != 1:
         problem = "labels are not int64 of shape (N,)"
@@ -109,4 +138,5 @@ def _check_dataset(dataset: Dataset, source: Source) -> None:
         problem = f"labels lie outside 0 to {dataset.num_classes - 1}"
     if problem:
         raise PluginError(f"the source '{source.name}' returned a data set that makes no sense: {problem}.")
-    check_classes(dataset.labels, dataset.class_names, dataset.name)
+    if trained_on:
+        check_classes(dataset.labels, dataset.class_names, dataset.name)

@@ -6,9 +6,10 @@ The fit is drawn to the ledger, the more the fewer rows there are, and how stron
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 from scipy.special import log_softmax
 
 from imbtk.evaluation.metrics import calibration_bin
@@ -27,6 +28,10 @@ FREE = 1
 
 _MOST_STEPS, _ENOUGH, _SMALLEST_STEP = 100, 1e-9, 1e-6
 
+_FEW, _FASTER = 100, 4.0
+"""Up to so many parameters the information is made anew in each step; else where a step gains less than a quarter of
+the one before has left."""
+
 
 @dataclass(frozen=True)
 class LedgerFit:
@@ -40,12 +45,15 @@ class LedgerFit:
         The shift that the rows alone ask for: the fit with the widest spread. The ledger's where a class has no row.
     spread, temperature_spread : float
         The standard deviations around the ledger's shift and around temperature 1 that explain the rows best.
+    design_effect : float
+        By what the number of rows was divided, because rows of one group (patient) are alike.
     """
 
     map: CalibrationMap
     measured: np.ndarray
     spread: float
     temperature_spread: float
+    design_effect: float = 1.0
 
     @property
     def temperature(self) -> float:
@@ -96,7 +104,12 @@ def prior_weights(labels: np.ndarray, prior: np.ndarray) -> np.ndarray:
 
 
 def fit_to_ledger(
-    logits: np.ndarray, labels: np.ndarray, natural: np.ndarray, effective: np.ndarray, exact: bool
+    logits: np.ndarray,
+    labels: np.ndarray,
+    natural: np.ndarray,
+    effective: np.ndarray,
+    exact: bool,
+    groups: np.ndarray | None = None,
 ) -> LedgerFit:
     """Return the map from logits to probabilities at the natural prior.
 
@@ -109,6 +122,8 @@ def fit_to_ledger(
         Class frequencies of the training rows, and as the ledger says that the network came to see them.
     exact : bool
         Whether the ledger holds in theory: cross-entropy with shifts and nothing else.
+    groups : ndarray of int64, shape (n,), optional
+        Group (patient) of each row; rows count as independent without.
 
     Notes
     -----
@@ -119,12 +134,23 @@ def fit_to_ledger(
     probable (Laplace's approximation): few rows cannot tell, and then the narrowest stay. A class without validation
     rows is left out of the likelihood and keeps the ledger's shift, corrected by what the other classes say of `a`.
 
+    Rows of one group (patient) say less than as many of many. With residuals r_i = w_i (p_i − y_i) of the fit that
+    takes rows as independent, the likelihood is divided by the design effect
+
+        Σ_g ‖Σ_{i in g} r_i‖² / Σ_i ‖r_i‖²,
+
+    at least 1: how much more the scores of groups vary than those of single rows would. Rows that only repeat each
+    other, m to a group, count once. Where a group has one class the effect is near the size of a group, since what
+    shifts can be learned from is how many groups there are of each class.
+
     References
     ----------
     Guo et al. 2017, "On calibration of modern neural networks", section 4.2 (temperature). Alexandari, Kundaje &
     Shrikumar 2020, "Maximum likelihood with bias-corrected calibration is hard-to-beat at label shift adaptation",
     eq. 3 (temperature and a bias per class). MacKay 1992, "Bayesian interpolation", eq. 15 (evidence of a width).
-    Byrd & Lipton 2019, "What is the effect of importance weighting in deep learning?" (networks forget weights).
+    Byrd & Lipton 2019, "What is the effect of importance weighting in deep learning?" (networks forget weights). Kish
+    1965, "Survey sampling", section 8.2 (design effect). Pauli, Racugno & Ventura 2011, "Bayesian composite marginal
+    likelihoods" (dividing a likelihood of dependent rows).
     """
     shift = ledger_shift(natural, effective)
     rows = natural[labels] > 0
@@ -141,26 +167,44 @@ def fit_to_ledger(
         fitted[present] += x[2:]
         return fitted
 
-    x, spread, temperature_spread = _widened(problem, 0 if exact else FREE)
-    free, _ = problem.solve(SPREADS[-1], TEMPERATURE_SPREADS[-1], x)
-    return LedgerFit(CalibrationMap(float(np.exp(x[0])), whole(x)), whole(free), spread, temperature_spread)
+    found, free, spreads = _fitted(problem, exact)
+    design_effect = 1.0 if groups is None else problem.design_effect(free, groups[rows])
+    if design_effect > 1:
+        found, free, spreads = _fitted(replace(problem, weights=weights / design_effect), exact)
+    return LedgerFit(CalibrationMap(float(np.exp(found[0])), whole(found)), whole(free), *spreads, design_effect)
 
 
-def _widened(problem: _Problem, begin: int) -> tuple[np.ndarray, float, float]:
-    """Return parameters and widths (σ, τ), each widened from its place `begin` while the evidence grows."""
+def _fitted(problem: _Problem, exact: bool) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
+    """Return the parameters at the widths that the rows choose, those of the widest, and the widths chosen."""
+    found, spread, temperature_spread = _widened(problem, 0 if exact else FREE)
+    free = problem.solve(SPREADS[-1], TEMPERATURE_SPREADS[-1], found.x, found.information)
+    return found.x, free.x, (spread, temperature_spread)
+
+
+def _widened(problem: _Problem, begin: int) -> tuple[_Solution, float, float]:
+    """Return the solution and its widths (σ, τ), each widened from its place `begin` while the evidence grows."""
     best = (begin, begin)
-    x, evidence = problem.solve(SPREADS[best[0]], TEMPERATURE_SPREADS[best[1]], np.zeros(2 + len(problem.ledger)))
+    found = problem.solve(SPREADS[best[0]], TEMPERATURE_SPREADS[best[1]], np.zeros(2 + len(problem.ledger)))
     while True:
         steps = [(best[0] + 1, best[1]), (best[0], best[1] + 1)]
         tried = [
-            (step, *problem.solve(SPREADS[step[0]], TEMPERATURE_SPREADS[step[1]], x))
+            (step, problem.solve(SPREADS[step[0]], TEMPERATURE_SPREADS[step[1]], found.x, found.information))
             for step in steps
             if step[0] < len(SPREADS) and step[1] < len(TEMPERATURE_SPREADS)
         ]
-        gain = max(tried, key=lambda found: found[2], default=None)
-        if gain is None or gain[2] <= evidence + 1e-9:
-            return x, SPREADS[best[0]], TEMPERATURE_SPREADS[best[1]]
-        best, x, evidence = gain
+        gain = max(tried, key=lambda entry: entry[1].evidence, default=None)
+        if gain is None or gain[1].evidence <= found.evidence + 1e-9:
+            return found, SPREADS[best[0]], TEMPERATURE_SPREADS[best[1]]
+        best, found = gain
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """The parameters at the maximum, the logarithm of the evidence, and Fisher's information there."""
+
+    x: np.ndarray
+    evidence: float
+    information: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -172,34 +216,65 @@ class _Problem:
     weights: np.ndarray
     ledger: np.ndarray
 
-    def solve(self, spread: float, temperature_spread: float, start: np.ndarray) -> tuple[np.ndarray, float]:
+    def solve(
+        self, spread: float, temperature_spread: float, start: np.ndarray, known: np.ndarray | None = None
+    ) -> _Solution:
         """Return the parameters at the maximum and the logarithm of the evidence of the two widths.
 
         Fisher scoring with halved steps: the information is needed for the evidence anyway, and few steps are enough.
+        For many classes it is what takes the time; then it is made anew only when steps with the last one stop gaining.
+        `known` is the information at `start`.
         """
         precision = np.full(len(start), spread**-2.0)
         precision[0] = temperature_spread**-2.0
         x, (loss, gradient) = start, self._loss(start, precision)
-        curvature = self._information(x) + np.diag(precision)
+        information = self._information(x) if known is None else known
+        factor, at, last_gain = cho_factor(information + np.diag(precision)), x, np.inf
         for _ in range(_MOST_STEPS):
-            step = np.linalg.solve(curvature, gradient)
+            step = cho_solve(factor, gradient)
             gain = float(gradient @ step)
             if gain < _ENOUGH:
                 break
-            # At most a factor e² of the temperature at once: far out the exponential overflows.
-            size = min(1.0, 2.0 / max(abs(float(step[0])), 1e-12))
-            while size > _SMALLEST_STEP:
-                tried, slope = self._loss(x - size * step, precision)
-                if tried <= loss - 1e-4 * size * gain:
-                    break
-                size /= 2
-            else:
+            found = self._shorter_step(x, step, gain, loss, precision)
+            if found is None and at is x:
                 break
-            x, loss, gradient = x - size * step, tried, slope
-            curvature = self._information(x) + np.diag(precision)
+            slow = found is None or gain > last_gain / _FASTER or len(x) <= _FEW
+            if found is not None:
+                x, loss, gradient = found
+            last_gain = gain
+            if slow:
+                information = self._information(x)
+                factor, at, last_gain = cho_factor(information + np.diag(precision)), x, np.inf
+        if at is not x:
+            information = self._information(x)
+            factor = cho_factor(information + np.diag(precision))
         # The precision stands in both determinants: a width with nothing to explain gains nothing by it.
-        _, curved = np.linalg.slogdet(curvature)
-        return x, float(-loss - 0.5 * curved + 0.5 * np.log(precision).sum())
+        curved = 2 * float(np.log(np.diag(factor[0])).sum())
+        return _Solution(x, float(-loss - 0.5 * curved + 0.5 * np.log(precision).sum()), information)
+
+    def _shorter_step(
+        self, x: np.ndarray, step: np.ndarray, gain: float, loss: float, precision: np.ndarray
+    ) -> tuple[np.ndarray, float, np.ndarray] | None:
+        """Return where a step, halved until it gains, leads to, with loss and gradient there; None if none gains."""
+        # At most a factor e² of the temperature at once: far out the exponential overflows.
+        size = min(1.0, 2.0 / max(abs(float(step[0])), 1e-12))
+        while size > _SMALLEST_STEP:
+            tried, slope = self._loss(x - size * step, precision)
+            if tried <= loss - 1e-4 * size * gain:
+                return x - size * step, tried, slope
+            size /= 2
+        return None
+
+    def design_effect(self, x: np.ndarray, groups: np.ndarray) -> float:
+        """Return how much more the scores of groups vary than if rows were independent, at least 1."""
+        residual = np.exp(self._log_probabilities(x))
+        residual[np.arange(len(self.labels)), self.labels] -= 1
+        residual *= self.weights[:, None]
+        place = np.unique(groups, return_inverse=True)[1]
+        sums = np.zeros((int(place.max()) + 1, residual.shape[1]))
+        np.add.at(sums, place, residual)
+        alone = float(np.square(residual).sum())
+        return max(1.0, float(np.square(sums).sum()) / alone) if alone > 0 else 1.0
 
     def _log_probabilities(self, x: np.ndarray) -> np.ndarray:
         return np.asarray(log_softmax(np.exp(x[0]) * self.logits + (1 + x[1]) * self.ledger + x[2:], axis=1))
@@ -223,7 +298,8 @@ class _Problem:
         weighted = self.weights[:, None] * p
         slopes = np.exp(x[0]) * self.logits
         slopes = slopes - (p * slopes).sum(axis=1, keepdims=True)
-        classes = np.diag(weighted.sum(axis=0)) - weighted.T @ p
+        root = np.sqrt(self.weights)[:, None] * p
+        classes = np.diag(weighted.sum(axis=0)) - root.T @ root
         scale = (weighted * slopes).sum(axis=0)
         information = np.empty((2 + p.shape[1], 2 + p.shape[1]))
         information[2:, 2:] = classes

@@ -52,7 +52,9 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     batch_size : int
     lr : float, optional
         Peak learning rate; by default the one that suits the model.
-    weight_decay, optimizer, schedule, warmup, clip_norm
+    weight_decay : float, optional
+        By default the one that suits the model.
+    optimizer, schedule, warmup, clip_norm
         As the options of ``imbtk run``.
     early_stop : str, optional
         Keep the best epoch of the last phase by ``balanced_log_loss``, ``log_loss``, ``balanced_accuracy`` or
@@ -117,7 +119,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         epochs: int | None = None,
         batch_size: int = 64,
         lr: float | None = None,
-        weight_decay: float = 0.01,
+        weight_decay: float | None = None,
         optimizer: str = "adamw",
         schedule: str = "cosine",
         warmup: float = 0.05,

@@ -29,6 +29,12 @@ class ModelSpec:
         One line for people.
     lr : float
         Learning rate that suits it with AdamW from scratch.
+    weight_decay : float
+        Weight decay that suits it with AdamW at the rate `lr`. With another rate as much is taken from the weights in a
+        step: the decay is divided by as much as the rate is multiplied (Loshchilov & Hutter 2019, algorithm 2, where
+        the two are separate). SGD has 0.01 in any case.
+    decay_steps : int
+        In trainings of fewer steps the weight decay is proportionally smaller: being short holds a network back enough.
     mean, std : tuple of float, optional
         The normalisation that pretrained weights ask for, one number per channel; None: that of the training rows.
     image_size : int, optional
@@ -40,6 +46,8 @@ class ModelSpec:
     kind: Literal["images", "table", "any"] = "images"
     summary: str = ""
     lr: float = 1e-3
+    weight_decay: float = 0.01
+    decay_steps: int = 0
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     image_size: int | None = None

@@ -15,10 +15,13 @@ from imbtk.report.blocks import Banner, Block, Facts, Section, Text
 from imbtk.report.decision_plots import predictive_value_plot, risk_coverage_plot
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
-from imbtk.report.record import SCHEMA_VERSION, RunRecord
-from imbtk.report.wording import figure_text, one_line, per_cent, plural, shorten
+from imbtk.report.record import RunRecord
+from imbtk.report.wording import figure_text, fitted_on_words, join_words, one_line, per_cent, shorten
 
 __all__ = ["decision_section"]
+
+SCHEMA_VERSION = 2
+"""The newest ``decision.json`` that is read; version 1 knew of validation rows only."""
 
 _LOWEST, _HIGHEST, _POINTS = 1e-3, 0.9, 121
 _LOOKS_AT = {
@@ -72,9 +75,7 @@ def _facts(record: RunRecord, found: Mapping[str, Any]) -> list[tuple[str, str]]
         rows.append(("Asked for by", one_line(found["by"])))
     rows.append(("Looks at", _LOOKS_AT.get(str(found["on"]), one_line(found["on"]))))
     if found.get("fitted_on"):
-        groups = found.get("groups")
-        patients = "patients unknown" if groups is None else plural(groups, "patient")
-        rows.append(("Fitted on", f"{plural(found['rows'], f'validation {record.noun}')}, {patients}"))
+        rows.append(("Fitted on", fitted_on_words(found, record.noun)))
     else:
         rows.append(("Fitted on", "nothing: it follows from the training and what was asked for"))
     return rows
@@ -82,8 +83,12 @@ def _facts(record: RunRecord, found: Mapping[str, Any]) -> list[tuple[str, str]]
 
 def _floor_banner(record: RunRecord, floor: Mapping[str, Any]) -> Banner:
     name, least = shorten(floor["class"], 40), f"{floor['floor']:g}"
-    fitted, test = floor.get("validation"), floor.get("test")
-    on = f" On validation {record.noun}s, where the threshold was set: {figure_text(fitted)}." if fitted else ""
+    fitted, test = floor.get("out_of_fold") or floor.get("validation"), floor.get("test")
+    kind = "out-of-fold" if floor.get("out_of_fold") else "validation"
+    on = ""
+    if fitted:
+        good = "a little too good, since the threshold was chosen on them"
+        on = f" On {kind} {record.noun}s: {figure_text(fitted)}, {good}."
     if test is None:
         text = f"There is no test {record.noun} of “{name}” to see whether a sensitivity of {least} holds.{on}"
         return Banner(text, "warning", "Floor not tested")
@@ -100,8 +105,8 @@ def _floor_banner(record: RunRecord, floor: Mapping[str, Any]) -> Banner:
 
 def _rejection(record: RunRecord, reject: Mapping[str, Any], drawings: Drawings) -> list[Block]:
     shares = reject["share"]
-    said = " and ".join(f"{per_cent(share)} of the {side} {record.noun}s" for side, share in shares.items())
-    curves = {side: (c["coverage"], c["risk"]) for side, c in reject["risk_coverage"].items()}
+    said = join_words([f"{per_cent(share)} of the {_side(side)} {record.noun}s" for side, share in shares.items()])
+    curves = {_side(side): (c["coverage"], c["risk"]) for side, c in reject["risk_coverage"].items()}
     side = "test" if "test" in shares else next(iter(shares), "")
     figure = risk_coverage_plot(curves, 1 - shares[side] if side else None, title="Errors against coverage")
     data = [(side, f"{x:.6g}", f"{y:.6g}") for side, (xs, ys) in curves.items() for x, y in zip(xs, ys, strict=True)]
@@ -113,6 +118,10 @@ def _rejection(record: RunRecord, reject: Mapping[str, Any], drawings: Drawings)
         Text(f"Left to a human: {said}."),
         drawings.add("risk_coverage", figure, (("side", "coverage", "risk"), data), caption),
     ]
+
+
+def _side(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _elsewhere(record: RunRecord, drawings: Drawings) -> list[Block]:

@@ -29,6 +29,7 @@ class RunProgress:
         self._data_task: Any = None
         self._task: Any = None
         self._epochs = 0
+        self._training = "training"
         self._last_line = -SECONDS_BETWEEN_LINES
         self._figures = ""
         if not quiet:
@@ -96,7 +97,7 @@ class RunProgress:
         if self.quiet or (bar := self._open()) is None:
             return
         if self._task is None:
-            self._task = bar.add_task("training", total=total, figures="")
+            self._task = bar.add_task(self._training, total=total, figures="")
         bar.update(self._task, completed=step, total=total, figures=f"loss {loss:.3f}  {self._figures}")
 
     def on_epoch(self, epoch: int, record: Mapping[str, float]) -> None:
@@ -114,6 +115,17 @@ class RunProgress:
                 f"epoch {epoch + 1} of {self._epochs}: loss {record['train_loss']:.4f}, validation {self._figures}",
                 file=sys.stderr,
             )
+
+    def on_inner_model(self, number: int, total: int) -> None:
+        """Show that an inner model is trained, `number` of `total`, counted from 1."""
+        if self.quiet:
+            return
+        self._training, self._figures = f"threshold: inner model {number} of {total}", ""
+        if self._bar is not None and self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = None
+        if not self.console.is_terminal:
+            print(self._training, file=sys.stderr)
 
     def on_results(self, metrics: Mapping[str, Any], folder: Path) -> None:
         """Print the per-class table and where everything is."""

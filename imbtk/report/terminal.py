@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbtk.report.record import sample_kind
-from imbtk.report.wording import figure_text, one_line, per_cent, plural, reason_of, shorten
+from imbtk.report.wording import figure_text, fitted_on_words, one_line, per_cent, plural, reason_of, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,12 +90,24 @@ def print_results(
         console.print(Text("  " + "\n  ".join(figures)))
         warnings += [warning["text"] for warning in level["warnings"]]
     console.print(Text("  In brackets: 95 % intervals, given this trained model.", style="dim"))
+    if kind is None:
+        _print_decision(console, run_folder / "decision.json", noun)
     for text in dict.fromkeys(warnings):
         console.print(_warning(text))
     console.print()
     console.print(
         Text.assemble(("Run folder " if kind is None else "Evaluation ", "bold"), str(run_folder)), soft_wrap=True
     )
+
+
+def _print_decision(console: Console, path: Path, noun: str) -> None:
+    """Print the decision rule and the rows that it was fitted on; nothing where it is fitted on none."""
+    from rich.text import Text
+
+    decision = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if decision.get("fitted_on"):
+        console.print(Text(f"  Decided by {one_line(decision['name'])}"))
+        console.print(Text(f"  fitted on {fitted_on_words(decision, noun)}", style="dim"))
 
 
 def _class_names(plan: Mapping[str, Any]) -> list[str] | None:

@@ -11,6 +11,7 @@ __all__ = [
     "NO_FIGURE",
     "decimals",
     "figure_text",
+    "fitted_on_words",
     "interval_text",
     "join_words",
     "one_line",
@@ -100,6 +101,24 @@ def interval_text(figure: Mapping[str, Any] | None) -> str:
     digits = decimals(_support(figure), figure["interval"])
     between = " to " if low < 0 else "–"
     return f"{_fixed(low, digits)}{between}{_fixed(high, digits)}"
+
+
+def fitted_on_words(decision: Mapping[str, Any], noun: str) -> str:
+    """Return which rows a decision was fitted on, how many, of how many patients, and by how many models.
+
+    Parameters
+    ----------
+    decision : mapping
+        As in ``decision.json``; version 1 has validation rows and no inner models.
+    noun : str
+        What a row is called.
+    """
+    kind = str(decision["fitted_on"]).removesuffix(" rows")
+    groups = decision.get("groups")
+    patients = "patients unknown" if groups is None else plural(groups, "patient")
+    said = f"{plural(decision['rows'], f'{kind} {noun}')}, {patients}"
+    models = decision.get("inner_models")
+    return said + (f", each predicted by one of {models} inner models that had not seen it" if models else "")
 
 
 def figure_text(figure: Mapping[str, Any] | None) -> str:

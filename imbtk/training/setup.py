@@ -7,8 +7,9 @@ from typing import Any, Literal
 import torch
 
 from imbtk.errors import OptionError
+from imbtk.models.spec import ModelSpec
 
-__all__ = ["choose_device", "choose_epochs", "choose_precision", "make_optimizer"]
+__all__ = ["choose_device", "choose_epochs", "choose_precision", "choose_weight_decay", "make_optimizer"]
 
 SAMPLES_SEEN = 100_000
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 100
@@ -48,6 +49,30 @@ def choose_precision(wanted: str, device: torch.device) -> Literal["fp32", "bf16
 def choose_epochs(rows: int) -> int:
     """Return the number of epochs in which about 100,000 samples are seen, between 5 and 100."""
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(SAMPLES_SEEN / max(rows, 1))))
+
+
+def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int) -> float:
+    """Return the weight decay that suits a model, where the user gave none.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    optimizer : "adamw" or "sgd"
+    lr : float
+        Peak learning rate of the run.
+    steps : int
+        Batches of the whole run.
+
+    Examples
+    --------
+    >>> spec = ModelSpec("mine", None, lr=1e-3, weight_decay=2.0, decay_steps=2000)
+    >>> choose_weight_decay(spec, "adamw", 1e-3, 5000), choose_weight_decay(spec, "adamw", 1e-2, 1000)
+    (2.0, 0.1)
+    """
+    if optimizer != "adamw":
+        return ModelSpec.weight_decay
+    share = min(1.0, steps / spec.decay_steps) if spec.decay_steps else 1.0
+    return float(f"{spec.weight_decay * share * spec.lr / lr:.3g}")
 
 
 def make_optimizer(name: str, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:

@@ -23,11 +23,12 @@ class Reject(Strategy):
     - softmax(z), z the trained logits (``decide=trained``: classes are picked as the strategies trained them)
     - the calibrated probabilities at the deployment prior (``decide=deploy``: the most probable class is picked)
 
-    is below a threshold: halfway between the ⌊rate · n⌋-th smallest of the n validation rows and the next. New rows are
-    left open at about that rate if they are like the validation rows; at another one where they are not, which is a
-    sign worth looking at. Among all rules that leave as many rows open this one makes the fewest errors, if the
-    probabilities are right. With ``decide=trained`` errors count as the strategies weighted them: a row between two
-    classes is unsure on both sides of the border, so that no class is left open for being rare.
+    is below a threshold: halfway between the ⌊rate · n⌋-th smallest of n rows and the next. These are the validation
+    rows, or all out-of-fold rows where ``stratified-split:folds=k`` cuts folds. New rows are left open at about that
+    rate if they are like these; at another one where they are not, which is a sign worth looking at. Among all rules
+    that leave as many rows open this one makes the fewest errors, if the probabilities are right. With
+    ``decide=trained`` errors count as the strategies weighted them: a row between two classes is unsure on both sides
+    of the border, so that no class is left open for being rare.
 
     The run's page draws the errors that are left against the share of rows that is decided.
 
@@ -43,18 +44,19 @@ class Reject(Strategy):
 
     @hookimpl
     def imbtk_decide(self, logits: np.ndarray, probabilities: np.ndarray) -> DecisionRule:
-        """Return the rule that abstains below a quantile of the validation rows' confidence.
+        """Return the rule that abstains below a quantile of the confidence in rows that the model has not seen.
 
         Raises
         ------
         DataError
-            If the rate is less than one validation row.
+            If the rate is less than one row.
         """
         left_open = int(self.rate * len(logits) + 1e-9)
         if not left_open:
             raise DataError(
-                f"rate={self.rate:g} of strategy '{self.name}' is less than one of {len(logits)} validation rows, so "
-                "no threshold can be set. Take a larger rate, or a larger validation side."
+                f"rate={self.rate:g} of strategy '{self.name}' is less than one of {len(logits)} rows that it is "
+                "fitted on (validation or out-of-fold rows), so no threshold can be set. Take a larger rate, or a "
+                "larger validation side."
             )
         on = "logits" if self.decide == "trained" else "probabilities"
         rule = DecisionRule(on, name=f"{self._decided()}, the least sure {100 * self.rate:g} % left open")

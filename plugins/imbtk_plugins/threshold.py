@@ -1,4 +1,4 @@
-"""Decision thresholds fitted on validation rows."""
+"""Decision thresholds fitted on rows that the model has not seen."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Threshold(Strategy):
 
         argmax_k (z_k + b_k)
 
-    on the trained logits z. With `metric` the shift b gives the best figure on the validation rows:
+    on the trained logits z. The shift b is fitted on validation rows; where ``stratified-split:folds=k`` cuts folds, on
+    out-of-fold rows instead: all rows outside of the run's test side, each predicted by an inner model that has not
+    seen it, which costs k - 1 more trainings. With `metric` b gives the best figure on these rows:
     ``balanced_accuracy`` the mean of the sensitivities, ``youden`` the mean over classes of sensitivity + specificity
     - 1 (for two classes the same thresholds), ``f1`` that of the positive class, or its mean over more than two,
     ``mcc`` Matthews' correlation. Every cut between two rows is tried for one class after the other, the rarest first,
@@ -36,9 +38,10 @@ class Threshold(Strategy):
     there is, for more a best that no single class can improve. Of cuts that are equally good the one nearest to the
     trained decision is taken.
 
-    With ``floor="malignant>=0.95"`` only that class is shifted: to the best specificity whose sensitivity on validation
-    rows has a lower 95 % limit, which knows of patients, of at least the floor. The limit takes the threshold as given,
-    though it was chosen on the same rows: the run's page says whether the floor held on test rows.
+    With ``floor="malignant>=0.95"`` only that class is shifted: to the best specificity whose sensitivity on these rows
+    has a lower 95 % limit, which knows of patients, of at least the floor. The limit takes the threshold as given,
+    though it was chosen on the same rows, so it is a little too good, out of fold as well: the run's page says whether
+    the floor held on test rows.
 
     Thresholds stay where they were fitted, whatever ``--deploy`` says of probabilities.
 
@@ -51,7 +54,7 @@ class Threshold(Strategy):
     """
 
     metric: Literal["balanced_accuracy", "f1", "youden", "mcc"] = option(
-        _METRIC, "Figure of the validation rows that the thresholds make largest."
+        _METRIC, "Figure of the rows they are fitted on that the thresholds make largest."
     )
     floor: str | None = option(
         None, 'Instead of a metric, the least sensitivity that a class shall keep: "malignant>=0.95".'
@@ -101,33 +104,40 @@ class Threshold(Strategy):
         Raises
         ------
         DataError
-            If a class that is needed has no validation row, or no threshold meets the floor.
+            If a class that is needed has no row, or no threshold meets the floor.
         """
         names, counts = context.class_names, np.bincount(labels, minlength=context.num_classes)
         if self.floor is not None:
             name, least = self._parsed(self.floor)
             k = names.index(name)
-            self._need_rows([name] if not counts[k] else [], len(labels))
+            self._need_rows([name] if not counts[k] else [], len(labels), context.decision_rows)
             shift = np.zeros(len(names))
-            shift[k] = self._floor_cut(logits, labels, k, groups, (name, least))
+            shift[k] = self._floor_cut(logits, labels, k, groups, (name, least), context.decision_rows)
             said = f"the best specificity with a sensitivity of at least {least:g} for '{name}'"
             return DecisionRule("logits", shift, name=said, floor=(k, least))
-        self._need_rows([name for name, count in zip(names, counts, strict=True) if not count], len(labels))
+        absent = [name for name, count in zip(names, counts, strict=True) if not count]
+        self._need_rows(absent, len(labels), context.decision_rows)
         order = sorted(range(len(names)), key=lambda k: (counts[k], names[k]))
         shift = best_shift(logits, labels, self.metric, context.positive, order)
         return DecisionRule("logits", shift, name=f"thresholds with the best {self.metric.replace('_', ' ')}")
 
-    def _need_rows(self, absent: list[str], rows: int) -> None:
+    def _need_rows(self, absent: list[str], rows: int, kind: str) -> None:
         if absent:
             named = ", ".join(f"'{name}'" for name in absent[:10])
             raise DataError(
-                f"strategy '{self.name}' fits thresholds on the {rows} validation rows, and none of them is of class "
+                f"strategy '{self.name}' fits thresholds on the {rows} {kind}, and none of them is of class "
                 f"{named}. Split with stratified-split, which puts every class on every side, or leave "
                 f"'{self.name}' out."
             )
 
     def _floor_cut(
-        self, logits: np.ndarray, labels: np.ndarray, k: int, groups: np.ndarray | None, floor: tuple[str, float]
+        self,
+        logits: np.ndarray,
+        labels: np.ndarray,
+        k: int,
+        groups: np.ndarray | None,
+        floor: tuple[str, float],
+        kind: str,
     ) -> float:
         """Return the smallest shift of class k whose sensitivity has a lower limit of at least the floor."""
         name, least = floor
@@ -146,6 +156,15 @@ class Threshold(Strategy):
         patients = "" if own_groups is None else f" of {len(np.unique(own_groups))} patients (groups)"
         raise DataError(
             f"no threshold gives '{name}' a sensitivity whose lower 95 % limit is {least:g} on its {len(reached)} "
-            f"validation rows{patients}: the best reachable is {math.floor(best * 1000) / 1000:.3f}, with all of them "
-            "found. Ask for a lower floor, or for more validation rows: stratified-split:validation=0.3."
+            f"{kind}{patients}: the best reachable is {math.floor(best * 1000) / 1000:.3f}, with all of them found. "
+            + _more_rows(kind)
         )
+
+
+def _more_rows(kind: str) -> str:
+    if kind != "validation rows":
+        return "Ask for a lower floor, or bring more data."
+    return (
+        "Ask for a lower floor, for more validation rows (stratified-split:validation=0.3), or for out-of-fold rows, "
+        "which takes more trainings (stratified-split:folds=5)."
+    )

@@ -147,3 +147,86 @@ def test_the_default_folder_is_named_by_time_and_data(call: Call, table_run: Pat
     assert call("evaluate", table_run, "my cohort.csv", "-q").exit_code == 0
     (folder,) = Path("evaluations").iterdir()
     assert folder.name.endswith("-my_cohort.csv")
+
+
+SOURCE = '''"""Tables as lines of numbers, the class last: .cells files."""
+
+from pathlib import Path
+
+import torch
+
+from imbtk import Dataset, hookimpl
+from imbtk.errors import DataError
+
+
+class Cells:
+    name = "cells"
+    summary = "a .cells file"
+
+    def accepts(self, data, options):
+        return str(data).endswith(".cells")
+
+    def load(self, data, options, progress):
+        rows = [line.split() for line in Path(data).read_text().splitlines()]
+        if any(len(row) < 3 for row in rows):
+            raise DataError(f"{data}: a line has no class.")
+        names = sorted({row[2] for row in rows})
+        x = torch.tensor([[float(value) for value in row[:2]] for row in rows])
+        return Dataset(str(data), "table", x, torch.tensor([names.index(row[2]) for row in rows]), tuple(names))
+
+
+@hookimpl
+def imbtk_sources():
+    return [Cells()]
+'''
+
+
+def test_what_a_plugin_reads_for_a_run_is_evaluated_and_predicted(call: Call) -> None:
+    Path("cells.py").write_text(SOURCE)
+    rng = np.random.default_rng(0)
+    ill = np.arange(120) % 3 == 0
+    x = rng.normal(size=(120, 2)) + 3.0 * ill[:, None]
+    lines = [f"{a:.3f} {b:.3f} {'malignant' if c else 'benign'}" for (a, b), c in zip(x, ill, strict=True)]
+    Path("train.cells").write_text("\n".join(lines))
+    Path("new.cells").write_text("\n".join(line for line in lines if "malignant" in line))
+    plugin = ("--plugin", "cells.py")
+    done = call(
+        "run", "train.cells", *plugin, "--model", "linear", "--epochs", 20, "--lr", 0.1, "--out", "r", "--quiet"
+    )
+    assert done.exit_code == 0, done.stderr
+    assert call("evaluate", "r", "new.cells", *plugin, "--out", "ev", "--quiet").exit_code == 0
+    document = json.loads(Path("ev/evaluation.json").read_text())
+    assert (document["class_counts"], document["missing_classes"]) == ([0, 40], ["benign"])
+    predicted = call("predict", "r", "new.cells", *plugin, "--quiet")
+    assert predicted.exit_code == 0, predicted.stderr
+    rows = list(csv.DictReader(predicted.stdout.splitlines()))
+    assert [row["class"] for row in rows] == Predictor.load("r").predict(np.round(x[ill], 3)).tolist()
+    for command in ("evaluate", "predict"):
+        refused = call(command, "r", "new.cells")
+        assert refused.exit_code == 2
+        assert "say so here too: --plugin FILE.py" in " ".join(refused.stderr.split())
+    Path("bare.cells").write_text("1.0 2.0\n")
+    refused = call("predict", "r", "bare.cells", *plugin)
+    assert refused.exit_code == 2
+    assert "a line has no class. The source 'cells' of a plugin reads data as for training" in refused.stderr
+
+
+def test_of_medmnist_the_test_part_is_evaluated_and_said(call: Call, image_run: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for part, rows in (("train", 4), ("val", 4), ("test", 20)):
+        labels = np.arange(rows) % 2
+        arrays[f"{part}_images"] = rng.normal(60 + 110 * labels[:, None, None, None], 30, (rows, 12, 12, 3)).clip(
+            0, 255
+        )
+        arrays[f"{part}_images"] = arrays[f"{part}_images"].astype(np.uint8)
+        arrays[f"{part}_labels"] = np.array(["benign", "malignant"])[labels][:, None]
+    np.savez("data.npz", **arrays)
+    result = call("evaluate", image_run, "data.npz", "--out", "ev")
+    assert result.exit_code == 0, result.stderr
+    assert "data.npz comes in parts: test_images is read, train_images, val_images is not" in result.stdout.replace(
+        "\n", " "
+    )
+    assert json.loads(Path("ev/evaluation.json").read_text())["class_counts"] == [10, 10]
+    lines = call("predict", image_run, "data.npz").stdout.splitlines()
+    assert len(lines) == 21

@@ -109,6 +109,24 @@ def test_breakhis_is_recognised(tmp_path: Path, write_image: WriteImage, flat: b
     assert dataset.description["groups_known"] is True
 
 
+def test_nearly_breakhis_is_told_of(tmp_path: Path, write_image: WriteImage) -> None:
+    files = [f"{'benign' if 'SOB_B' in file else 'malignant'}/{Path(file).name}" for file in ORIGINAL]
+    root = _folder(tmp_path / "d", write_image, [*files, "malignant/scan (1).png"])
+    dataset = load(root)
+    assert dataset.description["groups_known"] is False
+    (note,) = [note for note in dataset.notes if "BreakHis" in note]
+    assert note.startswith("Patients are not known, although 5 of 6 files have BreakHis names that say them: ")
+    assert "malignant/scan (1).png has none" in note
+    assert "--groups breakhis insists on BreakHis names and stops at every file without one" in note
+    with pytest.raises(DataError, match=r"1 of 6 files have no BreakHis name .*: malignant/scan \(1\)\.png"):
+        load(root, DataOptions(groups="breakhis"))
+    # Who says how groups are found, or that there are none, is told nothing; nor is who has another kind of names.
+    for options in (DataOptions(groups="none"), DataOptions(group_pattern="(.)")):
+        assert not any("BreakHis" in note for note in load(root, options).notes)
+    other = _folder(tmp_path / "e", write_image, [files[0], *(f"malignant/{n}.png" for n in range(4)), "benign/1.png"])
+    assert not any("BreakHis" in note for note in load(other).notes)
+
+
 def test_breakhis_by_magnification(tmp_path: Path, write_image: WriteImage) -> None:
     names = [
         f"SOB_{code}-14-{patient}-{mag}-001.png" for code in ("B_A", "M_DC") for patient in (1, 2) for mag in (40, 200)

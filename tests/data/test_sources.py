@@ -32,8 +32,11 @@ class ToySource:
 
 def test_sources_of_others_are_asked_first() -> None:
     source: Source = ToySource()
-    assert load("toy:x", sources=[source]) is DATASET
-    assert load("builtin:digits", sources=[source]) is DATASET
+    found = load("toy:x", sources=[source])
+    assert found.x is DATASET.x
+    # A saved model must know what a column is called, also where the source does not say.
+    assert [column["name"] for column in found.preprocessing["columns"]] == ["x0", "x1"]
+    assert load("builtin:digits", sources=[source]).x is DATASET.x
     assert load("builtin:breast-cancer", sources=[source]).name == "builtin:breast-cancer"
 
 

@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from imbtk.evaluation import calibration
 from imbtk.evaluation.calibration import calibration_figures, fit_to_ledger, ledger_shift, prior_weights
 from imbtk.evaluation.metrics import Predictions, class_figures, overall_figures
 
@@ -60,6 +61,49 @@ def test_few_rows_stay_with_the_ledger() -> None:
     assert fit.temperature == pytest.approx(1.0, abs=0.05)
 
 
+def test_rows_that_repeat_each_other_count_once() -> None:
+    logits, labels = scores(80, NATURAL, seed=3)
+    once = fit_to_ledger(logits, labels, NATURAL, UNIFORM, exact=True)
+    groups = np.repeat(np.arange(80), 25)
+    repeated = [np.repeat(values, 25, axis=0) for values in (logits, labels)]
+    grouped = fit_to_ledger(*repeated, NATURAL, UNIFORM, exact=True, groups=groups)
+    assert grouped.design_effect == pytest.approx(25)
+    np.testing.assert_allclose(grouped.map.shift, once.map.shift, rtol=1e-6)
+    assert grouped.map.scale == pytest.approx(once.map.scale)
+    # Taken for independent rows they say 25 times as much.
+    alone = fit_to_ledger(*repeated, NATURAL, UNIFORM, exact=True)
+    assert alone.design_effect == 1.0
+    assert np.abs(np.subtract(alone.map.shift, once.map.shift)).max() > 0.05
+
+
+def test_groups_of_one_row_and_of_unrelated_rows_change_nothing() -> None:
+    logits, labels = scores(2000, np.array([0.5, 0.5]))
+    plain = fit_to_ledger(logits, labels, UNIFORM, NATURAL, exact=False)
+    single = fit_to_ledger(logits, labels, UNIFORM, NATURAL, exact=False, groups=np.arange(2000)[::-1])
+    np.testing.assert_array_equal(single.map.shift, plain.map.shift)
+    assert single.map.scale == plain.map.scale
+    mixed = fit_to_ledger(logits, labels, UNIFORM, NATURAL, exact=False, groups=np.arange(2000) % 200)
+    assert mixed.design_effect < 1.3
+
+
+def test_few_patients_stay_nearer_to_the_ledger_and_do_better_on_fresh_ones() -> None:
+    def cohort(patients: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        labels = np.repeat((rng.random(patients) < 0.1).astype(np.int64), 20)
+        own = np.repeat(rng.normal(size=patients), 20)
+        odds = (rng.normal(size=len(labels)) + own + labels - 0.5) / 2
+        return np.stack([-odds / 2, odds / 2], axis=1), labels, np.repeat(np.arange(patients), 20)
+
+    fresh, truth, _ = cohort(3000, 99)
+    natural, losses = np.array([0.9, 0.1]), []
+    for seed in range(12):
+        logits, labels, groups = cohort(25, seed)
+        fits = [fit_to_ledger(logits, labels, natural, UNIFORM, True, groups=known) for known in (None, groups)]
+        losses.append([calibration_figures(truth, fit.map.probabilities(fresh))["log_loss"] for fit in fits])
+    by_rows, by_patients = np.mean(losses, axis=0)
+    assert by_patients < by_rows - 0.005
+
+
 @pytest.mark.parametrize("exact", [True, False])
 def test_a_network_that_forgot_its_weights_is_found_out(exact: bool) -> None:
     logits, labels = scores(4000, NATURAL)
@@ -110,6 +154,31 @@ def test_a_class_without_validation_rows_keeps_the_ledgers_shift() -> None:
     assert fit.map.shift is not None
     assert fit.map.shift[2] == pytest.approx(np.log(0.3), rel=0.5)
     assert np.isfinite(fit.map.log_probabilities(logits)).all()
+
+
+def test_many_classes_take_fewer_informations_to_the_same_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    natural = np.full(40, 1 / 40)
+    labels = rng.integers(0, 40, 600)
+    logits = 3 * rng.normal(size=(600, 40)) + 4 * np.eye(40)[labels] + rng.normal(size=40)
+    made: list[int] = []
+    whole = calibration._Problem._information
+
+    def counted(self: calibration._Problem, x: np.ndarray) -> np.ndarray:
+        made.append(len(x))
+        return whole(self, x)
+
+    monkeypatch.setattr(calibration._Problem, "_information", counted)
+    fits, counts = [], []
+    for few in (100, 0):
+        monkeypatch.setattr(calibration, "_FEW", few)
+        made.clear()
+        fits.append(fit_to_ledger(logits, labels, natural, natural, exact=False))
+        counts.append(len(made))
+    np.testing.assert_allclose(fits[1].map.shift, fits[0].map.shift, atol=1e-4)
+    assert fits[1].map.scale == pytest.approx(fits[0].map.scale, rel=1e-5)
+    assert (fits[1].spread, fits[1].temperature_spread) == (fits[0].spread, fits[0].temperature_spread)
+    assert counts[1] < 0.6 * counts[0]
 
 
 def test_nothing_to_fit_is_the_ledger() -> None:

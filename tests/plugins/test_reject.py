@@ -43,6 +43,6 @@ def test_no_other_choice_of_rows_is_expected_to_make_fewer_errors() -> None:
 
 def test_less_than_a_row_is_refused() -> None:
     with pytest.raises(
-        DataError, match=r"rate=0.1 of strategy 'reject' is less than one of 5 validation rows, so no thr"
+        DataError, match=r"rate=0.1 of strategy 'reject' is less than one of 5 rows that it is fitted on"
     ):
         Reject().imbtk_decide(np.zeros((5, 2)), np.full((5, 2), 0.5))

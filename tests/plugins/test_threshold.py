@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -46,11 +49,16 @@ def figure(metric: str, truth: np.ndarray, called: np.ndarray) -> float:
 
 
 def decide(
-    strategy: Threshold, logits: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None
+    strategy: Threshold,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    kind: Literal["validation rows", "out-of-fold rows"] = "validation rows",
 ) -> DecisionRule:
     k = logits.shape[1]
     names = ("benign", "malignant") if k == 2 else tuple("abcde"[:k])
-    return strategy.imbtk_decide(logits, labels, groups, context(names, 1 if k == 2 else None))
+    told = dataclasses.replace(context(names, 1 if k == 2 else None), decision_rows=kind)
+    return strategy.imbtk_decide(logits, labels, groups, told)
 
 
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "f1", "youden", "mcc"])
@@ -127,6 +135,17 @@ def test_a_floor_that_nobody_can_meet_says_the_best_reachable() -> None:
         decide(Threshold(floor="malignant>=0.95"), logits, labels)
     with pytest.raises(DataError, match=r"20 validation rows of 10 patients \(groups\): the best reachable is 0\.691"):
         decide(Threshold(floor="malignant>=0.95"), logits, labels, np.arange(50) // 2)
+
+
+def test_out_of_fold_rows_are_called_so() -> None:
+    labels = np.array([0] * 30 + [1] * 20)
+    logits, strategy = 9.0 * np.eye(2)[labels], Threshold(floor="malignant>=0.95")
+    with pytest.raises(DataError, match=r"its 20 out-of-fold rows: the best .* Ask for a lower floor, or bring more"):
+        decide(strategy, logits, labels, kind="out-of-fold rows")
+    with pytest.raises(
+        DataError, match=r"its 20 validation rows: .* out-of-fold rows, which takes more trainings \(st"
+    ):
+        decide(strategy, logits, labels)
 
 
 def test_a_class_without_validation_rows_is_named() -> None:

@@ -50,6 +50,9 @@ def test_figures_before_and_after(make_run: Callable[..., Path]) -> None:
     assert "1 validation image (the ledger, drawn by validation rows)" in text.text
     assert "In theory the ledger's shift is exact" in text.text
     assert "Temperature: 2 " in text.text
+    (text, *_) = section(make_run(), rows=120, design_effect=8.0)
+    assert "120 validation images, worth 15 independent ones since those of a patient are alike (" in text.text
+    text, table, details = section(make_run())
     assert isinstance(table, Table)
     assert [cell.text for cell in table.head[1:]] == [
         "validation, before", "validation, after", "test, before", "test, after"

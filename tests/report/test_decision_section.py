@@ -52,6 +52,11 @@ def test_what_the_rule_is_and_what_it_rests_on(make_run: Callable[..., Path]) ->
     assert facts["Rule"] == "the rule"
     assert facts["Fitted on"] == "60 validation images, 20 patients"
     assert "the deployment prior does not move it" in facts["Looks at"]
+    inner, _ = section(make_run, schema_version=2, fitted_on="out-of-fold rows", rows=300, groups=60, inner_models=4)
+    facts = dict(next(block for block in inner.blocks if isinstance(block, Facts)).pairs)
+    assert facts["Fitted on"] == (
+        "300 out-of-fold images, 60 patients, each predicted by one of 4 inner models that had not seen it"
+    )
     assert {"predictive_values.svg", "predictive_values.csv"} <= set(drawings.files)
     plain, _ = section(make_run, fitted_on=None, by=None)
     facts = dict(next(block for block in plain.blocks if isinstance(block, Facts)).pairs)
@@ -84,16 +89,26 @@ def test_a_floor_is_told_with_its_interval(
     assert (said.level, said.title) == (level, title)
     assert "0.96 (0.91–0.99)" in said.text
     assert "guarantee" not in said.text
+    assert "On validation images: 0.96" in said.text
+    assert "a little too good, since the threshold was chosen on them" in said.text
     if test is not None:
         assert f"{test['interval'][0]:.2f}–{test['interval'][1]:.2f}" in said.text
+    inner, _ = section(make_run, schema_version=2, floor={**floor, "out_of_fold": figure(0.93, 0.90, 0.95)})
+    assert "On out-of-fold images: 0.93 (0.90–0.95), a little too good" in banner(inner).text
 
 
 def test_abstentions_come_with_their_curve(make_run: Callable[..., Path]) -> None:
     curve = {"coverage": [0.5, 1.0], "risk": [0.0, 0.2]}
-    reject = {"reject_below": 0.6, "share": {"validation": 0.1, "test": 0.08}, "risk_coverage": {"test": curve}}
+    reject = {
+        "reject_below": 0.6,
+        "share": {"out_of_fold": 0.05, "validation": 0.1, "test": 0.08},
+        "risk_coverage": {"test": curve},
+    }
     found, drawings = section(make_run, reject=reject)
     texts = [block.text for block in found.blocks if isinstance(block, Text)]
-    assert texts == ["Left to a human: 10 % of the validation images and 8.0 % of the test images."]
+    assert texts == [
+        "Left to a human: 5.0 % of the out-of-fold images, 10 % of the validation images and 8.0 % of the test images."
+    ]
     assert sum(isinstance(block, Plot) for block in found.blocks) == 2
     assert drawings.files["risk_coverage.csv"].decode().splitlines() == [
         "side,coverage,risk", "test,0.5,0", "test,1,0.2",
@@ -108,7 +123,7 @@ def test_more_than_two_classes_have_no_predictive_values(make_run: Callable[...,
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [('{"schema_version": 9}', "schema_version 9; this imbtk reads up to 1"), ("{", "cannot be read")],
+    [('{"schema_version": 9}', "schema_version 9; this imbtk reads up to 2"), ("{", "cannot be read")],
 )
 def test_broken_and_newer_records_are_refused(make_run: Callable[..., Path], text: str, message: str) -> None:
     folder = make_run(classes=["a", "b"], rows=200)

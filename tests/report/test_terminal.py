@@ -87,6 +87,16 @@ def test_results(make_run: Callable[..., Path]) -> None:
     assert max(len(line) for line in text.splitlines() if not line.startswith("Run folder")) <= 80
 
 
+def test_a_decision_is_told_with_the_rows_that_it_was_fitted_on(make_run: Callable[..., Path]) -> None:
+    folder = make_run(classes=["a", "b"], rows=200, patients=50)
+    decision = {"name": "the rule", "fitted_on": "out-of-fold rows", "rows": 160, "groups": 40, "inner_models": 4}
+    (folder / "decision.json").write_text(json.dumps(decision))
+    text = " ".join(shown(load(folder, "metrics.json"), folder).split())
+    assert "Decided by the rule fitted on 160 out-of-fold images, 40 patients, each predicted by one of 4" in text
+    (folder / "decision.json").write_text(json.dumps({"name": "as trained", "fitted_on": None}))
+    assert "Decided by" not in shown(load(folder, "metrics.json"), folder)
+
+
 def test_missing_figures_say_why(make_run: Callable[..., Path]) -> None:
     folder = make_run(classes=["a", "b"], rows=60)
     metrics = load(folder, "metrics.json")

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from imbtk.errors import OptionError
-from imbtk.training.setup import choose_device, choose_epochs, choose_precision, make_optimizer
+from imbtk.models.spec import ModelSpec
+from imbtk.training.setup import choose_device, choose_epochs, choose_precision, choose_weight_decay, make_optimizer
 
 CPU = torch.device("cpu")
 
@@ -28,6 +29,17 @@ def test_the_cpu_stays_at_full_precision_unless_asked() -> None:
     assert choose_device("cpu") == CPU
     assert choose_precision("auto", CPU) == "fp32"
     assert choose_precision("bf16", CPU) == "bf16"
+
+
+def test_the_default_weight_decay_takes_the_same_share_in_a_step_at_any_rate() -> None:
+    spec = ModelSpec("mine", lambda shape: torch.nn.Flatten(), lr=1e-3, weight_decay=2.0, decay_steps=2000)
+    assert choose_weight_decay(spec, "adamw", 1e-3, 2000) == choose_weight_decay(spec, "adamw", 1e-3, 10**6) == 2.0
+    for lr in (1e-4, 1e-3, 2e-2):
+        assert lr * choose_weight_decay(spec, "adamw", lr, 5000) == pytest.approx(2e-3)
+        assert lr * choose_weight_decay(spec, "adamw", lr, 500) == pytest.approx(2e-3 / 4)
+    assert choose_weight_decay(spec, "sgd", 0.1, 5000) == 0.01
+    plain = ModelSpec("plain", lambda shape: torch.nn.Flatten())
+    assert choose_weight_decay(plain, "adamw", 1e-3, 1) == 0.01
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
