@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,8 @@ from imbtk.calibration_chain import rehearse_calibration
 from imbtk.catalogue import Catalogue
 from imbtk.config import RunConfig
 from imbtk.context import Rows, RunContext, Split
-from imbtk.data import load
 from imbtk.data.dataset import Dataset
 from imbtk.data.normalise import Normalisation, feature_scale, features_of
-from imbtk.data.sources import Source
 from imbtk.decisions import OUT_OF_FOLD, VALIDATION, Rehearsal, rehearse_decision
 from imbtk.deployment import parse_deployment
 from imbtk.draw import Draw
@@ -25,28 +23,19 @@ from imbtk.errors import ImbtkError, OptionError, did_you_mean
 from imbtk.models.registry import default_model, find_model
 from imbtk.models.spec import ModelSpec
 from imbtk.plan import Plan, StrategyLike
+from imbtk.reading import Progress, make_catalogue, offered_models, read_data
 from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits, make_folds
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
 from imbtk.training.setup import choose_device, choose_epochs, choose_precision, choose_weight_decay
 
 __all__ = [
-    "BUILT_IN_PLUGINS",
     "PreparedRun",
-    "make_catalogue",
-    "offered_models",
-    "offered_sources",
     "prepare",
     "prepare_split",
-    "read_data",
     "training_context",
     "training_rows",
 ]
-
-BUILT_IN_PLUGINS = ("imbtk.models.builtin",)
-"""Core's own modules that offer models through the hooks that strangers use."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -109,35 +98,6 @@ class PreparedRun:
         return torch.cat([run.split.test for run in self.inner]) if self.inner else self.split.validation
 
 
-def make_catalogue(config: RunConfig) -> Catalogue:
-    """Return the catalogue of what is installed, what core offers, and the files that the configuration names."""
-    return Catalogue(config.plugins, BUILT_IN_PLUGINS, without=config.without)
-
-
-def read_data(
-    config: RunConfig, data: Any = None, catalogue: Catalogue | None = None, progress: Progress | None = None
-) -> tuple[RunConfig, Dataset]:
-    """Read the data as the configuration says; return it, and the configuration with the image size that was meant.
-
-    Parameters
-    ----------
-    config : RunConfig
-    data : object, optional
-        Instead of ``config.data``.
-    catalogue : Catalogue, optional
-    progress : callable, optional
-        ``(description, done, total)``.
-
-    Raises
-    ------
-    ImbtkError
-        Whatever is wrong with the data.
-    """
-    catalogue = catalogue or make_catalogue(config)
-    config = _with_image_size(config, offered_models(config, catalogue))
-    return config, _read(config, data, catalogue, progress)
-
-
 def prepare(
     config: RunConfig,
     data: Any = None,
@@ -170,14 +130,12 @@ def prepare(
             "'freeze' keeps the backbone as it is, which makes sense only with weights: add --pretrained or --weights "
             "FILE."
         )
-    offered = offered_models(config, catalogue)
-    config = _with_image_size(config, offered)
-    dataset = _read(config, data, catalogue, progress)
+    config, dataset = read_data(config, data, catalogue, progress)
     model = find_model(
         config.model or default_model(dataset.kind),
         dataset.kind,
         dataset.sample_shape,
-        offered,
+        offered_models(config, catalogue),
         pretrained=config.pretrained,
         weights_file=config.weights,
     )
@@ -350,36 +308,6 @@ def _whole_context(config: RunConfig, dataset: Dataset) -> RunContext:
         device=choose_device(config.device),
         draw=Draw(config.seed, ""),
     )
-
-
-def _read(config: RunConfig, data: Any, catalogue: Catalogue, progress: Progress | None) -> Dataset:
-    if isinstance(data, Dataset):
-        return data
-    source = config.data if data is None else data
-    if source is None:
-        raise OptionError("no data are given. Give a path, or builtin:digits to try imbtk out.")
-    return load(source, config, sources=offered_sources(catalogue), progress=progress)
-
-
-def offered_sources(catalogue: Catalogue) -> list[Source]:
-    """Return the data formats that plugins offer."""
-    return [source for answer, _ in catalogue.offered("imbtk_sources") for source in answer]
-
-
-def offered_models(config: RunConfig, catalogue: Catalogue) -> dict[str, ModelSpec]:
-    """Return models by name; plugins are asked only if the user named a model."""
-    offered: dict[str, ModelSpec] = {}
-    for answer, _ in catalogue.offered("imbtk_models", built_in_only=config.model is None):
-        offered.update(answer)
-    return offered
-
-
-def _with_image_size(config: RunConfig, offered: dict[str, ModelSpec]) -> RunConfig:
-    """Return the configuration with the image size of the pretrained weights, where the user gave none."""
-    if not config.pretrained or config.image_size is not None or config.model is None:
-        return config
-    spec = find_model(config.model, "images", (3, 224, 224), offered, pretrained=True, weights_file=config.weights)
-    return config.model_copy(update={"image_size": spec.image_size})
 
 
 def _positive(config: RunConfig, dataset: Dataset, counts: torch.Tensor) -> int | None:

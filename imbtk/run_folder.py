@@ -7,14 +7,11 @@ import csv
 import json
 import logging
 import os
-import platform
 import re
 import shutil
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -34,119 +31,12 @@ from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun
 from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
-from imbtk.report.wording import plural
+from imbtk.run_documents import environment, groups_known, plan_document
 from imbtk.training.batches import Batches
 
-__all__ = ["RunFolder", "plan_document"]
+__all__ = ["RunFolder"]
 
-SCHEMA_VERSION = 1
 UNFINISHED = ".unfinished"
-
-
-def plan_document(prepared: PreparedRun) -> dict[str, Any]:
-    """Return what ``plan.json`` holds: the strategies, phases, ledger, defaults, split and warnings of a run."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "class_names": list(prepared.dataset.class_names),
-        "strategies": [
-            {
-                "spec": str(item),
-                "name": item.strategy.name,
-                "summary": (type(item.strategy).__doc__ or "").strip().split("\n")[0],
-                "stages": [hook.stage for hook in item.strategy.hooks()],
-                "options": item.strategy.options(),
-                "distribution": item.provider,
-                "window": None if item.window is None else str(item.window),
-            }
-            for item in prepared.plan.items
-        ],
-        "phases": [
-            {
-                "index": phase.planned.phase.index,
-                "start": phase.planned.phase.start,
-                "stop": phase.planned.phase.stop,
-                "steps_per_epoch": phase.steps,
-                "samples_per_epoch": phase.order_length,
-                "strategies": [str(item) for item in phase.planned.items],
-            }
-            for phase in prepared.phases
-        ],
-        "ledger": [
-            {"phase": phase.planned.phase.index, "rows": phase.ledger.table(), "index": phase.ledger.index}
-            for phase in prepared.phases
-        ],
-        "defaults": _defaults(prepared),
-        "split": _split(prepared),
-        "inner_models": len(prepared.inner),
-        "warnings": [*prepared.dataset.notes, *prepared.warnings],
-    }
-
-
-def _defaults(prepared: PreparedRun) -> list[list[str]]:
-    """Return what the run does where the user said nothing, as (what, value) for people."""
-    config, dataset = prepared.config, prepared.dataset
-    splitter = [item for item in prepared.plan.items if any(h.name == "imbtk_split" for h in item.strategy.hooks())]
-    if splitter:
-        split = f"by {splitter[0]}"
-    else:
-        given = " (the data's own split)" if dataset.given_split is not None else ""
-        split = f"shuffled hold-out 64 / 16 / 20 %, whole groups, classes left to chance{given}"
-    stop = "the last epoch's weights"
-    if config.early_stop:
-        stop = f"the best epoch of the last phase by {config.early_stop.replace('_', ' ')}"
-    shape = "x".join(map(str, dataset.sample_shape))
-    sample = f"{shape} images, {config.resize}" if dataset.kind == "images" else f"{shape} features"
-    rows = [
-        ("data", f"{dataset.name}: {len(dataset)} rows, {dataset.num_classes} classes, {sample}"),
-        ("split", split + (f", fold {config.fold} of {prepared.folds}" if prepared.folds > 1 else "")),
-        ("model", str(config.model) + (" (pretrained)" if config.pretrained else "")),
-        (
-            "training",
-            f"{config.optimizer}, {config.schedule} schedule with {config.warmup:.0%} warm-up, learning rate "
-            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}, {config.epochs} epochs, "
-            f"{stop}",
-        ),
-        (
-            "normalisation",
-            "of the pretrained weights" if prepared.model.mean else "mean and deviation of training rows",
-        ),
-        ("device", f"{prepared.device}, {config.precision}, {torch.get_num_threads()} threads, seed {config.seed}"),
-        ("initial bias", "log of the effective prior"),
-        ("decision", prepared.decision),
-    ]
-    if prepared.inner:
-        more = plural(len(prepared.inner), "more training")
-        rows.append(("inner models", f"{more}, for the decision: each leaves the test rows of two folds out"))
-    if prepared.positive is not None:
-        rows.append(("positive class", dataset.class_names[prepared.positive]))
-    return [list(row) for row in rows]
-
-
-def _split(prepared: PreparedRun) -> dict[str, Any]:
-    dataset, split = prepared.dataset, prepared.split
-    sides = dict(zip(SPLIT_NAMES, (split.train, split.validation, split.test), strict=True))
-    counts = {
-        s: torch.bincount(dataset.labels[rows], minlength=dataset.num_classes).tolist() for s, rows in sides.items()
-    }
-    groups = None
-    if dataset.groups is not None and groups_known(prepared):
-        groups = {side: len(torch.unique(dataset.groups[rows])) for side, rows in sides.items()}
-    return {
-        **{side: len(rows) for side, rows in sides.items()},
-        "class_counts": counts,
-        "groups": groups,
-        "dropped": len(prepared.dropped),
-        "note": (
-            "No group (patient) is on two sides."
-            if groups is not None
-            else "Groups are not known: these figures assume that no two rows come from one patient."
-        ),
-    }
-
-
-def groups_known(prepared: PreparedRun) -> bool:
-    """Return whether the data say which rows belong together, beyond rows that are identical."""
-    return prepared.dataset.known_groups(prepared.split.train) is not None
 
 
 class RunFolder:
@@ -365,29 +255,6 @@ class RunFolder:
                     yield (row, side, self._group_name(row), names[labels[i]], names[decided[i]], *shares)
 
         _write_csv(self.path / "predictions.csv", header, lines())
-
-
-def environment(prepared: PreparedRun) -> dict[str, Any]:
-    """Return what a reader needs to repeat the run elsewhere: versions, processor, device, data digest."""
-    packages = ("torch", "torchvision", "numpy", "scikit-learn", "imbalanced-learn", "pluggy", "pydantic")
-    found = {}
-    for package in packages:
-        with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
-    gpu = torch.cuda.get_device_name(prepared.device) if prepared.device.type == "cuda" else None
-    return {
-        "imbtk": __version__,
-        "python": platform.python_version(),
-        **found,
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": str(prepared.device),
-        "gpu": gpu,
-        "command": " ".join(sys.argv[1:]),
-        "plugins": {item.strategy.name: item.provider for item in prepared.plan.items},
-        "data": prepared.dataset.description,
-    }
 
 
 def _free_name(parent: Path, plan: str) -> Path:

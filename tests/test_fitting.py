@@ -14,7 +14,7 @@ from imbtk.errors import PluginError, TrainingError
 from imbtk.fitting import choose_decision, fit, head_maker, make_network, needs_rows, own_random_state
 from imbtk.plan import PlanItem
 from imbtk.preparation import PreparedRun, prepare
-from imbtk.run_folder import plan_document
+from imbtk.run_documents import plan_document
 
 
 class Answers(Strategy):

@@ -24,7 +24,8 @@ from imbtk.fitting import fit, make_network, own_random_state
 from imbtk.out_of_fold import out_of_fold_logits
 from imbtk.pipeline import run_prepared
 from imbtk.plan import Plan
-from imbtk.preparation import PreparedRun, make_catalogue, prepare, prepare_split
+from imbtk.preparation import PreparedRun, prepare, prepare_split
+from imbtk.reading import make_catalogue
 from imbtk.report.progress import RunProgress
 
 K, ROWS = 4, 160
@@ -192,7 +193,7 @@ def test_probabilities_are_the_runs_own(tmp_path: Path) -> None:
 
 
 def test_what_is_going_to_happen_is_said_before_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from imbtk.run_folder import plan_document
+    from imbtk.run_documents import plan_document
 
     run = ready("threshold")
     assert run.decision == "by threshold, fitted on 120 out-of-fold rows of 3 inner models"

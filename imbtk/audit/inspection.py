@@ -24,7 +24,7 @@ from imbtk.data.faults import Faults
 from imbtk.data.options import DataOptions
 from imbtk.data.store import Progress
 from imbtk.errors import DataError, OptionError, did_you_mean
-from imbtk.preparation import make_catalogue, offered_sources
+from imbtk.reading import make_catalogue, offered_sources
 from imbtk.report.progress import RunProgress
 
 __all__ = ["OPTIONS", "check", "quick_audit"]

@@ -49,7 +49,7 @@ def evaluate(
     from imbtk.data.source_rows import open_new_rows
     from imbtk.external import evaluate_new
     from imbtk.predictor import Predictor
-    from imbtk.preparation import make_catalogue, offered_sources
+    from imbtk.reading import make_catalogue, offered_sources
     from imbtk.report.progress import RunProgress
     from imbtk.training.setup import choose_device
 

@@ -53,7 +53,7 @@ def predict(
     from imbtk.data.source_rows import open_new_rows
     from imbtk.prediction_table import write_predictions
     from imbtk.predictor import Predictor
-    from imbtk.preparation import make_catalogue, offered_sources
+    from imbtk.reading import make_catalogue, offered_sources
     from imbtk.report.progress import RunProgress
     from imbtk.training.setup import choose_device
 

@@ -61,7 +61,7 @@ def _dry_run(config: RunConfig, as_json: bool, quiet: bool) -> None:
 
     from imbtk.preparation import prepare
     from imbtk.report.progress import RunProgress
-    from imbtk.run_folder import plan_document
+    from imbtk.run_documents import plan_document
 
     if config.threads:
         torch.set_num_threads(config.threads)

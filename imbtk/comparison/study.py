@@ -17,7 +17,7 @@ from imbtk.comparison.protocol import make_splits
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.errors import ImbtkError
 from imbtk.plan import StrategyLike
-from imbtk.preparation import make_catalogue, read_data
+from imbtk.reading import make_catalogue, read_data
 from imbtk.training.setup import choose_device
 
 __all__ = ["Study", "prepare_study", "run_study"]

@@ -18,7 +18,8 @@ from imbtk.integrations.fold_rows import split_rows
 from imbtk.integrations.row_weights import with_row_weights
 from imbtk.models.registry import default_model, find_model
 from imbtk.plan import Plan, StrategyLike
-from imbtk.preparation import BUILT_IN_PLUGINS, PreparedRun, offered_models, prepare_split
+from imbtk.preparation import PreparedRun, prepare_split
+from imbtk.reading import BUILT_IN_PLUGINS, offered_models
 from imbtk.strategy import Strategy
 
 __all__ = ["prepare_fold"]

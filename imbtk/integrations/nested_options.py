@@ -9,7 +9,7 @@ from imbtk.catalogue import Catalogue
 from imbtk.errors import ImbtkError, PlanError, did_you_mean
 from imbtk.options import StrategySpec, parse_spec
 from imbtk.plan import StrategyLike
-from imbtk.preparation import BUILT_IN_PLUGINS
+from imbtk.reading import BUILT_IN_PLUGINS
 from imbtk.strategy import Strategy
 
 __all__ = ["nested_options", "with_nested"]

@@ -31,7 +31,8 @@ from imbtk.integrations.composition import Composition
 from imbtk.integrations.given_rows import all_rows, class_numbers, given_dataset, given_rows
 from imbtk.integrations.sampler import Share
 from imbtk.plan import Plan, PlanItem, StrategyLike
-from imbtk.preparation import BUILT_IN_PLUGINS, training_context
+from imbtk.preparation import training_context
+from imbtk.reading import BUILT_IN_PLUGINS
 from imbtk.training.build import build_phases
 
 __all__ = ["Composition", "compose"]
