@@ -284,10 +284,10 @@ class Overflows(Strategy):
         return DecisionRule()
 
 
-def test_a_rehearsal_that_fails_still_makes_inner_models() -> None:
+def test_a_rule_that_only_perfect_logits_break_still_has_inner_models() -> None:
     run = ready(Overflows())
     assert len(run.inner) == 3
-    assert run.decision == "by a strategy, fitted on 120 out-of-fold rows of 3 inner models"
+    assert run.decision == "by overflows, fitted on 120 out-of-fold rows of 3 inner models"
 
 
 def test_an_induced_imbalance_reaches_the_inner_training_rows() -> None:
