@@ -20,6 +20,7 @@ __all__ = [
     "RunFolderError",
     "TrainingError",
     "did_you_mean",
+    "full_stop",
 ]
 
 
@@ -61,6 +62,17 @@ class RunFolderError(ImbtkError):
 
 class TrainingError(ImbtkError, RuntimeError):
     """Training that cannot go on: a loss that is not finite, say."""
+
+
+def full_stop(text: str) -> str:
+    """Return a text that ends as a sentence does.
+
+    Examples
+    --------
+    >>> full_stop("no such sampler. Did you mean 'SMOTE'?"), full_stop("too many")
+    ("no such sampler. Did you mean 'SMOTE'?", 'too many.')
+    """
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from imbtk.decisions import rehearse_decision
 from imbtk.deployment import parse_deployment
 from imbtk.dispatch import Dispatcher, wrong_result
 from imbtk.draw import Draw
-from imbtk.errors import OptionError, did_you_mean
+from imbtk.errors import DataError, OptionError, did_you_mean
 from imbtk.models.registry import default_model, find_model
 from imbtk.models.spec import ModelSpec
 from imbtk.plan import Plan, StrategyLike
@@ -156,11 +157,7 @@ def prepare(
     """
     catalogue = catalogue or make_catalogue(config)
     plan = Plan.build(config.strategies if strategies is None else strategies, catalogue)
-    if config.freeze and not (config.pretrained or config.weights):
-        raise OptionError(
-            "'freeze' keeps the backbone as it is, which makes sense only with weights: add --pretrained or --weights "
-            "FILE."
-        )
+    _check_together(config)
     offered = offered_models(config, catalogue)
     config = _with_image_size(config, offered)
     dataset = _read(config, data, catalogue, progress)
@@ -284,6 +281,25 @@ def offered_models(config: RunConfig, catalogue: Catalogue) -> dict[str, ModelSp
     for answer, _ in catalogue.offered("imbtk_models", built_in_only=config.model is None):
         offered.update(answer)
     return offered
+
+
+def _check_together(config: RunConfig) -> None:
+    """Refuse options that say nothing without another one, before data are read."""
+    if config.freeze and not (config.pretrained or config.weights):
+        raise OptionError(
+            "'freeze' keeps the backbone as it is, which makes sense only with weights: add --pretrained or --weights "
+            "FILE."
+        )
+    if config.freeze and config.lr_backbone is not None:
+        raise OptionError(
+            "'lr_backbone' is the rate of a backbone that 'freeze' keeps as it is: leave one of them out."
+        )
+    if config.patience is not None and not config.early_stop:
+        raise OptionError("'patience' says when to stop early, and nothing is stopped early: add --early-stop METRIC.")
+    if config.weights is not None and not Path(config.weights).is_file():
+        raise DataError(
+            f"the file of weights '{config.weights}' does not exist. Give --weights the path of a state dict."
+        )
 
 
 def _with_image_size(config: RunConfig, offered: dict[str, ModelSpec]) -> RunConfig:

@@ -209,7 +209,7 @@ def _train_epoch(
         loss = weighted_mean(losses, target, weights)
         value = loss.item()
         if not math.isfinite(value):
-            raise TrainingError(_not_finite(epoch, first // size, rows, losses))
+            raise TrainingError(_not_finite(epoch + 1, first // size + 1, rows, losses))
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if settings.clip_norm:

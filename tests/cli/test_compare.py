@@ -50,6 +50,8 @@ def test_json_is_one_object(call: Call, plugin_file: Path) -> None:
         (("-s", "augment"), "Error: there is no option -s."),
         ((), "Error: there is no plan to compare with the baseline. Give one or more: --plan 'NAME NAME'"),
         (("--plan", "tilt"), "Error: there is no strategy 'tilt'."),
+        (("--plan", "tilt", "--backend", "dask"), "Error: the backend 'dask' needs "),
+        (("--scheduler", "tcp://h:1"), "Error: 'scheduler' is that of a Dask cluster: add --backend dask"),
     ],
 )
 def test_mistakes_are_one_paragraph_and_exit_code_2(call: Call, arguments: tuple[object, ...], message: str) -> None:
