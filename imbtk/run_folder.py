@@ -82,10 +82,7 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     """Return what the run does where the user said nothing, as (what, value) for people."""
     config, dataset = prepared.config, prepared.dataset
     splitter = [item for item in prepared.plan.items if any(h.name == "imbtk_split" for h in item.strategy.hooks())]
-    if splitter:
-        split = f"by {splitter[0]}"
-    else:
-        split = _default_split(dataset.given_split)
+    split = f"by {splitter[0]}" if splitter else _default_split(dataset.given_split)
     stop = "the last epoch's weights"
     if config.early_stop:
         stop = f"the best epoch of the last phase by {config.early_stop.replace('_', ' ')}"

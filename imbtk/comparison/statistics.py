@@ -211,9 +211,9 @@ def tost(difference: float, spread: Spread, margin: float) -> Tost:
 def tost_of_twins(margin: float, units: int) -> Tost:
     """Return the two one-sided tests of two plans that decide every row alike, where no spread can be seen.
 
-    That is no proof that they are the same. A difference in balanced accuracy of at least `margin` takes a class in which
-    the two differ in a share of at least `margin` of all units there are to sample: the chance that none of `units` of
-    that class is among them is at most (1 − margin)^units.
+    That is no proof that they are the same. If balanced accuracies differ by at least `margin`, there is a class in
+    which the two decide at least that share of all units to sample from differently: the chance that none of these is
+    among `units` drawn ones is at most (1 − margin)^units.
 
     Parameters
     ----------

@@ -167,8 +167,8 @@ def _checked(name: str, factory: Callable[[tuple[int, ...]], Any]) -> Backbone:
         backbone = factory(tuple(sample_shape))
         if not isinstance(backbone, nn.Module):
             raise PlanError(
-                f"model '{name}': the factory returned an object of type {type(backbone).__name__}, no torch.nn.Module that maps "
-                "(B, *sample_shape) to features (B, D)."
+                f"model '{name}': the factory returned an object of type {type(backbone).__name__}, no torch.nn.Module "
+                "that maps (B, *sample_shape) to features (B, D)."
             )
         return backbone
 
