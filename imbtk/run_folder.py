@@ -198,7 +198,13 @@ class RunFolder:
     def writing(self) -> Iterator[None]:
         """Make the folder; give it its name at the end, or leave it as ``….unfinished`` with what went wrong."""
         shutil.rmtree(self.path, ignore_errors=True)
-        self.path.mkdir(parents=True)
+        try:
+            self.path.mkdir(parents=True)
+        except OSError as error:
+            raise ImbtkError(
+                f"the run folder '{self.final}' cannot be made: {(error.strerror or str(error)).lower()}. Choose "
+                "another --out."
+            ) from error
         prepared = self._prepared
         write_config(prepared.config, self.path / "config.toml")
         _write_json(self.path / "plan.json", self.plan_document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -59,6 +60,18 @@ def test_mistakes_are_one_paragraph_and_exit_code_2(call: Call, arguments: tuple
     assert found.exit_code == 2
     assert found.stderr.startswith(message)
     assert not Path("comparisons").exists()
+
+
+def test_a_folder_that_cannot_be_made(call: Call, plugin_file: Path) -> None:
+    Path("file").write_text("")
+    for out in ("file/study", "file"):
+        found = call(
+            "compare", "builtin:breast-cancer", "--plugin", plugin_file, "--plan", "tilt-weights", *QUICK, "--out", out
+        )
+        assert found.exit_code == 2
+        assert re.search(
+            rf"^Error: the folder '{out}' cannot be made: .*\. Choose another --out\.$", found.stderr, re.M
+        )
 
 
 def test_help_has_its_headings_and_no_flags_of_a_single_run(call: Call) -> None:

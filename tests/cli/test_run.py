@@ -85,6 +85,13 @@ def test_dry_run_on_a_given_split_and_a_class_name_of_two_lines(call: Call) -> N
         assert any(line.split()[:2] == ["two", "lines"] and "%" not in line for line in result.stdout.split("\n"))
 
 
+def test_a_run_folder_that_cannot_be_made(call: Call) -> None:
+    Path("file").write_text("")
+    result = call("run", DATA, "--epochs", "1", "--out", "file/run")
+    assert result.exit_code == 2
+    assert "Error: the run folder 'file/run' cannot be made: not a directory. Choose another --out." in result.stderr
+
+
 def test_dry_run_as_json(call: Call, plugin_file: Path) -> None:
     result = call("run", DATA, "-s", "tilt-weights", "--plugin", plugin_file, "--dry-run", "--json")
     document = json.loads(result.stdout)
