@@ -138,6 +138,4 @@ def _resolve(entry: StrategyLike, catalogue: Catalogue) -> tuple[Strategy, Windo
         return strategy_class(**spec.options), spec.window
     if isinstance(entry, type) and issubclass(entry, Strategy):
         raise PlanError(f"'{entry.__name__}' is a class: give an instance of it, {entry.__name__}(), or its name.")
-    raise PlanError(
-        f"{entry!r} is no strategy. Give a name such as 'class-weights', or an instance of a Strategy class."
-    )
+    raise PlanError(f"{entry!r} is no strategy. Give a name, 'NAME:option=value', or an instance of a Strategy class.")
