@@ -74,6 +74,8 @@ class Plan:
         OptionError
             If an option is refused.
         """
+        if isinstance(strategies, str):
+            raise PlanError(f"'strategies' is a list of them, such as ['{strategies}'] (given: '{strategies}').")
         items: list[PlanItem] = []
         seen: dict[str, int] = {}
         for entry in strategies:
@@ -134,6 +136,6 @@ def _resolve(entry: StrategyLike, catalogue: Catalogue) -> tuple[Strategy, Windo
         spec = parse_spec(entry)
         strategy_class, _ = catalogue.find(spec.name)
         return strategy_class(**spec.options), spec.window
-    raise PlanError(
-        f"{entry!r} is no strategy. Give a name such as 'class-weights', or an instance of a Strategy class."
-    )
+    if isinstance(entry, type) and issubclass(entry, Strategy):
+        raise PlanError(f"'{entry.__name__}' is a class: give an instance of it, {entry.__name__}(), or its name.")
+    raise PlanError(f"{entry!r} is no strategy. Give a name, 'NAME:option=value', or an instance of a Strategy class.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from imbtk.data.normalise import Normalisation, feature_scale, features_of
 from imbtk.decisions import OUT_OF_FOLD, VALIDATION, Rehearsal, rehearse_decision
 from imbtk.deployment import parse_deployment
 from imbtk.draw import Draw
-from imbtk.errors import ImbtkError, OptionError, did_you_mean
+from imbtk.errors import DataError, ImbtkError, OptionError, did_you_mean
 from imbtk.models.registry import default_model, find_model
 from imbtk.models.spec import ModelSpec
 from imbtk.plan import Plan, StrategyLike
@@ -125,11 +126,7 @@ def prepare(
     """
     catalogue = catalogue or make_catalogue(config)
     plan = Plan.build(config.strategies if strategies is None else strategies, catalogue)
-    if config.freeze and not (config.pretrained or config.weights):
-        raise OptionError(
-            "'freeze' keeps the backbone as it is, which makes sense only with weights: add --pretrained or --weights "
-            "FILE."
-        )
+    _check_together(config)
     config, dataset = read_data(config, data, catalogue, progress)
     model = find_model(
         config.model or default_model(dataset.kind),
@@ -308,6 +305,25 @@ def _whole_context(config: RunConfig, dataset: Dataset) -> RunContext:
         device=choose_device(config.device),
         draw=Draw(config.seed, ""),
     )
+
+
+def _check_together(config: RunConfig) -> None:
+    """Refuse options that say nothing without another one, before data are read."""
+    if config.freeze and not (config.pretrained or config.weights):
+        raise OptionError(
+            "'freeze' keeps the backbone as it is, which makes sense only with weights: add --pretrained or --weights "
+            "FILE."
+        )
+    if config.freeze and config.lr_backbone is not None:
+        raise OptionError(
+            "'lr_backbone' is the rate of a backbone that 'freeze' keeps as it is: leave one of them out."
+        )
+    if config.patience is not None and not config.early_stop:
+        raise OptionError("'patience' says when to stop early, and nothing is stopped early: add --early-stop METRIC.")
+    if config.weights is not None and not Path(config.weights).is_file():
+        raise DataError(
+            f"the file of weights '{config.weights}' does not exist. Give --weights the path of a state dict."
+        )
 
 
 def _positive(config: RunConfig, dataset: Dataset, counts: torch.Tensor) -> int | None:

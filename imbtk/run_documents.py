@@ -14,7 +14,7 @@ import torch
 from imbtk._version import __version__
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.preparation import PreparedRun
-from imbtk.report.wording import plural
+from imbtk.report.wording import join_words, plural
 
 __all__ = ["environment", "groups_known", "plan_document"]
 
@@ -64,16 +64,13 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     """Return what the run does where the user said nothing, as (what, value) for people."""
     config, dataset = prepared.config, prepared.dataset
     splitter = [item for item in prepared.plan.items if any(h.name == "imbtk_split" for h in item.strategy.hooks())]
-    if splitter:
-        split = f"by {splitter[0]}"
-    else:
-        given = " (the data's own split)" if dataset.given_split is not None else ""
-        split = f"shuffled hold-out 64 / 16 / 20 %, whole groups, classes left to chance{given}"
+    split = f"by {splitter[0]}" if splitter else _default_split(dataset.given_split)
     stop = "the last epoch's weights"
     if config.early_stop:
         stop = f"the best epoch of the last phase by {config.early_stop.replace('_', ' ')}"
     shape = "x".join(map(str, dataset.sample_shape))
     sample = f"{shape} images, {config.resize}" if dataset.kind == "images" else f"{shape} features"
+    epochs, threads = plural(config.epochs or 0, "epoch"), plural(torch.get_num_threads(), "thread")
     rows = [
         ("data", f"{dataset.name}: {len(dataset)} rows, {dataset.num_classes} classes, {sample}"),
         ("split", split + (f", fold {config.fold} of {prepared.folds}" if prepared.folds > 1 else "")),
@@ -81,14 +78,13 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         (
             "training",
             f"{config.optimizer}, {config.schedule} schedule with {config.warmup:.0%} warm-up, learning rate "
-            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}, {config.epochs} epochs, "
-            f"{stop}",
+            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}, {epochs}, {stop}",
         ),
         (
             "normalisation",
             "of the pretrained weights" if prepared.model.mean else "mean and deviation of training rows",
         ),
-        ("device", f"{prepared.device}, {config.precision}, {torch.get_num_threads()} threads, seed {config.seed}"),
+        ("device", f"{prepared.device}, {config.precision}, {threads}, seed {config.seed}"),
         ("initial bias", "log of the effective prior"),
         ("decision", prepared.decision),
     ]
@@ -98,6 +94,16 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     if prepared.positive is not None:
         rows.append(("positive class", dataset.class_names[prepared.positive]))
     return [list(row) for row in rows]
+
+
+def _default_split(given: torch.Tensor | None) -> str:
+    """Return how rows are split where no strategy splits them: as the data say, as far as they do."""
+    if given is None:
+        return "shuffled hold-out 64 / 16 / 20 %, whole groups, classes left to chance"
+    lacking = [name for side, name in enumerate(SPLIT_NAMES) if not bool((given == side).any())]
+    if not lacking:
+        return "the data's own"
+    return f"the data's own; {join_words(lacking)} cut from its training rows by whole groups, classes left to chance"
 
 
 def _split(prepared: PreparedRun) -> dict[str, Any]:

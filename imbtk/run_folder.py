@@ -96,7 +96,13 @@ class RunFolder:
         Meanwhile what plugins log goes to ``log.txt``; `observers` are those beside the plan's strategies.
         """
         shutil.rmtree(self.path, ignore_errors=True)
-        self.path.mkdir(parents=True)
+        try:
+            self.path.mkdir(parents=True)
+        except OSError as error:
+            raise ImbtkError(
+                f"the run folder '{self.final}' cannot be made: {(error.strerror or str(error)).lower()}. Choose "
+                "another --out."
+            ) from error
         prepared = self._prepared
         write_config(prepared.config, self.path / "config.toml")
         _write_json(self.path / "plan.json", self.plan_document)

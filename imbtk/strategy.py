@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from imbtk.errors import OptionError, did_you_mean
+from imbtk.errors import OptionError, as_sentence, did_you_mean
 from imbtk.hookspecs import HOOKS, Hook
 from imbtk.implementations import check_implementations
 from imbtk.options import StrategySpec, parse_window
@@ -170,10 +170,10 @@ def _explain(cls: type[Strategy], error: ValidationError) -> str:
             sentences.append(f"strategy '{cls.name}' needs the option '{name}'.")
         elif not name:
             message = problem["msg"].removeprefix("Value error, ")
-            sentences.append(f"strategy '{cls.name}': {message.rstrip('.')}.")
+            sentences.append(f"strategy '{cls.name}': {as_sentence(message)}")
         else:
-            message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+            message = as_sentence(problem["msg"].removeprefix("Value error, "))
             given = f" (given: {problem['input']!r})"
-            sentences.append(f"option '{name}' of strategy '{cls.name}'{given}: {message[0].lower()}{message[1:]}.")
+            sentences.append(f"option '{name}' of strategy '{cls.name}'{given}: {message[0].lower()}{message[1:]}")
     # A union reports each of its arms: the same option is said once.
     return " ".join(dict.fromkeys(sentences))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +76,16 @@ def test_marks_of_docstrings_become_markdown(generate: ModuleType) -> None:
     assert generate.markdown(text) == (
         "See `imbtk.Strategy` and `a * b` where a \\* b \\< *c*.\n\n```\nx = y\n```\n\n- one\n- two"
     )
+
+
+def test_no_sentence_of_core_names_a_strategy() -> None:
+    # Core tells users nothing that is true only while one of the first-party strategies is installed.
+    names = {path.stem.replace("_", "-") for path in (ROOT / "plugins" / "imbtk_plugins").glob("[a-z]*.py")}
+    said = re.compile(rf"['`](?:{'|'.join(sorted(names))})['`:]|-s (?:{'|'.join(sorted(names))})\b")
+    found = []
+    for path in sorted((ROOT / "imbtk").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docstrings]
+        found += [(path.name, text.value) for text in texts if isinstance(text.value, str) and said.search(text.value)]
+    assert found == []

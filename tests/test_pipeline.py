@@ -16,7 +16,7 @@ from sklearn import metrics as sk
 
 import imbtk
 from imbtk import RunContext, Strategy, hookimpl, option
-from imbtk.errors import ConflictError, ImbtkError, OptionError, PlanError, PluginError, TrainingError
+from imbtk.errors import ConflictError, DataError, ImbtkError, OptionError, PlanError, PluginError, TrainingError
 from imbtk.prediction import DecisionRule
 
 
@@ -229,7 +229,7 @@ class Nothing(Strategy):
         ("order", PluginError, r"positions outside \[0, "),
         ("reduced", PluginError, r"gives float32 \(\) instead of a loss per sample, unreduced, \(2,\), from"),
         ("nan loss", PluginError, "a callable that gives values that are not finite from imbtk_criterion"),
-        ("infinite", TrainingError, r"not finite in epoch 0, step 0: rows .* The last good state is kept in"),
+        ("infinite", TrainingError, r"not finite in epoch 1, step 1: rows .* The last good state is kept in"),
     ],
 )
 def test_what_a_strategy_gets_wrong_is_named(what: str, error: type[Exception], message: str, tmp_path: Path) -> None:
@@ -255,6 +255,20 @@ def test_mistakes_are_refused_before_anything_is_written(tmp_path: Path) -> None
         (OptionError, "there is no class 'x'", {"positive": "x"}),
         (OptionError, "is no device", {"device": "toaster"}),
         (OptionError, "makes sense only with weights", {"freeze": "backbone"}),
+        (OptionError, "nothing is stopped early: add --early-stop METRIC", {"patience": 2}),
+        (DataError, "the file of weights 'none.pth' does not exist", {"weights": "none.pth"}),
+        (OptionError, r"'where' \(given: 'a=1'\): write a list, such as \['a=1'\]", {"where": "a=1"}),
+        (
+            OptionError,
+            "'lr_backbone' is the rate of a backbone that 'freeze' keeps",
+            {
+                "freeze": "backbone",
+                "pretrained": True,
+                "lr_backbone": 0.1,
+            },
+        ),
+        (PlanError, "is a list of them, such as", {"strategies": "tilt"}),
+        (PlanError, "'Inverse' is a class: give an instance of it", {"strategies": [Inverse]}),
         (PlanError, "no model|no such model|there is no", {"model": "resnet3"}),
     ]
     for error, message, options in cases:

@@ -63,8 +63,10 @@ def test_what_acts_once_takes_no_window() -> None:
 
 
 def test_something_else_in_the_list_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"is no strategy"):
+    with pytest.raises(PlanError, match=r"'Weigh' is a class: give an instance of it, Weigh\(\), or its name"):
         plan(Weigh)
+    with pytest.raises(PlanError, match=r"3 is no strategy"):
+        plan(3)
 
 
 def test_an_unknown_name_without_plugins_says_so() -> None:

@@ -13,9 +13,9 @@ __all__ = ["column_findings", "domain_findings", "reading_findings"]
 MUCH_MISSING = 0.2
 
 _CONSEQUENCE = {
-    "digits": "the strategy 'augment' does not mirror them",
-    "photo": "the strategy 'augment' mirrors them left to right",
-    "histology": "the strategy 'augment' turns them by quarters and mirrors them both ways",
+    "digits": "augmentation that goes by that does not mirror them",
+    "photo": "augmentation that goes by that mirrors them left to right",
+    "histology": "augmentation that goes by that turns them by quarters and mirrors them both ways",
 }
 
 

@@ -89,13 +89,15 @@ def _print_counts(console: Console, document: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from imbtk.report.wording import one_line, shorten
+
     counts: dict[str, list[int]] = document["split"]["class_counts"]
     table = Table(box=None, padding=(0, 2), title=Text("Rows of each class", style="bold"), title_justify="left")
     table.add_column("class", overflow="fold")
     for side in counts:
         table.add_column(side, justify="right")
     for name, *numbers in zip(document["class_names"], *counts.values(), strict=True):
-        table.add_row(Text(str(name)), *map(str, numbers))
+        table.add_row(Text(shorten(one_line(name), 40)), *map(str, numbers))
     console.print()
     console.print(table)
     phases = document["phases"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from imbtk.comparison.cells import CellResult, Job, run_cell
 from imbtk.comparison.grid import Cell
 from imbtk.errors import ImbtkError, OptionError
 
-__all__ = ["Backend", "default_jobs", "run_cells"]
+__all__ = ["Backend", "check_backend", "default_jobs", "run_cells"]
 
 Backend = Literal["local", "dask"]
 
@@ -55,6 +56,7 @@ def run_cells(
     ImbtkError
         If a worker was killed, or there is no cluster that can be used.
     """
+    check_backend(backend, scheduler)
     if backend == "local" and (jobs == 1 or len(cells) == 1):
         for cell in cells:
             on_result(run_cell(job, cell))
@@ -77,19 +79,37 @@ def _local(jobs: int, threads: int) -> Any:
     return joblib.parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=threads)
 
 
-@contextlib.contextmanager
-def _dask(scheduler: str | None) -> Iterator[None]:
-    """Hand joblib's work to a cluster that exists already, through joblib's own backend."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise OptionError("the backend 'dask' needs Dask: pip install 'imbtk[dask]'.") from None
-    address = scheduler or os.environ.get("DASK_SCHEDULER_ADDRESS")
-    if not address:
+def check_backend(backend: Backend, scheduler: str | None) -> None:
+    """Refuse a backend that cannot be used, before anything is written.
+
+    Raises
+    ------
+    OptionError
+        If Dask is not installed or no scheduler is given, or a scheduler is given and Dask is not asked for.
+    """
+    if backend != "dask":
+        if scheduler is not None:
+            raise OptionError("'scheduler' is that of a Dask cluster: add --backend dask, or leave it out.")
+        return
+    if importlib.util.find_spec("distributed") is None:
+        raise OptionError("the backend 'dask' needs Dask: pip install 'imbtk[dask]'.")
+    if not _address(scheduler):
         raise OptionError(
             "the backend 'dask' needs a cluster that runs already: give its scheduler, --scheduler tcp://HOST:8786, or "
             "set DASK_SCHEDULER_ADDRESS."
         )
+
+
+def _address(scheduler: str | None) -> str | None:
+    return scheduler or os.environ.get("DASK_SCHEDULER_ADDRESS")
+
+
+@contextlib.contextmanager
+def _dask(scheduler: str | None) -> Iterator[None]:
+    """Hand joblib's work to a cluster that exists already, through joblib's own backend."""
+    from distributed import Client
+
+    address = _address(scheduler)
     try:
         client = Client(address, timeout=SCHEDULER_TIMEOUT)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:

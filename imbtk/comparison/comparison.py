@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imbtk.comparison.backends import Backend
+from imbtk.comparison.backends import Backend, check_backend
 from imbtk.comparison.cells import clear_work
 from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.settings import ComparisonConfig, make_comparison_config, parse_shard
@@ -83,6 +83,7 @@ def compare(
     resolved = make_comparison_config({**base, **options})
     if data is None and resolved.data is None:
         resolved = resolved.model_copy(update={"data": DEFAULT_DATA})
+    check_backend(backend, scheduler)
     place = parse_shard(shard) if shard is not None else (0, 1)
     with GridProgress(quiet) as progress:
         study = prepare_study(resolved, data, plans, progress)

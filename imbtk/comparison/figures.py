@@ -41,6 +41,7 @@ __all__ = [
 
 _CHUNK_CELLS = 2_500_000
 _MOST_MISSING = 0.05
+_NO_SPREAD = 1e-12
 
 Figures = dict[str, np.ndarray]
 
@@ -198,7 +199,7 @@ class Resampling:
         if isinstance(spread, Missing):
             return spread
         lowest, highest = {"logit": (0, 1), "log": (0, np.inf), "fisher": (-1, 1)}[scale]
-        if spread.error < 1e-12 or value - lowest < 1e-9 or highest - value < 1e-9:
+        if spread.error < _NO_SPREAD or value - lowest < 1e-9 or highest - value < 1e-9:
             return Missing(f"at {value:g} the resamples show no spread")
         return studentized(value, spread.error, spread.degrees, scale)
 
@@ -207,7 +208,10 @@ class Resampling:
         value = sum(factor * plan.value[name] for factor, plan in plans)
         drawn = np.sum([factor * plan.drawn[name] for factor, plan in plans], axis=0)
         left = np.sum([factor * plan.left[name] for factor, plan in plans], axis=0)
-        return float(value), self.spread(drawn, left)
+        spread = self.spread(drawn, left)
+        if isinstance(spread, Spread) and spread.error < _NO_SPREAD:
+            spread = Missing("it is the same in all resamples, which say nothing of its spread")
+        return float(value), spread
 
 
 def hit_rates(rows: Rows, outcome: Outcome) -> np.ndarray:

@@ -107,11 +107,16 @@ def check_folder(folder: Path, protocol: Mapping[str, Any]) -> None:
                 + "; ".join(found)
                 + ". Give the same options to go on with it, or another --out."
             )
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.is_dir() and any(folder.iterdir()):
         raise RunFolderError(
             f"'{folder}' exists already and holds no comparison (no {PROTOCOL_FILE}). Choose another --out."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(
+            f"the folder '{folder}' cannot be made: {(error.strerror or str(error)).lower()}. Choose another --out."
+        ) from error
     text = json.dumps(protocol, indent=1, ensure_ascii=False) + "\n"
     write_atomically(path, text.encode())
 

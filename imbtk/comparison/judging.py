@@ -23,6 +23,7 @@ from imbtk.comparison.statistics import (
     paired_p_value,
     sign_flip,
     tost,
+    tost_of_twins,
     verdict,
 )
 from imbtk.comparison.words import interaction_words
@@ -97,9 +98,21 @@ class Judge:
             "detectable": detectable_difference(spread) if isinstance(spread, Spread) else None,
             "secondary": self._secondary(plan, base),
         }
+        return _Tested(entry, self._equivalence(self.sign * value, spread, linear, plan, base))
+
+    def _equivalence(
+        self, value: float, spread: Spread | Missing, linear: bool, plan: Outcome, base: Outcome
+    ) -> Tost | None:
+        """Return the tests against the margin; None where there is no margin or nothing to go by."""
         margin = self.config.margin
-        equal = tost(self.sign * value, spread, margin) if isinstance(spread, Spread) and margin else None
-        return _Tested(entry, equal)
+        if margin is None:
+            return None
+        if isinstance(spread, Spread):
+            return tost(value, spread, margin)
+        if linear and bool((plan.predicted == base.predicted).all()):
+            of_class = [np.unique(self.rows.unit[self.rows.labels == k]) for k in range(self.rows.num_classes)]
+            return tost_of_twins(margin, min(map(len, of_class)))
+        return None
 
     def _secondary(self, plan: Outcome, base: Outcome) -> dict[str, Any]:
         """Return the tests that others would ask for; they decide nothing here."""
@@ -147,7 +160,7 @@ class Judge:
         if is_linear(self.primary, outcomes):
             parts = [f * unit_contributions(self.rows, o, self.primary) for f, o in zip(factors, outcomes, strict=True)]
             return sign_flip(np.sum(parts, axis=0), self.seed)
-        if isinstance(spread, Missing) or spread.error <= 0:
+        if isinstance(spread, Missing):
             return None
         return float(2 * stats.t.sf(abs(value) / spread.error, spread.degrees))
 

@@ -17,6 +17,8 @@ from imbtk.report.wording import one_line, plural, sentence, shorten
 
 __all__ = ["make_page"]
 
+_MOST_BANNERS = 3
+
 
 def make_page(folder: Path, document: Mapping[str, Any]) -> Path:
     """Write ``report.html`` and ``plots/`` into the folder of a comparison.
@@ -61,6 +63,11 @@ def _lead(document: Mapping[str, Any]) -> list[Block]:
         blocks.append(
             Banner("These figures assume that no two rows come from one patient.", "warning", "Patients unknown")
         )
+    # What is said of the groups above is not said twice.
+    said = [sentence(text) for text in document["warnings"] if not text.startswith("groups (patients) are not known")]
+    blocks += [Banner(text, "warning") for text in said[:_MOST_BANNERS]]
+    if len(said) > _MOST_BANNERS:
+        blocks.append(Banner(f"{plural(len(said) - _MOST_BANNERS, 'more warning')}, under Warnings.", "warning"))
     for row in document["rows"]:
         if not row["complete"]:
             blocks.append(Banner(f"{sentence(row['reason'])} It is in no figure below.", "error", f"“{row['name']}”"))

@@ -60,6 +60,13 @@ class ComparisonConfig(RunConfig):
             raise ValueError("a comparison takes its strategies in plans: --plan 'NAME NAME'")
         return value
 
+    @field_validator("fold")
+    @classmethod
+    def _no_fold(cls, value: int) -> int:
+        if value:
+            raise ValueError("a comparison trains every fold; 'folds' says how many there are")
+        return value
+
 
 def make_comparison_config(values: dict[str, Any]) -> ComparisonConfig:
     """Return the validated configuration.

@@ -25,6 +25,7 @@ __all__ = [
     "sign_flip",
     "swap_test",
     "tost",
+    "tost_of_twins",
     "verdict",
 ]
 
@@ -189,18 +190,39 @@ class Tost:
 def tost(difference: float, spread: Spread, margin: float) -> Tost:
     """Return the two one-sided tests of a difference (above 0: better) against a margin.
 
+    Parameters
+    ----------
+    difference : float
+    spread : Spread
+        With an error above 0.
+    margin : float
+
     References
     ----------
     Schuirmann 1987, "A comparison of the two one-sided tests procedure and the power approach", Journal of
     Pharmacokinetics and Biopharmaceutics 15.
     """
-    if spread.error <= 0:
-        inside = (float(difference <= -margin), float(difference >= margin))
-        return Tost(*inside)
     return Tost(
         float(stats.t.sf((difference + margin) / spread.error, spread.degrees)),
         float(stats.t.cdf((difference - margin) / spread.error, spread.degrees)),
     )
+
+
+def tost_of_twins(margin: float, units: int) -> Tost:
+    """Return the two one-sided tests of two plans that decide every row alike, where no spread can be seen.
+
+    That is no proof that they are the same. If balanced accuracies differ by at least `margin`, there is a class in
+    which the two decide at least that share of all units to sample from differently: the chance that none of these is
+    among `units` drawn ones is at most (1 − margin)^units.
+
+    Parameters
+    ----------
+    margin : float
+    units : int
+        In the class that has the fewest.
+    """
+    chance = float((1 - margin) ** units)
+    return Tost(chance, chance)
 
 
 def detectable_difference(spread: Spread) -> float:

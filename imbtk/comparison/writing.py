@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from imbtk.comparison.analysis import analyse
 from imbtk.comparison.page import make_page
 from imbtk.comparison.table import csv_text, markdown_table
 from imbtk.report.drawings import write_atomically
+from imbtk.report.wording import sentence
 
 __all__ = ["DOCUMENT_FILE", "comparison_schema", "write_results"]
 
@@ -29,7 +31,7 @@ def write_results(folder: Path) -> dict[str, Any]:
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / DOCUMENT_FILE, text.encode())
     write_atomically(folder / "comparison.csv", csv_text(document).encode())
-    write_atomically(folder / "comparison.md", (markdown_table(document) + "\n").encode())
+    write_atomically(folder / "comparison.md", (markdown_table(document) + "\n\n" + _below(document) + "\n").encode())
     make_page(folder, document)
     return document
 
@@ -39,3 +41,13 @@ def comparison_schema() -> dict[str, Any]:
     text = resources.files("imbtk.comparison").joinpath("comparison.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
+
+
+def _below(document: Mapping[str, Any]) -> str:
+    """Return what has to stand below the table wherever it is copied to."""
+    lines = [
+        f"In brackets 95 % intervals over {document['unit']}s, given these trained models; p: paired permutation test "
+        "of the difference to the baseline, Holm-adjusted.",
+        *map(sentence, document["warnings"]),
+    ]
+    return "\n".join(f"- {line}" for line in lines)

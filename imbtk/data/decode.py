@@ -172,6 +172,8 @@ def scale_to_bytes(values: np.ndarray) -> tuple[np.ndarray, str]:
     """
     low, high = values.min(), values.max()
     if values.dtype.kind == "f":
+        if not np.isfinite([low, high]).all():
+            raise ValueError("pixels that are NaN or infinite")
         if not (low >= 0 and high <= 1):
             raise ValueError(f"floating-point pixels from {low:g} to {high:g}, where 0 to 1 is expected")
         return np.rint(values.astype(np.float64) * 255).astype(np.uint8), "float"

@@ -130,13 +130,16 @@ def label_column(frame: pd.DataFrame, named: str | None, where: str) -> Any:
 
 
 def split_column(frame: pd.DataFrame, named: str | None, where: str) -> Any | None:
-    """Return the column of a given split: the one named, else ``split`` if it holds nothing but sides of a split."""
+    """Return the column of a given split: the one named, else ``split`` if it holds a side of a split.
+
+    Values that are none are refused where the column is read: a misspelt side is not to deal all rows anew unseen.
+    """
     if named is not None:
         return column_named(frame, named, "--split-column", where)
     column = find_column(frame, SPLIT_NAMES)
     if column is None:
         return None
-    sides = all(not is_missing(value) and side_of(text_of(value)) is not None for value in frame[column].unique())
+    sides = any(not is_missing(value) and side_of(text_of(value)) is not None for value in frame[column].unique())
     return column if sides else None
 
 

@@ -71,6 +71,11 @@ def _to_bytes(images: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...
         raise DataError(f"{what} holds {images.dtype} values, which are no pixels. Give uint8, or floats in 0..1.")
     low, high = images.min(), images.max()
     if images.dtype.kind == "f":
+        if not np.isfinite([low, high]).all():
+            raise DataError(
+                f"{what} holds pixels that are NaN or infinite, in {_not_finite(images)} of {len(images)} images. "
+                "Correct these images or take them out."
+            )
         if not (low >= 0 and high <= 1):
             raise DataError(
                 f"{what} holds floating-point pixels from {low:g} to {high:g}, where 0 to 1 is expected. Divide by "
@@ -85,6 +90,11 @@ def _to_bytes(images: np.ndarray, what: str) -> tuple[np.ndarray, tuple[str, ...
             "uint8; 16-bit images are taken as uint16."
         )
     return images.astype(np.uint8), ()
+
+
+def _not_finite(images: np.ndarray) -> int:
+    """Return how many images hold a value that is not finite."""
+    return int((~np.isfinite(images.reshape(len(images), -1))).any(axis=1).sum())
 
 
 def _scaled(images: np.ndarray, factor: float) -> np.ndarray:

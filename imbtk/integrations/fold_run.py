@@ -67,7 +67,7 @@ def prepare_fold(
 
 def _copies(strategies: Any) -> list[StrategyLike]:
     if isinstance(strategies, str) or not isinstance(strategies, Sequence):
-        raise PlanError(f"'strategies' is a list of them, such as ['class-weights'] (given: {strategies!r}).")
+        raise PlanError(f"'strategies' is a list of them, such as ['NAME:option=value'] (given: {strategies!r}).")
     copies: list[StrategyLike] = []
     for entry in strategies:
         if isinstance(entry, Strategy):

@@ -28,7 +28,7 @@ def _parts(entry: StrategyLike) -> tuple[str, Strategy | StrategySpec]:
         return spec.name.replace("_", "-"), spec
     strategy = entry[0] if isinstance(entry, tuple) and entry else entry
     if not isinstance(strategy, Strategy):
-        raise PlanError(f"{entry!r} is no strategy. Give a name such as 'class-weights', or an instance.")
+        raise PlanError(f"{entry!r} is no strategy. Give a name, 'NAME:option=value', or an instance.")
     return strategy.name, strategy
 
 

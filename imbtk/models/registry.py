@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -162,15 +163,31 @@ def _from_factory(name: str, kind: Kind) -> ModelSpec:
 
 def _checked(name: str, factory: Callable[[tuple[int, ...]], Any]) -> Backbone:
     def build(sample_shape: tuple[int, ...]) -> nn.Module:
+        _check_signature(name, factory)
         backbone = factory(tuple(sample_shape))
         if not isinstance(backbone, nn.Module):
             raise PlanError(
-                f"model '{name}': the factory returned a {type(backbone).__name__}, not a torch.nn.Module that maps "
-                "(B, *sample_shape) to features (B, D)."
+                f"model '{name}': the factory returned an object of type {type(backbone).__name__}, no torch.nn.Module "
+                "that maps (B, *sample_shape) to features (B, D)."
             )
         return backbone
 
     return build
+
+
+def _check_signature(name: str, factory: Callable[..., Any]) -> None:
+    """Refuse a factory that cannot be called with a shape alone; errors in its body stay its own."""
+    try:
+        signature = inspect.signature(factory)
+    except ValueError:  # some callables written in C have none
+        return
+    try:
+        signature.bind(())
+    except TypeError as error:
+        raise PlanError(
+            f"model '{name}': the factory is called with one argument, the shape of a sample such as (3, 64, 64), and "
+            f"returns a torch.nn.Module that gives features; its own are {signature} ({error})."
+        ) from None
 
 
 def _with_weights(spec: ModelSpec, weights_file: str) -> Backbone:

@@ -70,7 +70,8 @@ def _read_pickle(path: Path) -> Mapping[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).split("\n")[0]
+        # PyTorch advises to load such a file with its code: what it says of the reason stops before that.
+        reason = str(error).split("\n")[0].split(". ")[0]
         raise DataError(
             f"'{path}' cannot be read as a PyTorch state dict of plain tensors ({reason}). Save it anew with "
             "torch.save(model.state_dict(), FILE)."

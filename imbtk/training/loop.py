@@ -210,7 +210,7 @@ def _train_epoch(
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
-                _not_finite(epoch, first // size, rows, losses) + _head_at_fault(network, features, logits)
+                _not_finite(epoch + 1, first // size + 1, rows, losses) + _head_at_fault(network, features, logits)
             )
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,6 +51,8 @@ def test_json_is_one_object(call: Call, plugin_file: Path) -> None:
         (("-s", "augment"), "Error: there is no option -s."),
         ((), "Error: there is no plan to compare with the baseline. Give one or more: --plan 'NAME NAME'"),
         (("--plan", "tilt"), "Error: there is no strategy 'tilt'."),
+        (("--plan", "tilt", "--backend", "dask"), "Error: the backend 'dask' needs "),
+        (("--scheduler", "tcp://h:1"), "Error: 'scheduler' is that of a Dask cluster: add --backend dask"),
     ],
 )
 def test_mistakes_are_one_paragraph_and_exit_code_2(call: Call, arguments: tuple[object, ...], message: str) -> None:
@@ -57,6 +60,18 @@ def test_mistakes_are_one_paragraph_and_exit_code_2(call: Call, arguments: tuple
     assert found.exit_code == 2
     assert found.stderr.startswith(message)
     assert not Path("comparisons").exists()
+
+
+def test_a_folder_that_cannot_be_made(call: Call, plugin_file: Path) -> None:
+    Path("file").write_text("")
+    for out in ("file/study", "file"):
+        found = call(
+            "compare", "builtin:breast-cancer", "--plugin", plugin_file, "--plan", "tilt-weights", *QUICK, "--out", out
+        )
+        assert found.exit_code == 2
+        assert re.search(
+            rf"^Error: the folder '{out}' cannot be made: .*\. Choose another --out\.$", found.stderr, re.M
+        )
 
 
 def test_help_has_its_headings_and_no_flags_of_a_single_run(call: Call) -> None:

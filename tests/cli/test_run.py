@@ -70,6 +70,28 @@ def test_dry_run_shows_the_plan_and_leaves_nothing(call: Call, plugin_file: Path
     assert list(Path().iterdir()) == []
 
 
+def test_dry_run_on_a_given_split_and_a_class_name_of_two_lines(call: Call) -> None:
+    rows = [f"{i},{'plain' if i % 3 else chr(34) + 'two' + chr(10) + 'lines' + chr(34)}" for i in range(60)]
+    both, three = ("train", "test"), ("train", "val", "test")
+    for sides, said in ((three, "split the data's own"), (both, "split the data's own; validation cut from its")):
+        lines = [f"{row},{sides[i // 3 % len(sides)]}" for i, row in enumerate(rows)]
+        Path("t.csv").write_text("\n".join(["x,label,split", *lines]))
+        result = call("run", "t.csv", "--epochs", "1", "--threads", "1", "--dry-run")
+        assert result.exit_code == 0, result.stderr
+        text = " ".join(result.stdout.split())
+        assert said in text
+        assert "batch 64, 1 epoch," in text
+        assert "1 thread, seed" in text
+        assert any(line.split()[:2] == ["two", "lines"] and "%" not in line for line in result.stdout.split("\n"))
+
+
+def test_a_run_folder_that_cannot_be_made(call: Call) -> None:
+    Path("file").write_text("")
+    result = call("run", DATA, "--epochs", "1", "--out", "file/run")
+    assert result.exit_code == 2
+    assert "Error: the run folder 'file/run' cannot be made: not a directory. Choose another --out." in result.stderr
+
+
 def test_dry_run_as_json(call: Call, plugin_file: Path) -> None:
     result = call("run", DATA, "-s", "tilt-weights", "--plugin", plugin_file, "--dry-run", "--json")
     document = json.loads(result.stdout)

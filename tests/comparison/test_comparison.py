@@ -191,7 +191,9 @@ def test_a_plan_that_makes_no_sense_is_refused_before_training(patients_csv: Pat
     out = tmp_path / "study"
     with pytest.raises(PlanError, match="the plan 'class-weights oversample' cannot be compared: the plan corrects"):
         compare(patients_csv, ["class-weights oversample"], out=str(out), **QUICK)
-    with pytest.raises(ConflictError, match="the plan 'oversample undersample' cannot be compared: the epoch order is"):
+    with pytest.raises(
+        ConflictError, match="the plan 'oversample undersample' cannot be compared: the choice of epoch order is"
+    ):
         compare(patients_csv, ["oversample undersample"], out=str(out), **QUICK)
     assert not out.exists()
 

@@ -43,6 +43,23 @@ def test_a_wide_margin_makes_plans_that_are_alike_equivalent(simulate) -> None: 
     assert entries["alike"]["equivalence"]["p_not_worse"] < 0.05
 
 
+@pytest.mark.parametrize(("patients", "verdict"), [((30, 6), "no evidence of a difference"), ((80, 70), "equivalent")])
+def test_plans_that_decide_every_row_alike_are_equivalent_only_where_that_says_something(
+    simulate, patients: tuple[int, int], verdict: str
+) -> None:  # type: ignore[no-untyped-def]
+    rows, (first, second) = simulate(3, patients=patients, repeats=1)
+    judge = Judge(rows, make_comparison_config({"margin": 0.05, "repeats": 1}))
+    judge.add(replace(first, name=BASELINE))
+    judge.add(replace(second, name="twin", predicted=first.predicted))
+    (entry,) = entries = [{"name": "twin"}]
+    judge.compare(entries)
+    assert entry["verdict"].startswith(verdict)
+    assert entry["equivalence"]["p_equivalent"] == pytest.approx(0.95 ** min(patients))
+    assert (entry["difference"]["value"], entry["difference"]["interval"]) == (0.0, None)
+    assert "say nothing of its spread" in entry["difference"]["interval_reason"]
+    assert entry["difference"]["detectable"] is None
+
+
 def test_holm_is_over_the_rows(simulate) -> None:  # type: ignore[no-untyped-def]
     _, entries = judged(simulate)
     p = [entries[name]["difference"]["p"] for name in ("better", "alike")]

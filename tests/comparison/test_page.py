@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 from html.parser import HTMLParser
+from pathlib import Path
 
 from imbtk.comparison import Comparison
+from imbtk.comparison.page import make_page
 
 
 class _Page(HTMLParser):
@@ -32,3 +34,14 @@ def test_the_page_is_self_contained_and_has_every_part(finished: Comparison) -> 
     assert text.count("<svg") == 6
     for sentence in finished.document["methods"]:
         assert sentence in html.unescape(text)
+
+
+def test_what_must_be_known_of_the_figures_stands_above_them(finished: Comparison, tmp_path: Path) -> None:
+    said = ["the imbalance is induced", "groups (patients) are not known: and so on", "one", "two", "three"]
+    text = make_page(tmp_path, {**finished.document, "warnings": said}).read_text(encoding="utf-8")
+    lead, sections = text.split('id="table"', 1)
+    assert "The imbalance is induced." in lead
+    assert "1 more warning, under Warnings." in lead
+    assert "are not known" not in lead
+    assert "Three." not in lead
+    assert "Three." in sections

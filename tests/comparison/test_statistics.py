@@ -19,6 +19,7 @@ from imbtk.comparison.statistics import (
     sign_flip,
     swap_test,
     tost,
+    tost_of_twins,
     verdict,
 )
 
@@ -131,9 +132,12 @@ def test_tost_is_two_t_tests() -> None:
     assert found.equivalent == found.not_better
 
 
-def test_tost_of_equal_plans() -> None:
-    assert tost(0.0, Spread(0.0, 10), 0.02).equivalent == 0.0
-    assert tost(0.05, Spread(0.0, 10), 0.02).equivalent == 1.0
+def test_plans_that_are_never_apart_are_equivalent_at_their_level() -> None:
+    # Two plans at the very margin: they differ in 10 % of the units of a class. How often is none of those sampled?
+    rng = np.random.default_rng(0)
+    for units in (6, 28, 29, 60):
+        never_apart = (rng.random((20_000, units)) >= 0.1).all(axis=1).mean()
+        assert tost_of_twins(0.1, units).equivalent == pytest.approx(never_apart, abs=0.01)
 
 
 def test_equivalence_is_when_the_90_percent_interval_is_inside_the_margin() -> None:

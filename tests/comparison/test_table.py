@@ -24,6 +24,17 @@ def test_markdown_marks_the_best_of_each_column(finished: Comparison) -> None:
     assert lines[2].split(" | ")[1].startswith("**")
 
 
+def test_the_markdown_file_says_what_must_be_known_of_the_table(finished: Comparison) -> None:
+    text = (finished.folder / "comparison.md").read_text(encoding="utf-8")
+    table, below = text.split("\n\n")
+    assert table == markdown_table(finished.document)
+    assert below.startswith("- In brackets 95 % intervals over patients, given these trained models")
+    assert len(finished.document["warnings"]) > 0
+    assert [line[2:].lower().rstrip(".") for line in below.strip().split("\n")[1:]] == [
+        text.lower() for text in finished.document["warnings"]
+    ]
+
+
 def test_best_is_lowest_for_losses(finished: Comparison) -> None:
     rows, best = finished.document["rows"], best_places(finished.document)
     lowest = min(rows, key=lambda row: row["figures"]["log_loss"]["value"])

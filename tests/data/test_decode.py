@@ -97,7 +97,7 @@ def test_floats_in_the_unit_range_are_scaled(tmp_path: Path) -> None:
     ("values", "reason"),
     [
         (np.array([[0.0, 7.5]], dtype=np.float32), "floating-point pixels from 0 to 7.5, where 0 to 1 is expected"),
-        (np.array([[0.0, np.nan]], dtype=np.float32), "floating-point pixels from nan to nan"),
+        (np.array([[0.0, np.nan]], dtype=np.float32), "pixels that are NaN or infinite"),
         (np.array([[-3, 7]], dtype=np.int32), "integer pixels from -3 to 7, where 0 to 65535 is expected"),
     ],
 )

@@ -132,6 +132,10 @@ def test_an_unknown_split_is_refused_if_it_was_asked_for(manifest: Callable[...,
     assert load(path).given_split is None
     with pytest.raises(DataError, match=r"column 'split' of index\.csv: 4 of 4 rows are on no side of a split"):
         load(path, DataOptions(split_column="split"))
+    with pytest.raises(
+        DataError, match=r"column 'split' of index\.csv: 2 of 4 rows are on no side of a split: .*'tset'"
+    ):
+        load(manifest(split=["train", "val", "tset", ""]))
 
 
 def test_an_option_of_folders_is_refused(manifest: Callable[..., Path]) -> None:

@@ -63,7 +63,10 @@ def test_values_become_bytes(values: np.ndarray, expected: list[int], note: tupl
     [
         (np.array([0.0, 255.0]), "x holds floating-point pixels from 0 to 255, where 0 to 1 is expected. Divide by"),
         (np.array([-1.0, 1.0]), "from -1 to 1, where 0 to 1 is expected"),
-        (np.array([0.5, np.nan]), "from nan to nan"),
+        (
+            np.array([0.5, np.nan]),
+            "^x holds pixels that are NaN or infinite, in 1 of 1 images. Correct these images or",
+        ),
         (np.array([0, 256]), "x holds int64 pixels from 0 to 256, where 0 to 255 is expected. Scale them to uint8"),
         (np.array([-1, 5]), "from -1 to 5"),
         (np.array(["a", "b"]), "x holds <U1 values, which are no pixels"),

@@ -107,6 +107,9 @@ def factories(tmp_path, monkeypatch):
             def number(sample_shape):
                 return 3
 
+            def pair(channels, classes):
+                return nn.Identity()
+
             width = 4
         """)
     )
@@ -146,9 +149,13 @@ class TestFactory:
 
     def test_what_is_no_module(self):
         with pytest.raises(
-            PlanError, match=r"the factory returned a int, not a torch\.nn\.Module that maps \(B, \*samp"
+            PlanError, match=r"the factory returned an object of type int, no torch\.nn\.Module that maps \(B, \*samp"
         ):
             find_model("their_networks:number", "images", SHAPE, {}).build(SHAPE)
+
+    def test_what_takes_other_arguments(self):
+        with pytest.raises(PlanError, match=r"called with one argument, the shape .*its own are \(channels, classes\)"):
+            find_model("their_networks:pair", "images", SHAPE, {}).build(SHAPE)
 
     def test_no_pretrained_weights(self):
         with pytest.raises(PlanError, match=r"model 'their_networks:tiny' has no pretrained weights"):

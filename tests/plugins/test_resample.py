@@ -244,7 +244,10 @@ def test_other_refusals_name_the_sampler():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "Smote"}, "strategy 'resample': imbalanced-learn has no sampler 'Smote'. Did you mean 'SMOTE'"),
+        (
+            {"method": "Smote"},
+            "strategy 'resample': imbalanced-learn has no sampler 'Smote'. Did you mean 'SMOTE'.*'[?]$",
+        ),
         ({"method": "SMOTENC"}, "method=SMOTENC needs columns of categories, and a table's columns are numbers"),
         ({"method": "SMOTEN"}, "method=SMOTEN needs columns of categories"),
         ({"method": "SMOTE", "params": {"k": 3}}, r"SMOTE has no parameter 'k'\. .*k_neighbors"),
