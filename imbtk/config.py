@@ -45,7 +45,9 @@ class RunConfig(DataOptions):
     epochs: int | None = Field(None, ge=1, description="Passes over the training rows.")
     batch_size: int = Field(64, ge=1, description="Samples in a batch.")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum 0.9.")
-    lr: float | None = Field(None, gt=0, description="Peak learning rate.")
+    lr: float | None = Field(
+        None, gt=0, description="Peak learning rate; what suits the model and the optimizer unless given."
+    )
     lr_backbone: float | None = Field(None, gt=0, description="Peak learning rate of the backbone.")
     weight_decay: float | None = Field(
         None, ge=0, description="Not applied to norms and biases; what suits the model unless given."

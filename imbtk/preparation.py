@@ -28,7 +28,13 @@ from imbtk.reading import Progress, make_catalogue, offered_models, read_data
 from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits, make_folds
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
-from imbtk.training.setup import choose_device, choose_epochs, choose_precision, choose_weight_decay
+from imbtk.training.setup import (
+    choose_device,
+    choose_epochs,
+    choose_learning_rate,
+    choose_precision,
+    choose_weight_decay,
+)
 
 __all__ = [
     "PreparedRun",
@@ -207,7 +213,7 @@ def _resolved(
     context: RunContext,
 ) -> RunConfig:
     """Return the configuration with what the user left open filled in."""
-    lr, decay = config.lr or model.lr, config.weight_decay
+    lr, decay = config.lr or choose_learning_rate(model, config.optimizer), config.weight_decay
     if decay is None:
         steps = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
         decay = choose_weight_decay(model, config.optimizer, lr, steps)

@@ -32,7 +32,7 @@ class ModelSpec:
     weight_decay : float
         Weight decay that suits it with AdamW at the rate `lr`. With another rate as much is taken from the weights in a
         step: the decay is divided by as much as the rate is multiplied (Loshchilov & Hutter 2019, algorithm 2, where
-        the two are separate). SGD has 0.01 in any case.
+        the two are separate). SGD has fifty times the rate, and a decay of 0.0002, in any case.
     decay_steps : int
         In trainings of fewer steps the weight decay is proportionally smaller: being short holds a network back enough.
     mean, std : tuple of float, optional

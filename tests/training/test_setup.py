@@ -7,7 +7,14 @@ import torch
 
 from imbtk.errors import OptionError
 from imbtk.models.spec import ModelSpec
-from imbtk.training.setup import choose_device, choose_epochs, choose_precision, choose_weight_decay, make_optimizer
+from imbtk.training.setup import (
+    choose_device,
+    choose_epochs,
+    choose_learning_rate,
+    choose_precision,
+    choose_weight_decay,
+    make_optimizer,
+)
 
 CPU = torch.device("cpu")
 
@@ -37,9 +44,15 @@ def test_the_default_weight_decay_takes_the_same_share_in_a_step_at_any_rate() -
     for lr in (1e-4, 1e-3, 2e-2):
         assert lr * choose_weight_decay(spec, "adamw", lr, 5000) == pytest.approx(2e-3)
         assert lr * choose_weight_decay(spec, "adamw", lr, 500) == pytest.approx(2e-3 / 4)
-    assert choose_weight_decay(spec, "sgd", 0.1, 5000) == 0.01
+    assert choose_weight_decay(spec, "sgd", 0.1, 5000) == 2e-4
     plain = ModelSpec("plain", lambda shape: torch.nn.Flatten())
     assert choose_weight_decay(plain, "adamw", 1e-3, 1) == 0.01
+
+
+def test_sgd_has_a_rate_of_its_own() -> None:
+    spec = ModelSpec("mine", lambda shape: torch.nn.Flatten(), lr=2e-3)
+    assert choose_learning_rate(spec, "adamw") == 2e-3
+    assert choose_learning_rate(spec, "sgd") == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
