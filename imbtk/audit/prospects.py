@@ -71,8 +71,10 @@ def _origins(sides: np.ndarray) -> list[tuple[str, int, float]]:
 
 
 def _weakest(subject: Subject) -> list[int]:
-    """Return the rarest class, and the one with the fewest groups where that is another."""
-    counts = subject.dataset.class_counts.numpy()
+    """Return the class that is rarest in training, and the one with the fewest groups where that is another."""
+    # A run trains on fewer rows than there are where an imbalance is induced.
+    labels = subject.labels if subject.split is None else subject.labels[subject.split.train.numpy()]
+    counts = np.bincount(labels, minlength=subject.dataset.num_classes)
     rarest = int(counts.argmin())
     if subject.groups is None:
         return [rarest]

@@ -10,6 +10,7 @@ from scipy import stats
 
 from imbtk.audit.prospects import Prospect, prospect_findings, prospects_of
 from imbtk.audit.subject import Subject, given_split
+from imbtk.context import Split
 
 MakeSubject = Callable[..., Subject]
 
@@ -61,3 +62,13 @@ def test_many_rows_are_no_warning_and_none_are_said_to_be_none(make_subject: Mak
     assert (finding.level, finding.title) == ("ok", "The test would rest on 30 rows of 'b'")
     (none,) = prospect_findings(make_subject([0] * 8 + [1] * 2))
     assert none.text.endswith("With no row of 'b' in the test, nothing can be said of that class.")
+
+
+def test_the_class_that_is_rarest_in_training_is_named_where_rows_were_taken_away(make_subject: MakeSubject) -> None:
+    dataset = make_subject([0] * 40 + [1] * 60).dataset
+    train, test = torch.arange(0, 45), torch.cat([torch.arange(30, 40), torch.arange(80, 100)])
+    split = Split(train[train != 35], torch.arange(70, 80), test[test != 30])
+    [finding] = prospect_findings(Subject(dataset, split))
+    assert f"5, 10 and 20 rows of the rarest class, '{dataset.class_names[1]}'" in finding.text.replace(
+        "images", "rows"
+    )
