@@ -46,7 +46,7 @@ def predictive_value_plot(
         axes.set(xlabel="prevalence of the positive class", ylabel="predictive value")
         axes.xaxis.set_major_formatter(lambda share, _: per_cent(share))
         axes.minorticks_off()
-        axes.legend(loc="center right")
+        axes.legend(loc="center left")
     return figure
 
 
