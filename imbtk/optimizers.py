@@ -34,4 +34,4 @@ def eager(kind: type[Kind]) -> type[Kind]:
     plain: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in _METHODS}
     # What was unwrapped switched gradients off as well, where the optimiser is not to be differentiated itself.
     plain["step"] = torch.no_grad()(plain["step"])
-    return cast(type[Kind], type(kind.__name__, (kind,), plain))
+    return cast("type[Kind]", type(kind.__name__, (kind,), plain))
