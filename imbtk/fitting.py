@@ -19,6 +19,7 @@ from imbtk.decisions import choose_decision
 from imbtk.dispatch import Dispatcher, who, wrong_result
 from imbtk.draw import Draw
 from imbtk.hookspecs import HOOKS
+from imbtk.models.batch_size import check_smallest_batch
 from imbtk.models.heads import LinearHead
 from imbtk.models.network import (
     Network,
@@ -191,13 +192,23 @@ def start_at_prior(head: torch.nn.Module, phase: BuiltPhase) -> None:
 
 
 def make_network(prepared: PreparedRun) -> Network:
-    """Build the network with the plan's head, its bias at the log of the effective prior."""
+    """Build the network with the plan's head, its bias at the log of the effective prior.
+
+    Raises
+    ------
+    ImbtkError
+        If the plan's head is none, or the network cannot learn from batches as small as the run has them.
+    """
     first = prepared.phases[0]
     make_head = head_maker(prepared.plan.items, first.context)
     network = build_network(
         prepared.model, prepared.dataset.sample_shape, make_head, prepared.config.seed, first.context.num_classes
     )
     network.head_origin = make_head.origin
+    if prepared.config.freeze:
+        network.freeze_backbone()
+    smallest = min(phase.smallest_batch for phase in prepared.phases)
+    check_smallest_batch(network, smallest, prepared.config.batch_size)
     _rehearse_with_features(prepared, network)
     start_at_prior(network.head, first)
     network.to(prepared.device)
