@@ -87,7 +87,7 @@ def test_a_run_is_refused_before_training(options: Any, message: str, tmp_path: 
 def test_a_last_batch_of_one_row_is_left_out(tmp_path: Path) -> None:
     # 33 training rows in batches of 32.
     run = imbtk.run(
-        images(52), model=f"{__name__}:OneByOne", epochs=1, batch_size=32, quiet=True, out=str(tmp_path / "r")
+        images(51), model=f"{__name__}:OneByOne", epochs=1, batch_size=32, quiet=True, out=str(tmp_path / "r")
     )
     plan = json.loads((run.folder / "plan.json").read_text())
     assert [(phase["samples_per_epoch"], phase["steps_per_epoch"]) for phase in plan["phases"]] == [(33, 1)]
