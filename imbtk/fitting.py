@@ -18,6 +18,7 @@ from imbtk.context import RunContext
 from imbtk.decisions import choose_decision
 from imbtk.dispatch import Dispatcher, who, wrong_result
 from imbtk.draw import Draw
+from imbtk.errors import TrainingError
 from imbtk.hookspecs import HOOKS
 from imbtk.models.batch_size import check_smallest_batch
 from imbtk.models.heads import LinearHead
@@ -74,8 +75,20 @@ class Fitted:
     settings: TrainingSettings
 
     def logits(self, rows: torch.Tensor) -> np.ndarray:
-        """Return the logits of rows of the data set, (n, K) float64."""
+        """Return the logits of rows of the data set, (n, K) float64.
+
+        Raises
+        ------
+        TrainingError
+            If they are not finite: training went out of bounds, though its last losses were finite.
+        """
         logits: np.ndarray = predict(self.network, self.batches, rows, self.settings).double().numpy()
+        bad = rows[~torch.from_numpy(logits).isfinite().all(1)].tolist()
+        if bad:
+            raise TrainingError(
+                f"the trained network gives logits that are not finite for {len(bad)} of {len(rows)} rows that it was "
+                f"not trained on, row {bad[0]} among them. Lower --lr, or set --clip-norm."
+            )
         return logits
 
 
