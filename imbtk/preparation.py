@@ -32,9 +32,9 @@ from imbtk.training.setup import (
     choose_device,
     choose_epochs,
     choose_learning_rate,
-    choose_precision,
     choose_weight_decay,
 )
+from imbtk.training.speed import Speed
 
 __all__ = [
     "PreparedRun",
@@ -52,7 +52,8 @@ class PreparedRun:
     Attributes
     ----------
     config : RunConfig
-        Resolved: model, epochs, learning rate, weight decay, precision are filled in.
+        Resolved: model, epochs, learning rate and weight decay are filled in; precision and memory format once the
+        network is there (:func:`imbtk.fitting.settled`).
     dataset : Dataset
     plan : Plan
     split : Split
@@ -78,6 +79,8 @@ class PreparedRun:
     inner : tuple of PreparedRun
         Models of the same plan without the run's test rows, each of which predicts the test rows of another fold: what
         a decision is fitted on. None where no decision is fitted or folds do not allow it.
+    speed : Speed, optional
+        How precision and memory format were chosen, where they were tried.
     """
 
     config: RunConfig
@@ -98,6 +101,7 @@ class PreparedRun:
     deployment: np.ndarray
     decision: str = "as trained"
     inner: tuple[PreparedRun, ...] = ()
+    speed: Speed | None = None
 
     @property
     def decision_rows(self) -> torch.Tensor:
@@ -225,7 +229,6 @@ def _resolved(
             "weight_decay": decay,
             "strategies": tuple(map(str, plan.items)),
             "positive": None if context.positive is None else dataset.class_names[context.positive],
-            "precision": choose_precision(config.precision, context.device),
         }
     )
 

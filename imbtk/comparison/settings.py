@@ -34,8 +34,9 @@ HIGHER_IS_BETTER = {name: name not in ("log_loss", "brier") for name in METRICS}
 class ComparisonConfig(RunConfig):
     """The configuration of a comparison: split, model, epochs and seed are its own, strategies belong to the plans."""
 
-    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold")
-    """Fields of a run that a comparison does not take: plans hold the strategies, and every fold is trained."""
+    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold", "max_minutes")
+    """Fields of a run that a comparison does not take: plans hold the strategies, every fold is trained, and figures of
+    plans that a clock gave more epochs than others would not be comparable."""
 
     plan: tuple[str, ...] = Field((), description="A plan to compare: strategies with spaces between, in quotes.")
     each: tuple[str, ...] = Field((), description="Strategies with commas between, each a plan by itself.")
@@ -66,6 +67,12 @@ class ComparisonConfig(RunConfig):
         if value:
             raise ValueError("a comparison trains every fold; 'folds' says how many there are")
         return value
+
+    @field_validator("max_minutes")
+    @classmethod
+    def _no_minutes(cls, value: float | None) -> None:
+        if value is not None:
+            raise ValueError("in a comparison every plan is trained for the same epochs, whatever the clock says")
 
 
 def make_comparison_config(values: dict[str, Any]) -> ComparisonConfig:

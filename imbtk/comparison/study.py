@@ -15,6 +15,7 @@ from imbtk.comparison.identity import check_folder, default_folder, protocol_doc
 from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.protocol import make_splits
 from imbtk.comparison.settings import ComparisonConfig
+from imbtk.comparison.speed import settled_once
 from imbtk.errors import ImbtkError
 from imbtk.plan import StrategyLike
 from imbtk.reading import make_catalogue, read_data
@@ -59,16 +60,18 @@ def prepare_study(
     make_splits(dataset, config.folds, config.repeats, config.seed)
     job = Job(config, "", dataset)
     resolved = prepare_cell(job, Cell(rows[0], 0, 0), catalogue=catalogue).config
-    names = ("model", "epochs", "lr", "weight_decay", "precision", "positive")
+    names = ("model", "epochs", "lr", "weight_decay", "positive")
     config = config.model_copy(update={name: getattr(resolved, name) for name in names})
     rows, left_out = _sensible(Job(config, "", dataset), rows, catalogue)
     device = choose_device(config.device).type
     protocol = protocol_document(config, dataset, rows, left_out, device)
     folder = Path(config.out) if config.out else default_folder(protocol)
     check_folder(folder, protocol)
+    cells = grid(rows, config)
+    config = settled_once(folder, Job(config, "", dataset), cells)
     # What came from a path is opened anew by each worker, out of the decoded store.
     job = Job(config, str(folder), dataset if data is not None else None)
-    return Study(job, folder, grid(rows, config), left_out, device)
+    return Study(job, folder, cells, left_out, device)
 
 
 def _sensible(job: Job, rows: Sequence[PlanRow], catalogue: Catalogue) -> tuple[list[PlanRow], dict[str, str]]:

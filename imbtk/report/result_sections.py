@@ -8,13 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from imbtk.report import plots
-from imbtk.report.blocks import Block, Cell, Details, Plot, Section, Table, Text, name_cell
+from imbtk.report.blocks import Banner, Block, Cell, Details, Plot, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.report.palette import class_colours
 from imbtk.report.pictures import gallery_blocks, mistake_blocks
 from imbtk.report.record import RunRecord
 from imbtk.report.wording import (
+    ended_words,
     interval_text,
     one_line,
     per_cent,
@@ -79,7 +80,9 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
     for panel, caption in captions.items():
         figure = plots.learning_curves(history, starts, panels=[panel])
         drawn.append(drawings.add(f"learning_{panel}", figure, data, caption + after))
-    return Section("Learning", "learning", tuple(drawn))
+    records = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
+    ended = ended_words(records, record.plan, record.config.get("max_minutes"))
+    return Section("Learning", "learning", (*([Banner(sentence(ended), "warning")] if ended else []), *drawn))
 
 
 def per_class_section(record: RunRecord, drawings: Drawings) -> Section:

@@ -38,7 +38,10 @@ SECONDS_BETWEEN_LOOKS = 0.1
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How to train; what each means stands in :class:`imbtk.config.RunConfig`."""
+    """How to train; what each means stands in :class:`imbtk.config.RunConfig`.
+
+    Beside that `seconds` is how long training may take, and `most_epochs` after how many it ends in any case.
+    """
 
     seed: int
     schedule: Literal["cosine", "step", "constant"] = "cosine"
@@ -48,6 +51,8 @@ class TrainingSettings:
     channels_last: bool = False
     early_stop: str | None = None
     patience: int | None = None
+    seconds: float = math.inf
+    most_epochs: int | None = None
 
 
 @dataclass
@@ -120,7 +125,8 @@ def train(
     Returns
     -------
     list of dict
-        One record for each epoch.
+        One record for each epoch. If the time was over before the last one, ``out_of_time`` is 1 in the one it ended
+        with.
 
     Raises
     ------
@@ -136,44 +142,56 @@ def train(
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * factor
 
-    for phase in phases:
-        phase_batches = batches.phase(phase)
-        stretch = phase.planned.phase
-        for epoch in range(stretch.start, stretch.stop):
-            began = clock()
-            torch.manual_seed(network_seed(settings.seed, epoch))
-            if checkpoint is not None:
-                checkpoint.copy_if_due(network, optimizer, phases, epoch, progress.history)
-            try:
-                loss = _train_epoch(
-                    network, optimizer, phase_batches, epoch, settings, set_rate, progress.step, total, on_step, clock
-                )
-            except TrainingError as error:
-                if checkpoint is None:
-                    raise
-                raise TrainingError(f"{error} {checkpoint.save_copy()}") from None
-            progress.step += phase.steps
-            seconds = clock() - began
-            record: EpochRecord = {
-                "epoch": epoch,
-                "phase": stretch.index,
-                "lr": float(optimizer.param_groups[0]["lr"]),
-                "seconds": seconds,
-                "samples_per_second": phase.order_length / seconds,
-                "train_loss": loss,
-                **_validate(network, batches, validation, settings),
-            }
-            progress.history.append(record)
-            on_epoch(epoch, record)
-            if checkpoint is not None:
-                checkpoint.save_if_due(network, optimizer, phases, epoch + 1, progress.history)
-            if phase is phases[-1] and settings.early_stop and _keep_best(network, progress, epoch, settings):
-                break
+    started = clock()
+    for phase, epoch in _epochs(phases, settings.most_epochs):
+        stretch, began = phase.planned.phase, clock()
+        if epoch == stretch.start:
+            phase_batches = batches.phase(phase)
+        torch.manual_seed(network_seed(settings.seed, epoch))
+        if checkpoint is not None:
+            checkpoint.copy_if_due(network, optimizer, phases, epoch, progress.history)
+        try:
+            loss = _train_epoch(
+                network, optimizer, phase_batches, epoch, settings, set_rate, progress.step, total, on_step, clock
+            )
+        except TrainingError as error:
+            if checkpoint is None:
+                raise
+            raise TrainingError(f"{error} {checkpoint.save_copy()}") from None
+        progress.step += phase.steps
+        seconds = clock() - began
+        record: EpochRecord = {
+            "epoch": epoch,
+            "phase": stretch.index,
+            "lr": float(optimizer.param_groups[0]["lr"]),
+            "seconds": seconds,
+            "samples_per_second": phase.order_length / seconds,
+            "train_loss": loss,
+            **_validate(network, batches, validation, settings),
+        }
+        progress.history.append(record)
+        on_epoch(epoch, record)
+        if checkpoint is not None:
+            checkpoint.save_if_due(network, optimizer, phases, epoch + 1, progress.history)
+        if phase is phases[-1] and settings.early_stop and _keep_best(network, progress, epoch, settings):
+            break
+        now = clock()
+        # What comes next takes as long as what came last: it is begun only if it ends in time.
+        if now - started + (now - began) > settings.seconds and epoch + 1 < phases[-1].planned.phase.stop:
+            for earlier in progress.history:
+                earlier["out_of_time"] = float(earlier is record)
+            break
     if progress.best_state is not None:
         network.load_state_dict(progress.best_state)
     if checkpoint is not None:
         checkpoint.save(network, optimizer, phases, len(progress.history), progress.history)
     return progress.history
+
+
+def _epochs(phases: Sequence[BuiltPhase], most: int | None) -> list[tuple[BuiltPhase, int]]:
+    """Return the epochs of all phases, each with its own, up to `most`."""
+    every = [(phase, epoch) for phase in phases for epoch in range(phase.planned.phase.start, phase.planned.phase.stop)]
+    return every[:most]
 
 
 def _train_epoch(
@@ -296,19 +314,19 @@ def predict(
     features: bool = False,
     batch_size: int = 256,
 ) -> torch.Tensor:
-    """Return logits (n, K), or features (n, D), of rows of the data set, without augmentation, float32 on the CPU."""
+    """Return logits (n, K), or features (n, D), of rows of the data set, without augmentation, float32 on the CPU.
+
+    At full precision, whatever was trained with: results of bf16 hang on how rows are put into batches, by 1 % and
+    more, and a prediction must not.
+    """
     network.eval()
-    half = settings.precision == "bf16"
     parts = []
     for part in torch.split(rows, batch_size):
         x = batches.samples(part)
         if settings.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(batches.device.type, torch.bfloat16) if half else contextlib.nullcontext():
-            out = network.backbone(x)
-            if not features:
-                out = network.classify(out)
-        parts.append(out.float().cpu())
+        out = network.backbone(x)
+        parts.append((out if features else network.classify(out)).cpu())
     return torch.cat(parts)
 
 
