@@ -6,7 +6,6 @@ import contextlib
 import csv
 import json
 import logging
-import os
 import re
 import shutil
 import time
@@ -33,10 +32,9 @@ from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
 from imbtk.run_documents import environment, groups_known, plan_document
 from imbtk.training.batches import Batches
+from imbtk.unfinished import begin, finish, unfinished_path
 
 __all__ = ["RunFolder"]
-
-UNFINISHED = ".unfinished"
 
 
 class RunFolder:
@@ -60,7 +58,7 @@ class RunFolder:
         self._places: tuple[str, ...] = ()
         check_paths(prepared.config)
         self.final = Path(prepared.config.out or _free_name(Path("runs"), str(prepared.plan)))
-        self.path = self.final.with_name(self.final.name + UNFINISHED)
+        self.path = unfinished_path(self.final)
         self.plan_document = plan_document(prepared)
 
     @property
@@ -95,15 +93,8 @@ class RunFolder:
 
         Meanwhile what plugins log goes to ``log.txt``; `observers` are those beside the plan's strategies.
         """
-        shutil.rmtree(self.path, ignore_errors=True)
-        try:
-            self.path.mkdir(parents=True)
-        except OSError as error:
-            raise ImbtkError(
-                f"the run folder '{self.final}' cannot be made: {(error.strerror or str(error)).lower()}. Choose "
-                "another --out."
-            ) from error
         prepared = self._prepared
+        begin(self.final, prepared.config.discard_unfinished)
         write_config(prepared.config, self.path / "config.toml")
         _write_json(self.path / "plan.json", self.plan_document)
         _write_json(self.path / "environment.json", environment(prepared))
@@ -127,9 +118,7 @@ class RunFolder:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise
         self.log(f"done in {time.time() - began:.1f} s")
-        if self.final.exists():
-            raise ImbtkError(f"'{self.final}' appeared while the run was going on; the run is in '{self.path}'.")
-        os.replace(self.path, self.final)
+        finish(self.final)
         self.path = self.final
 
     def log(self, line: str, when: float | None = None) -> None:
@@ -268,7 +257,7 @@ def _free_name(parent: Path, plan: str) -> Path:
     slug = re.sub(r"[^A-Za-z0-9.=@%+-]+", "_", plan)[:60].strip("_.") or "nothing"
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}"
     path, number = parent / stem, 2
-    while path.exists() or path.with_name(path.name + UNFINISHED).exists():
+    while path.exists() or unfinished_path(path).exists():
         path, number = parent / f"{stem}-{number}", number + 1
     return path
 

@@ -23,7 +23,18 @@ __all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "protocol_document
 PROTOCOL_FILE = "protocol.json"
 SCHEMA_VERSION = 1
 
-_ELSEWHERE = ("out", "cache_dir", "plan", "each", "pairs", "plan_set", "strategies", "fold", "data")
+_ELSEWHERE = (
+    "out",
+    "cache_dir",
+    "plan",
+    "each",
+    "pairs",
+    "plan_set",
+    "strategies",
+    "fold",
+    "data",
+    "discard_unfinished",
+)
 """Options that change no number of a cell, or stand in the protocol in another form."""
 
 
