@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import html
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from imbtk.errors import RunFolderError
+from imbtk.evaluation.metrics_file import read_metrics
 from imbtk.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class RunResult:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` holds: every figure with its interval, for validation and test rows."""
-        document: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
-        return document
+        return read_metrics(self.folder / "metrics.json")
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
@@ -105,24 +104,24 @@ class RunResult:
         return run_figures(self.folder)
 
     def plot_confusion(
-        self, per: Literal["image", "patient"] = "image", side: Literal["test", "validation"] = "test"
+        self, per: Literal["row", "group"] = "row", side: Literal["test", "validation"] = "test"
     ) -> Figure:
         """Return the confusion matrix with counts and row shares."""
         return self._figure(f"confusion_{side}_per_{per}")
 
-    def plot_sensitivity(self, per: Literal["image", "patient"] = "image") -> Figure:
+    def plot_sensitivity(self, per: Literal["row", "group"] = "row") -> Figure:
         """Return the sensitivity of each class on test rows with its interval."""
         return self._figure(f"sensitivity_test_per_{per}")
 
-    def plot_roc(self, per: Literal["image", "patient"] = "image") -> Figure:
+    def plot_roc(self, per: Literal["row", "group"] = "row") -> Figure:
         """Return the ROC curves on test rows."""
         return self._figure(f"roc_test_per_{per}")
 
-    def plot_precision_recall(self, per: Literal["image", "patient"] = "image") -> Figure:
+    def plot_precision_recall(self, per: Literal["row", "group"] = "row") -> Figure:
         """Return the precision-recall curves on test rows."""
         return self._figure(f"precision_recall_test_per_{per}")
 
-    def plot_reliability(self, per: Literal["image", "patient"] = "image") -> Figure:
+    def plot_reliability(self, per: Literal["row", "group"] = "row") -> Figure:
         """Return how often what the model states comes true, on test rows."""
         return self._figure(f"reliability_test_per_{per}")
 
@@ -139,14 +138,13 @@ class RunResult:
         return self._figure("gallery")
 
     def _figure(self, name: str) -> Figure:
-        """Return a figure by name; of a table's rows where there are no images."""
-        for candidate in (name, name.replace("_per_image", "_per_row")):
-            if candidate in self.figures:
-                return self.figures[candidate]
-        raise RunFolderError(f"'{self.folder}' has no figure '{name}'. It has: {', '.join(sorted(self.figures))}.")
+        """Return a figure by name."""
+        if name not in self.figures:
+            raise RunFolderError(f"'{self.folder}' has no figure '{name}'. It has: {', '.join(sorted(self.figures))}.")
+        return self.figures[name]
 
     def __repr__(self) -> str:
-        overall = self.metrics["test"]["per_image"]["overall"]
+        overall = self.metrics["test"]["per_row"]["overall"]
         value = overall["balanced_accuracy"]["value"]
         shown = "unknown" if value is None else f"{value:.3f}"
         return f"RunResult({str(self.folder)!r}, test balanced accuracy {shown})"
@@ -154,7 +152,7 @@ class RunResult:
     def _repr_html_(self) -> str:
         """Return the per-class table of the test rows, for notebooks."""
         rows = []
-        for entry in self.metrics["test"]["per_image"]["per_class"]:
+        for entry in self.metrics["test"]["per_row"]["per_class"]:
             cells = [html.escape(entry["name"]), str(entry["support"])]
             cells += [_cell(entry[name]) for name in ("sensitivity", "specificity", "precision", "f1")]
             rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
