@@ -31,10 +31,14 @@ from imbtk.preparation import PreparedRun
 from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
 from imbtk.run_documents import environment, groups_known, plan_document
+from imbtk.seen import SeenRows
 from imbtk.training.batches import Batches
 from imbtk.unfinished import begin, finish, unfinished_path
 
 __all__ = ["RunFolder"]
+
+_DIGESTED = 4096
+"""Rows that are in memory together while their content is digested."""
 
 
 class RunFolder:
@@ -99,6 +103,7 @@ class RunFolder:
         _write_json(self.path / "plan.json", self.plan_document)
         _write_json(self.path / "environment.json", environment(prepared))
         self._write_split()
+        self._write_seen()
         began = time.time()
         self.log(f"imbtk {__version__}: {prepared.plan}")
         for line in self.plan_document["warnings"]:
@@ -152,6 +157,15 @@ class RunFolder:
             for row in range(len(dataset))
         )
         _write_csv(self.path / "split.csv", ("row", "file", "label", "group", "split"), rows_out)
+
+    def _write_seen(self) -> None:
+        """Write digests of what training and validation see, and of the groups that these rows are of."""
+        dataset, split = self._prepared.dataset, self._prepared.split
+        rows = torch.unique(torch.cat([split.train, split.validation]))
+        known, names = dataset.known_groups(rows), dataset.group_names
+        groups = [] if known is None else torch.unique(known).tolist()
+        samples = (dataset.x[part].numpy() for part in torch.split(rows, _DIGESTED))
+        SeenRows.of(samples, (names[group] if names else str(group) for group in groups)).write(self.path)
 
     def _group_name(self, row: int) -> str:
         dataset = self._prepared.dataset
