@@ -132,10 +132,13 @@ def make_split(dataset: Dataset, folds: int, repeat: int, fold: int, seed: int) 
 
 
 def with_split(dataset: Dataset, split: Split) -> Dataset:
-    """Return the data set with a split of its own, which a plan without a split strategy keeps."""
+    """Return the data set with a split of its own, which a plan without a split strategy keeps.
+
+    What was left out of the data is listed once, in the folder of the comparison, and not in that of every cell.
+    """
     side = torch.zeros(len(dataset), dtype=torch.int64)
     side[split.validation], side[split.test] = 1, 2
-    return dataclasses.replace(dataset, given_split=side)
+    return dataclasses.replace(dataset, given_split=side, left_out=())
 
 
 def _groups(dataset: Dataset) -> np.ndarray:

@@ -15,6 +15,7 @@ from imbtk.comparison.identity import check_folder, default_folder, protocol_doc
 from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.protocol import make_splits
 from imbtk.comparison.settings import ComparisonConfig
+from imbtk.data.dropping import write_left_out
 from imbtk.errors import ImbtkError
 from imbtk.plan import StrategyLike
 from imbtk.reading import make_catalogue, read_data
@@ -66,6 +67,7 @@ def prepare_study(
     protocol = protocol_document(config, dataset, rows, left_out, device)
     folder = Path(config.out) if config.out else default_folder(protocol)
     check_folder(folder, protocol)
+    write_left_out(dataset, folder)
     # What came from a path is opened anew by each worker, out of the decoded store.
     job = Job(config, str(folder), dataset if data is not None else None)
     return Study(job, folder, grid(rows, config), left_out, device)
