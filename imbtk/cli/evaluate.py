@@ -143,12 +143,8 @@ command = SectionedCommand(
     params=[
         click.Argument(["run"], type=click.Path(), metavar="RUN"),
         click.Argument(["data"], type=click.Path(), metavar="DATA"),
-<<<<<<< HEAD
         *data_flags((*DATA_FLAGS, "label_column", "label_level", "class_names")),
-=======
-        *data_flags((*DATA_FLAGS, "label_column", "label_level")),
         trust_flag(),
->>>>>>> main
         Flag(
             ["--deploy"],
             section="Probabilities and decisions",

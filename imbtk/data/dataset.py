@@ -72,7 +72,7 @@ class Dataset:
     group_names : tuple of str
         Name of each group.
     given_split : Tensor of int64, shape (N,), optional
-        0, 1, 2 for train, validation, test, where the data come with a split.
+        0, 1, 2 for train, validation, test, where the data come with a split; -1 for a row that is on no side.
     row_names : tuple of str
         What a row is called in reports: the file's path within the data, or the row's number.
     domain : "digits", "photo", "histology" or "table"
