@@ -6,22 +6,23 @@ import hashlib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import domain_of
-from imbtk.data.frames import is_file
+from imbtk.data.frames import is_column, is_file, is_frame
 from imbtk.data.groups import GroupKeys, group_rows, keys_from_column
 from imbtk.data.labels import check_classes, encode_labels, listing
 from imbtk.data.options import DataOptions
 from imbtk.data.pixels import pixels_of, resized
 from imbtk.data.store import Progress, pixel_digest
-from imbtk.data.table import dataset_from_table
 from imbtk.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["PART_FORMS", "ArraySource", "NpzSource", "dataset_from_arrays", "read_npz"]
 
@@ -55,7 +56,7 @@ def dataset_from_arrays(
     DataError
         If lengths differ, or `x` or `y` are not of these forms.
     """
-    table = x if isinstance(x, pd.DataFrame) else None
+    table = x if is_frame(x) else None
     values = np.empty((len(x), 0)) if table is not None else _array(x, f"x of {name}")
     labels = _labels(y, name)
     lengths = {"x": len(values), "y": len(labels)} | ({} if groups is None else {"groups": len(groups)})
@@ -69,6 +70,8 @@ def dataset_from_arrays(
     if groups is not None and options.groups != "none":
         keys = keys_from_column(list(np.asarray(groups).ravel()), f"groups of {name}", rows)
     if table is not None or values.ndim == 2:
+        from imbtk.data.table import dataset_from_table
+
         options.refuse_unused(set(), f"{name}, which is a table")
         frame = table if table is not None else _frame(values, name)
         return dataset_from_table(
@@ -92,7 +95,7 @@ def _array(x: Any, what: str) -> np.ndarray:
 
 
 def _labels(y: Any, name: str) -> Any:
-    if isinstance(y, (pd.Series, pd.Index)):
+    if is_column(y):
         return y.to_numpy(dtype=object) if y.dtype.kind not in "iu" else y.to_numpy()
     labels = np.asarray(y, dtype=object) if isinstance(y, (list, tuple)) else np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -106,6 +109,8 @@ def _labels(y: Any, name: str) -> Any:
 
 
 def _frame(values: np.ndarray, name: str) -> pd.DataFrame:
+    import pandas as pd
+
     if values.dtype.kind not in "fiub":
         try:
             values = values.astype(np.float64)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from imblearn.metrics import geometric_mean_score
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -255,13 +254,18 @@ def _decisions_overall(predictions: Predictions, per_class: Sequence[Mapping[str
     return {
         "accuracy": float(accuracy_score(truth, called)),
         "balanced_accuracy": absent[0] if absent else float(balanced_accuracy_score(truth, called)),
-        "g_mean": absent[0] if absent else float(geometric_mean_score(truth, called, labels=classes)),
+        "g_mean": absent[0] if absent else _geometric_mean(per_class),
         "macro_f1": absent[0]
         if absent
         else float(f1_score(truth, called, labels=classes, average="macro", zero_division=0)),
         "mcc": _mcc(truth, called),
         "coverage": coverage,
     }
+
+
+def _geometric_mean(per_class: Sequence[Mapping[str, Value]]) -> float:
+    with np.errstate(divide="ignore"):
+        return float(np.exp(np.log([figures["sensitivity"] for figures in per_class]).mean()))
 
 
 def _mcc(truth: np.ndarray, called: np.ndarray) -> Value:
