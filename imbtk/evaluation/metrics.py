@@ -250,11 +250,13 @@ def _decisions_overall(predictions: Predictions, per_class: Sequence[Mapping[str
         names = ("accuracy", "balanced_accuracy", "g_mean", "macro_f1", "mcc")
         return dict.fromkeys(names, none) | {"coverage": coverage}
     classes = np.arange(predictions.num_classes)
-    absent = [s["sensitivity"] for s in per_class if isinstance(s["sensitivity"], Missing)]
+    sensitivities = [figures["sensitivity"] for figures in per_class]
+    absent = [value for value in sensitivities if isinstance(value, Missing)]
+    present = [value for value in sensitivities if not isinstance(value, Missing)]
     return {
         "accuracy": float(accuracy_score(truth, called)),
         "balanced_accuracy": absent[0] if absent else float(balanced_accuracy_score(truth, called)),
-        "g_mean": absent[0] if absent else _geometric_mean(per_class),
+        "g_mean": absent[0] if absent else _geometric_mean(present),
         "macro_f1": absent[0]
         if absent
         else float(f1_score(truth, called, labels=classes, average="macro", zero_division=0)),
@@ -263,9 +265,9 @@ def _decisions_overall(predictions: Predictions, per_class: Sequence[Mapping[str
     }
 
 
-def _geometric_mean(per_class: Sequence[Mapping[str, Value]]) -> float:
+def _geometric_mean(values: Sequence[float]) -> float:
     with np.errstate(divide="ignore"):
-        return float(np.exp(np.log([figures["sensitivity"] for figures in per_class]).mean()))
+        return float(np.exp(np.log(values).mean()))
 
 
 def _mcc(truth: np.ndarray, called: np.ndarray) -> Value:
