@@ -45,12 +45,12 @@ def test_figures_are_those_of_scikit_learn_and_everything_is_written(call: Call,
     Draft202012Validator(metrics_schema()).validate(metrics)
     predictor = Predictor.load(table_run)
     called, p = predictor.predict(frame), predictor.predict_proba(frame)[:, 1]
-    level = metrics["test"]["per_image"]
+    level = metrics["test"]["per_row"]
     assert level["overall"]["balanced_accuracy"]["value"] == pytest.approx(balanced_accuracy_score(frame.label, called))
     assert level["overall"]["auroc"]["value"] == pytest.approx(roc_auc_score(frame.label == "malignant", p))
     sensitivity = recall_score(frame.label, called, pos_label="malignant")
     assert level["per_class"][1]["sensitivity"]["value"] == pytest.approx(sensitivity)
-    assert metrics["test"]["per_patient"]["n"] == 60
+    assert metrics["test"]["per_group"]["n"] == 60
     with Path("ev/predictions.csv").open() as file:
         assert [row["predicted"] for row in csv.DictReader(file)] == called.tolist()
     page = Path("ev/report.html").read_text()
