@@ -16,7 +16,7 @@ from imbtk.comparison.grid import PlanRow
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.data.dataset import Dataset
 from imbtk.errors import RunFolderError
-from imbtk.report.drawings import write_atomically
+from imbtk.files import write_atomically
 
 __all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "protocol_document", "read_protocol"]
 

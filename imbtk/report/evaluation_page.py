@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imbtk.files import write_atomically
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, name_cell
 from imbtk.report.curve_sections import curves_section
 from imbtk.report.data_sections import data_name
 from imbtk.report.decision_section import decision_section
-from imbtk.report.drawings import Drawings, write_atomically
+from imbtk.report.drawings import Drawings
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
 from imbtk.report.page import render_page
 from imbtk.report.record import RunRecord
