@@ -33,6 +33,7 @@ _USED = {
     "group_pattern",
     "groups",
     "domain",
+    "drop_conflicts",
 }
 
 
@@ -104,7 +105,9 @@ def load_manifest(
             if groups is None
             else keys_from_column(list(frame[groups]), f"column '{groups}' of {where}", rows),
             asked=asked,
-            given_split=None if split is None else sides_of(list(frame[split]), f"column '{split}' of {where}", names),
+            given_split=None
+            if split is None or options.ignore_split
+            else sides_of(list(frame[split]), f"column '{split}' of {where}", names),
             description={"where": list(options.where)} if options.where else {},
         ),
         options,

@@ -97,7 +97,11 @@ def _load(
     keys = None
     if group is not None and options.groups != "none":
         keys = keys_from_column(list(frame[group]), f"column '{group}' of {name}", rows)
-    sides = None if split is None else sides_of(list(frame[split]), f"column '{split}' of {name}", rows)
+    sides = (
+        None
+        if split is None or options.ignore_split
+        else sides_of(list(frame[split]), f"column '{split}' of {name}", rows)
+    )
     # A column that says who or where a row is, is never a feature, even where groups are to be ignored.
     apart = [column for column in (label, group, split) if column is not None]
     return dataset_from_table(
