@@ -216,7 +216,7 @@ def _write_store(
     temporary = folder.parent / f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     temporary.mkdir()
     try:
-        meta = _decode_into(temporary, paths, failures, size, channels, resize, progress)
+        meta = _decode_into(temporary, paths, failures, size=size, channels=channels, resize=resize, progress=progress)
         failures.raise_if_any()
         (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         _rename(temporary, folder)
