@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import Field, ValidationError
@@ -15,6 +15,8 @@ from imbtk.errors import ImbtkError, OptionError, did_you_mean
 from imbtk.unfinished import check_unfinished
 
 __all__ = ["RunConfig", "read_config", "write_config"]
+
+Config = TypeVar("Config", bound="RunConfig")
 
 EarlyStopMetric = Literal["balanced_log_loss", "log_loss", "balanced_accuracy", "worst_sensitivity"]
 
@@ -107,10 +109,21 @@ def make_config(values: dict[str, Any]) -> RunConfig:
     OptionError
         If an option does not exist or its value is refused.
     """
+    return validated(values, RunConfig)
+
+
+def validated(values: dict[str, Any], model: type[Config]) -> Config:
+    """Return a configuration of a kind; paths are taken as text.
+
+    Raises
+    ------
+    OptionError
+        If an option does not exist or its value is refused.
+    """
     try:
-        return RunConfig(**{name: _as_text(value) for name, value in values.items()})
+        return model(**{name: _as_text(value) for name, value in values.items()})
     except ValidationError as error:
-        raise OptionError(option_errors(error, RunConfig)) from None
+        raise OptionError(option_errors(error, model)) from None
 
 
 def _as_text(value: Any) -> Any:

@@ -21,6 +21,8 @@ from imbtk._version import __version__
 from imbtk.audit import quick_audit
 from imbtk.config import check_paths, write_config
 from imbtk.data.dataset import SPLIT_NAMES
+from imbtk.data.dropping import write_left_out
+from imbtk.data.naming import NAMES_OF_LABELS
 from imbtk.errors import ImbtkError
 from imbtk.gallery import make_gallery
 from imbtk.models.network import Network
@@ -104,6 +106,7 @@ class RunFolder:
         _write_json(self.path / "environment.json", environment(prepared))
         self._write_split()
         self._write_seen()
+        write_left_out(prepared.dataset, self.path)
         began = time.time()
         self.log(f"imbtk {__version__}: {prepared.plan}")
         for line in self.plan_document["warnings"]:
@@ -235,6 +238,7 @@ class RunFolder:
             "kind": dataset.kind,
             "sample_shape": list(dataset.sample_shape),
             "class_names": list(dataset.class_names),
+            NAMES_OF_LABELS: dataset.description.get(NAMES_OF_LABELS, {}),
             "feature_names": list(dataset.feature_names),
             "positive_class": prepared.config.positive,
             "preprocessing": dataset.preprocessing,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from imbtk.config import RunConfig, option_errors
+from imbtk.config import RunConfig, validated
 from imbtk.errors import OptionError
 
 __all__ = ["HIGHER_IS_BETTER", "METRICS", "ComparisonConfig", "make_comparison_config", "parse_shard"]
@@ -84,10 +84,7 @@ def make_comparison_config(values: dict[str, Any]) -> ComparisonConfig:
     OptionError
         If an option does not exist or its value is refused, or ``pairs`` is asked for without ``each``.
     """
-    try:
-        config = ComparisonConfig(**values)
-    except ValidationError as error:
-        raise OptionError(option_errors(error, ComparisonConfig)) from None
+    config = validated(values, ComparisonConfig)
     if config.pairs and not config.each:
         raise OptionError("'pairs' makes pairs of the strategies of 'each': add --each NAME,NAME.")
     return config
