@@ -72,7 +72,8 @@ def _banners(record: RunRecord, document: Mapping[str, Any]) -> list[Block]:
     met = document["seen"]
     if met["said"]:
         title = "Not new to the model" if met["refused"] else ""
-        banners.append(Banner(met["said"], "error" if met["refused"] else "note", title))
+        flatters = " These figures flatter the model." if met["refused"] else ""
+        banners.append(Banner(met["said"] + flatters, "error" if met["refused"] else "note", title))
     if not record.groups_known:
         text = f"These figures assume that no two {record.noun}s come from one patient."
         banners.append(Banner(text, "warning", "Patients unknown"))
