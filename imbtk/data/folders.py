@@ -191,12 +191,12 @@ def _refuse_groups_above_classes(tree: _Tree) -> None:
     if len(below) < 3 or not 2 <= len(common) < len(below) or alike < _ALIKE * len(below) or sides:
         return
     pattern = "^([^/]+)/" if tree.sides is None else "^[^/]+/([^/]+)/"
-    some = listing([repr(name) for name in sorted(below)], 3)
+    some, names = (listing([repr(name) for name in found], 3) for found in (sorted(below), common))
     raise DataError(
-        f"{tree.root} has {len(below)} folders ({some}), and {'all' if alike == len(below) else alike} of them hold the "
-        f"same sub-folders: {listing([repr(name) for name in common], 10)}. These look like the classes, and the folders "
-        f"above them like patients (groups). If so, add --label-level 2 --group-pattern '{pattern}' to the command; if "
-        f"the {len(below)} folders are the classes after all, --label-level 1."
+        f"{tree.root} has {len(below)} folders ({some}), and {'all' if alike == len(below) else alike} of them hold "
+        f"the same sub-folders: {names}. These look like the classes, and the folders above them like patients "
+        f"(groups). If so, add --label-level 2 --group-pattern '{pattern}' to the command; if the {len(below)} folders "
+        "are the classes after all, --label-level 1."
     )
 
 
