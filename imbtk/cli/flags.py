@@ -29,7 +29,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "patience", "fold", "seed", "device", "precision", "threads",
     ),
     "Probabilities and decisions": ("deploy", "decide"),
-    "Output": ("out",),
+    "Output": ("out", "discard_unfinished"),
 }  # fmt: skip
 """Under which heading each field stands in the help; what is not named here stands under :data:`OTHER`."""
 

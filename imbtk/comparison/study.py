@@ -67,12 +67,12 @@ def prepare_study(
     config = config.model_copy(update={name: getattr(resolved, name) for name in names})
     rows, left_out = _sensible(Job(config, "", dataset), rows, catalogue)
     device = choose_device(config.device).type
-    protocol = protocol_document(config, dataset, rows, left_out, device)
+    protocol = protocol_document(config, dataset, rows, left_out, device, catalogue.files())
     folder = Path(config.out) if config.out else default_folder(protocol)
     check_folder(folder, protocol)
     write_left_out(dataset, folder)
     # What came from a path is opened anew by each worker, out of the decoded store.
-    job = Job(config, str(folder), dataset if data is not None else None)
+    job = Job(config, str(folder), dataset if data is not None else None, catalogue.files())
     return Study(job, folder, grid(rows, config), left_out, device)
 
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import domain_of
 from imbtk.data.dropping import with_groups
+from imbtk.data.frames import is_column, is_frame
 from imbtk.data.groups import GroupKeys, keys_from_column
 from imbtk.data.labels import called, check_classes, encode_labels
 from imbtk.data.options import DataOptions
 from imbtk.data.pixels import pixels_of, resized
 from imbtk.data.store import Progress, pixel_digest
-from imbtk.data.table import dataset_from_table
 from imbtk.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["ArraySource", "dataset_from_arrays"]
 
@@ -56,7 +58,7 @@ def dataset_from_arrays(
     DataError
         If lengths differ, or `x` or `y` are not of these forms.
     """
-    table = x if isinstance(x, pd.DataFrame) else None
+    table = x if is_frame(x) else None
     values = np.empty((len(x), 0)) if table is not None else _array(x, f"x of {name}")
     labels = _labels(y, name)
     lengths = {"x": len(values), "y": len(labels)} | ({} if groups is None else {"groups": len(groups)})
@@ -70,6 +72,8 @@ def dataset_from_arrays(
     if groups is not None and options.groups != "none":
         keys = keys_from_column(list(np.asarray(groups).ravel()), f"groups of {name}", [called(row) for row in names])
     if table is not None or values.ndim == 2:
+        from imbtk.data.table import dataset_from_table
+
         options.refuse_unused(set(), f"{name}, which is a table")
         frame = table if table is not None else _frame(values, name, row_names)
         return dataset_from_table(
@@ -93,7 +97,7 @@ def _array(x: Any, what: str) -> np.ndarray:
 
 
 def _labels(y: Any, name: str) -> Any:
-    if isinstance(y, (pd.Series, pd.Index)):
+    if is_column(y):
         return y.to_numpy(dtype=object) if y.dtype.kind not in "iu" else y.to_numpy()
     labels = np.asarray(y, dtype=object) if isinstance(y, (list, tuple)) else np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -107,6 +111,8 @@ def _labels(y: Any, name: str) -> Any:
 
 
 def _frame(values: np.ndarray, name: str, row_names: Sequence[str] | None) -> pd.DataFrame:
+    import pandas as pd
+
     if values.dtype.kind not in "fiub":
         try:
             values = values.astype(np.float64)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from imbtk.data.breakhis import BreakHisName, parse_name
 from imbtk.data.faults import Faults
@@ -193,6 +191,9 @@ def _by_first_row(numbers: np.ndarray) -> np.ndarray:
 
 def _merged(groups: np.ndarray, content: np.ndarray) -> np.ndarray:
     """Return the finest partition in which each group and each content is in one part."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     size = int(groups.max()) + 1
     nodes = size + int(content.max()) + 1
     edges = coo_matrix((np.ones(len(groups)), (groups, content + size)), shape=(nodes, nodes))
