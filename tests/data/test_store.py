@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -113,6 +114,42 @@ def test_every_broken_file_is_named_and_nothing_is_left(tmp_path: Path, write_im
     with pytest.raises(DataError, match=message):
         stored_images(paths, _names(paths), image_size=None, resize="pad", cache_dir=str(tmp_path / "c"))
     assert list((tmp_path / "c").iterdir()) == []
+
+
+@pytest.mark.parametrize("cores", [1, 2, 5])
+def test_every_core_decodes_at_the_same_time(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "available_cores", lambda: cores)
+    # Each row waits until as many others are at work: with fewer threads nobody would ever go on.
+    together = threading.Barrier(cores, timeout=60)
+    rows = 4 * cores
+    waited = store.on_all_cores(lambda row: (row, together.wait() >= 0)[0], rows, None, "")
+    assert waited == list(range(rows))
+
+
+def test_the_number_of_cores_changes_nothing(
+    tmp_path: Path, write_image: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = _paths(tmp_path / "in", write_image, 90, size=(12, 9))
+    found = []
+    for cores in (1, 2, 7):
+        monkeypatch.setattr(store, "available_cores", lambda cores=cores: cores)
+        told: list[int] = []
+        cache = str(tmp_path / f"c{cores}")
+        found.append(
+            stored_images(
+                paths, _names(paths), image_size=8, resize="pad", cache_dir=cache,
+                progress=lambda what, done, total, told=told: told.append(done) if what == "decoding images" else None,
+            )
+        )  # fmt: skip
+        assert told == sorted(told)
+        assert told[-1] == 90
+    for other in found[1:]:
+        assert torch.equal(found[0].images, other.images)
+        assert (found[0].digests == other.digests).all()
+        assert found[0].content == other.content
+    paths[40].write_bytes(b"")
+    with pytest.raises(DataError, match=r"1 of 90 image files cannot be read: 40\.png \("):
+        stored_images(paths, _names(paths), image_size=8, resize="pad", cache_dir=str(tmp_path / "c"))
 
 
 def test_a_long_list_of_broken_files_is_cut(tmp_path: Path) -> None:
