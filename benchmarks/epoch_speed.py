@@ -62,7 +62,7 @@ def ours(run: PreparedRun, start: Network, settings: TrainingSettings) -> Callab
         network = copy.deepcopy(start)
         if settings.channels_last:
             network.to(memory_format=torch.channels_last)
-        optimizer = optimizer_for(network, run.config, run.model, run.device)
+        optimizer = optimizer_for(network, run.config, run.device)
         (record,) = train(network, optimizer, run.phases, batches, (nothing, nothing), settings, None)
         return record["seconds"]
 

@@ -126,12 +126,12 @@ def fit(
     batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
     history = train(
         network,
-        optimizer_for(network, config, prepared.model, prepared.device),
+        optimizer_for(network, config, prepared.device),
         prepared.phases,
-        batches,
-        (validation, prepared.dataset.labels[validation]),
-        settings,
-        checkpoint,
+        batches=batches,
+        validation=(validation, prepared.dataset.labels[validation]),
+        settings=settings,
+        checkpoint=checkpoint,
         on_epoch=on_epoch,
         on_step=on_step,
     )

@@ -83,7 +83,7 @@ def _tried(prepared: PreparedRun, network: Network, trainings: int) -> Speed | N
     batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
 
     def optimizer(copied: Network) -> torch.optim.Optimizer:
-        return optimizer_for(copied, config, prepared.model, prepared.device)
+        return optimizer_for(copied, config, prepared.device)
 
     try:
         with torch.random.fork_rng(devices=[prepared.device] if prepared.device.type == "cuda" else []):

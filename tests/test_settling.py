@@ -145,9 +145,9 @@ def ten_second_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     epochs = [0]
     real = loop._train_epoch
 
-    def counted(*arguments: Any) -> float:
+    def counted(*arguments: Any, **named: Any) -> float:
         epochs[0] += 1
-        return real(*arguments)
+        return real(*arguments, **named)
 
     def ticks() -> Iterator[float]:
         now = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 
@@ -119,10 +119,11 @@ def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int) 
     return float(f"{spec.weight_decay * share * spec.lr / lr:.3g}")
 
 
-def optimizer_for(network: Network, config: RunConfig, spec: ModelSpec, device: torch.device) -> torch.optim.Optimizer:
+def optimizer_for(network: Network, config: RunConfig, device: torch.device) -> torch.optim.Optimizer:
     """Return the optimiser of a run over the parameters of its network, frozen ones left out."""
-    decay = spec.weight_decay if config.weight_decay is None else config.weight_decay
-    groups = parameter_groups(network, decay, config.lr or spec.lr, config.lr_backbone, config.freeze)
+    # Both were filled in when the run was prepared.
+    decay, lr = cast("float", config.weight_decay), cast("float", config.lr)
+    groups = parameter_groups(network, decay, lr, config.lr_backbone, config.freeze)
     return make_optimizer(config.optimizer, groups, device)
 
 

@@ -58,7 +58,7 @@ def tried(seconds: list[float], **changes: Any) -> Speed:
     batches = Batches(run.dataset, run.normalisation, run.device)
 
     def optimizer(copied: Network) -> torch.optim.Optimizer:
-        return optimizer_for(copied, run.config, run.model, run.device)
+        return optimizer_for(copied, run.config, run.device)
 
     settings, rounds = training_settings(run, network), 2
     return try_settings(
