@@ -28,8 +28,9 @@ from imbtk.models.network import Network
 from imbtk.preparation import PreparedRun, prepare
 from imbtk.settling import settled, training_settings
 from imbtk.training.batches import Batches
-from imbtk.training.loop import TrainingSettings, train
+from imbtk.training.loop import train
 from imbtk.training.memory import keep_memory
+from imbtk.training.settings import TrainingSettings
 from imbtk.training.setup import optimizer_for
 
 SHAPES = ((28, 28), (64, 64, 3))

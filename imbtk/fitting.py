@@ -36,10 +36,12 @@ from imbtk.preparation import PreparedRun
 from imbtk.settling import training_settings
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
-from imbtk.training.loop import EpochRecord, TrainingSettings, predict, train
+from imbtk.training.loop import train
 from imbtk.training.phases import BuiltPhase
 from imbtk.training.rehearsal import rehearse
+from imbtk.training.settings import EpochRecord, TrainingSettings
 from imbtk.training.setup import optimizer_for
+from imbtk.training.validation import predict
 
 __all__ = [
     "Fitted",

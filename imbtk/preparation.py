@@ -28,12 +28,7 @@ from imbtk.reading import Progress, make_catalogue, offered_models, read_data
 from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits, make_folds
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
-from imbtk.training.setup import (
-    choose_device,
-    choose_epochs,
-    choose_learning_rate,
-    choose_weight_decay,
-)
+from imbtk.training.setup import choose_device, choose_epochs, choose_learning_rate, choose_weight_decay
 from imbtk.training.speed import Speed
 
 __all__ = [
@@ -52,8 +47,7 @@ class PreparedRun:
     Attributes
     ----------
     config : RunConfig
-        Resolved: model, epochs, learning rate and weight decay are filled in; precision and memory format once the
-        network is there (:func:`imbtk.settling.settled`).
+        Resolved, but for precision and memory format, which :func:`imbtk.settling.settled` fills in.
     dataset : Dataset
     plan : Plan
     split : Split
@@ -80,7 +74,7 @@ class PreparedRun:
         Models of the same plan without the run's test rows, each of which predicts the rows of one fold: what a
         decision is fitted on. Empty where no decision is fitted or folds do not allow it.
     speed : Speed, optional
-        How precision and memory format were chosen, where they were tried.
+        What came of trying precisions and memory formats.
     """
 
     config: RunConfig

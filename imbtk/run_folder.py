@@ -259,7 +259,7 @@ class RunFolder:
             "positive_class": prepared.config.positive,
             "preprocessing": dataset.preprocessing,
             "normalisation": prepared.normalisation.to_json(),
-            "precision": "fp32",  # of predictions, as those of the run itself were made: see training.loop.predict
+            "precision": "fp32",  # of predictions, whatever was trained with: as the run's own were made
             "calibration": calibration.to_json(),
             "decision": decision.to_json(),
             "natural_prior": prepared.phases[-1].ledger.table()["natural"],

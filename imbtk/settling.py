@@ -12,7 +12,7 @@ import torch
 from imbtk.models.network import Network, prefers_channels_last
 from imbtk.preparation import PreparedRun
 from imbtk.training.batches import Batches
-from imbtk.training.loop import TrainingSettings
+from imbtk.training.settings import TrainingSettings
 from imbtk.training.setup import choose_memory_format, choose_precision, optimizer_for
 from imbtk.training.speed import Speed, rounds_worth, try_settings, work
 

@@ -68,7 +68,9 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
     history = record.history
     if not history or not len(history.get("epoch", ())):
         return Section("Learning", "learning", (Text("The run kept no history of its epochs.", "quiet"),))
-    starts = [int(phase["start"]) for phase in record.plan.get("phases", ()) if int(phase["start"]) > 0]
+    # Phases that began: training may have ended before.
+    starts = [int(phase["start"]) for phase in record.plan.get("phases", ())]
+    starts = [start for start in starts if 0 < start <= history["epoch"][-1]]
     data = (list(history), list(zip(*history.values(), strict=True)))
     captions = {
         "loss": "Training: what it makes small, with the weights of the strategies. If the validation lines turn up "

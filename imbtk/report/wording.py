@@ -88,7 +88,7 @@ def ended_words(
             for phase in never
         )
         words += f"; never begun: {phases}"
-    return f"{words}. The learning rate had not come down as planned."
+    return f"{words}. The learning rate followed the plan of all {total} epochs."
 
 
 def shorten(name: object, width: int = 24) -> str:

@@ -7,9 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -20,39 +18,19 @@ from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.losses import EpochLosses
 from imbtk.training.phases import BuiltPhase
+from imbtk.training.settings import EpochRecord, TrainingSettings
+from imbtk.training.validation import validate
 
 __all__ = [
-    "TrainingSettings",
     "check_losses",
     "learning_rate_factor",
     "network_seed",
-    "predict",
     "train",
     "weighted_mean",
 ]
 
-EpochRecord = dict[str, float]
 
 SECONDS_BETWEEN_LOOKS = 0.1
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train; what each means stands in :class:`imbtk.config.RunConfig`.
-
-    Beside that `seconds` is how long training may take, and `most_epochs` after how many it ends in any case.
-    """
-
-    seed: int
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
-    warmup: float = 0.05
-    clip_norm: float | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
-    channels_last: bool = False
-    early_stop: str | None = None
-    patience: int | None = None
-    seconds: float = math.inf
-    most_epochs: int | None = None
 
 
 @dataclass
@@ -176,7 +154,7 @@ def train(
             "seconds": seconds,
             "samples_per_second": phase.order_length / seconds,
             "train_loss": loss,
-            **_validate(network, batches, validation, settings),
+            **validate(network, batches, validation, settings),
         }
         progress.history.append(record)
         on_epoch(epoch, record)
@@ -312,51 +290,3 @@ def _keep_best(network: Network, progress: _Progress, epoch: int, settings: Trai
     for record in progress.history:
         record["kept"] = float(record["epoch"] == progress.best_epoch)
     return settings.patience is not None and epoch - (progress.best_epoch or 0) >= settings.patience
-
-
-@torch.no_grad()
-def predict(
-    network: Network,
-    batches: Batches,
-    rows: torch.Tensor,
-    settings: TrainingSettings,
-    features: bool = False,
-    batch_size: int = 256,
-) -> torch.Tensor:
-    """Return logits (n, K), or features (n, D), of rows of the data set, without augmentation, float32 on the CPU.
-
-    At full precision, whatever was trained with: results of bf16 hang on how rows are put into batches, by 1 % and
-    more, and a prediction must not.
-    """
-    network.eval()
-    parts = []
-    for part in torch.split(rows, batch_size):
-        x = batches.samples(part)
-        if settings.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
-        out = network.backbone(x)
-        parts.append((out if features else network.classify(out)).cpu())
-    return torch.cat(parts)
-
-
-def _validate(
-    network: Network, batches: Batches, validation: tuple[torch.Tensor, torch.Tensor], settings: TrainingSettings
-) -> EpochRecord:
-    """Return the figures of an epoch on validation rows, over the classes that they have; none without rows."""
-    rows, labels = validation
-    if not len(rows):
-        return {}
-    logits = predict(network, batches, rows, settings)
-    losses = nn.functional.cross_entropy(logits, labels, reduction="none").double()
-    hits = (logits.argmax(1) == labels).double()
-    support = torch.bincount(labels, minlength=logits.shape[1]).double()
-    present = support > 0
-    per_class_loss = torch.zeros_like(support).index_add_(0, labels, losses)[present] / support[present]
-    sensitivity = torch.zeros_like(support).index_add_(0, labels, hits)[present] / support[present]
-    return {
-        "validation_log_loss": float(losses.mean()),
-        "validation_balanced_log_loss": float(per_class_loss.mean()),
-        "validation_accuracy": float(hits.mean()),
-        "validation_balanced_accuracy": float(sensitivity.mean()),
-        "validation_worst_sensitivity": float(np.min(sensitivity.numpy())),
-    }

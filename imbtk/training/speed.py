@@ -18,7 +18,6 @@ from imbtk.models.network import Network
 from imbtk.models.trial import trial_output
 from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.loop import (
-    TrainingSettings,
     batch_losses,
     learning_rate_factor,
     network_seed,
@@ -26,6 +25,7 @@ from imbtk.training.loop import (
     weighted_mean,
 )
 from imbtk.training.phases import BuiltPhase, on_copies
+from imbtk.training.settings import TrainingSettings
 
 __all__ = ["AGREEMENT", "GAIN", "Speed", "Tried", "rounds_worth", "try_settings", "work"]
 
