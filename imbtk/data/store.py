@@ -17,7 +17,6 @@ import math
 import os
 import secrets
 import shutil
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -45,12 +44,12 @@ from imbtk.data.decode import (
 from imbtk.data.faults import BrokenFilesError
 from imbtk.data.labels import listing
 from imbtk.errors import DataError
+from imbtk.files import cache_folder
 
 __all__ = [
     "Progress",
     "StoredImages",
     "available_cores",
-    "cache_folder",
     "common_size",
     "on_all_cores",
     "pixel_digest",
@@ -87,18 +86,6 @@ class StoredImages:
     digests: np.ndarray
     content: str
     notes: tuple[str, ...]
-
-
-def cache_folder(cache_dir: str | None) -> Path:
-    """Return the folder for stores: the one given, ``IMBTK_CACHE``, or the user's own cache of the platform."""
-    given = cache_dir or os.environ.get("IMBTK_CACHE")
-    if given:
-        return Path(given).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "imbtk"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "imbtk"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imbtk"
 
 
 def common_size(sides: Sequence[int]) -> int:
@@ -254,7 +241,7 @@ def _write_store(
     temporary = folder.parent / f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     temporary.mkdir()
     try:
-        meta = _decode_into(temporary, paths, failures, size, channels, resize, progress)
+        meta = _decode_into(temporary, paths, failures, size=size, channels=channels, resize=resize, progress=progress)
         failures.raise_if_any()
         (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         _rename(temporary, folder)

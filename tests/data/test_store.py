@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from imbtk.data import store
-from imbtk.data.store import cache_folder, common_size, stored_images
+from imbtk.data.store import common_size, stored_images
 from imbtk.errors import DataError
 
 
@@ -240,20 +240,3 @@ def test_progress_is_told(tmp_path: Path, write_image: object) -> None:
     )  # fmt: skip
     assert told[-1] == ("decoding images", 3, 3)
     assert ("reading files", 3, 3) in told
-
-
-def test_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("IMBTK_CACHE", str(tmp_path / "env"))
-    assert cache_folder(str(tmp_path / "given")) == tmp_path / "given"
-    assert cache_folder(None) == tmp_path / "env"
-    monkeypatch.delenv("IMBTK_CACHE")
-    monkeypatch.setattr(store.sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder(None) == tmp_path / "xdg" / "imbtk"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder(None) == Path.home() / ".cache" / "imbtk"
-    monkeypatch.setattr(store.sys, "platform", "darwin")
-    assert cache_folder(None) == Path.home() / "Library" / "Caches" / "imbtk"
-    monkeypatch.setattr(store.sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert cache_folder(None) == tmp_path / "local" / "imbtk"
