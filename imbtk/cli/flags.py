@@ -19,8 +19,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Comparison": ("folds", "repeats", "primary", "margin", "also_ungrouped"),
     "Strategies": ("strategies", "plugins", "without", "allow_overcorrection"),
     "Data": (
-        "label_level", "where", "path_column", "label_column", "group_column", "split_column", "groups",
-        "group_pattern", "positive", "induce_imbalance", "image_size", "resize", "domain", "cache_dir",
+        "label_level", "where", "path_column", "label_column", "group_column", "split_column", "categorical", "numeric",
+        "drop", "decimal", "dates", "groups", "group_pattern", "positive", "induce_imbalance", "image_size", "resize",
+        "domain", "cache_dir",
     ),
     "Model": ("model", "pretrained", "weights", "freeze", "lr_backbone"),
     "Training": (
@@ -46,6 +47,9 @@ _METAVARS = {
     "plugins": "FILE.py",
     "without": "NAME",
     "where": "COLUMN=VALUE",
+    "categorical": "A,B",
+    "numeric": "A,B",
+    "drop": "A,B",
     "group_pattern": "REGEX",
     "induce_imbalance": "IF[:step]",
     "positive": "CLASS",

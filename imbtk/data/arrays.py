@@ -16,8 +16,8 @@ from imbtk.data.dataset import Dataset
 from imbtk.data.domain import domain_of
 from imbtk.data.frames import is_file
 from imbtk.data.groups import GroupKeys, group_rows, keys_from_column
-from imbtk.data.labels import check_classes, encode_labels, listing
-from imbtk.data.options import DataOptions
+from imbtk.data.labels import RowNames, check_classes, encode_labels, listing
+from imbtk.data.options import COLUMN_OPTIONS, DataOptions
 from imbtk.data.pixels import pixels_of, resized
 from imbtk.data.store import Progress, pixel_digest
 from imbtk.data.table import dataset_from_table
@@ -64,15 +64,15 @@ def dataset_from_arrays(
         raise DataError(f"{name}: lengths differ, {said} rows. Give one label (and one group) for each row of x.")
     if not len(values):
         raise DataError(f"{name}: there is no row.")
-    rows = [f"row {row}" for row in range(len(values))]
+    rows = RowNames(range(len(values)))
     keys = None
     if groups is not None and options.groups != "none":
         keys = keys_from_column(list(np.asarray(groups).ravel()), f"groups of {name}", rows)
     if table is not None or values.ndim == 2:
-        options.refuse_unused(set(), f"{name}, which is a table")
+        options.refuse_unused(set(COLUMN_OPTIONS), f"{name}, which is a table")
         frame = table if table is not None else _frame(values, name)
         return dataset_from_table(
-            frame, labels, name=name, where=f"labels of {name}", keys=keys, given_split=given_split
+            frame, labels, name=name, where=f"labels of {name}", keys=keys, given_split=given_split, options=options
         )
     options.refuse_unused(_USED_IMAGES, f"{name}, which holds images as arrays")
     return _image_dataset(values, labels, keys, options, name, given_split, progress)
