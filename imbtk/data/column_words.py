@@ -36,7 +36,7 @@ def column_notes(preprocessing: Mapping[str, Any]) -> tuple[str, ...]:
             some(
                 lambda column: column.get("mixed"), lambda column: f"{_name(column)} ({listing(column['values'], 4)})"
             ),
-            "Taken as categories, though some of their values are numbers or dates: {}. --numeric takes the words as missing.",
+            "Taken as categories, though some values are numbers or dates: {}. --numeric takes the words as missing.",
         ),
         (
             some(lambda column: column["type"] == "date", lambda column: f"{_name(column)} ({_taken_as(column)})"),

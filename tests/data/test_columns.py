@@ -23,7 +23,7 @@ def test_a_few_values_of_numbers_and_words_are_categories_by_themselves() -> Non
     how, notes = fit_columns(frame, "x")
     assert feature_names(how) == ("doors=2", "doors=3", "doors=4", "doors=5more", "n")
     assert notes == (
-        "Taken as categories, though some of their values are numbers or dates: 'doors' (2, 3, 4, 5more). --numeric takes the "
+        "Taken as categories, though some values are numbers or dates: 'doors' (2, 3, 4, 5more). --numeric takes the "
         "words as missing.",
     )
 
