@@ -16,6 +16,7 @@ _TOLD = 5
 """How many rows a message names before it says how many more there are."""
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "#n/a", "?"}
+_LONGEST = max(map(len, _MISSING))
 
 
 @dataclass(frozen=True)
@@ -82,5 +83,5 @@ def rows_where(rows: np.ndarray, index: pd.Index, value: Callable[[int], str]) -
 def _stripped(value: object) -> str:
     if is_missing(value):
         return ""
-    text = text_of(value).strip()
-    return "" if text.casefold() in _MISSING else text
+    text = (value if isinstance(value, str) else text_of(value)).strip()
+    return "" if len(text) <= _LONGEST and text.casefold() in _MISSING else text
