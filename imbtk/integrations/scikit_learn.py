@@ -63,7 +63,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         With `early_stop`: stop after so many epochs without a gain.
     validation_fraction : float, optional
         Share of the rows on which nothing is trained: they stop early, calibrate probabilities, and fit strategies
-        that decide. Stratified; whole groups where ``fit`` is given groups. None trains on all rows, and probabilities
+        that decide. Stratified, whole groups where ``fit`` is given groups: each class that has two of them is on both
+        sides. None trains on all rows, and probabilities
         are moved by the ledger alone.
     positive : object, optional
         The positive class of binary data, as in `y`; the rarer one unless given.
