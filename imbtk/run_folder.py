@@ -159,8 +159,8 @@ class RunFolder:
         side[self._prepared.dropped.numpy()] = "dropped"
         names = dataset.row_names or tuple(map(str, range(len(dataset))))
         labels = np.array(dataset.class_names, dtype=object)[dataset.labels.numpy()]
-        rows = zip(range(len(dataset)), names, labels, self._group_names, side, strict=True)
-        _write_csv(self.path / "split.csv", ("row", "file", "label", "group", "split"), rows)
+        lines = zip(range(len(dataset)), names, labels, self._group_names, side, strict=True)
+        _write_csv(self.path / "split.csv", ("row", "file", "label", "group", "split"), lines)
 
     @functools.cached_property
     def _group_names(self) -> np.ndarray:
