@@ -73,7 +73,7 @@ def run(
     --------
     >>> import imbtk
     >>> result = imbtk.run("builtin:breast-cancer", ["class-weights"], epochs=5, quiet=True)  # doctest: +SKIP
-    >>> sensitivity = result.metrics["test"]["per_image"]["per_class"][0]["sensitivity"]  # doctest: +SKIP
+    >>> sensitivity = result.metrics["test"]["per_row"]["per_class"][0]["sensitivity"]  # doctest: +SKIP
     """
     if isinstance(data, (str, Path)):
         options["data"], data = str(data), None
@@ -147,7 +147,8 @@ def run_prepared(
     progress.on_results(metrics, folder.path)
     for text in failed:
         progress.on_failure(text)
-    return RunResult(folder.path)
+    # This very process wrote it.
+    return RunResult(folder.path, trust_model=True)
 
 
 @contextlib.contextmanager

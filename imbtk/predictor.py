@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,15 +83,24 @@ class Predictor:
     decision: DecisionRule
 
     @classmethod
-    def load(cls, run_folder: str | Path, device: str | torch.device = "cpu") -> Predictor:
+    def load(
+        cls, run_folder: str | Path, device: str | torch.device = "cpu", *, trust_model: bool = False
+    ) -> Predictor:
         """Read the model of a run folder.
+
+        Parameters
+        ----------
+        run_folder : path
+        device : str or torch.device
+        trust_model : bool
+            Read a network that is not built from parts of imbtk alone, too: that may run any code from the folder.
 
         Raises
         ------
         RunFolderError
-            If it is incomplete or from a newer version.
+            If it is incomplete, from a newer version, or needs trust that it is not given.
         """
-        network, description = load_network(Path(run_folder) / "model", device)
+        network, description = load_network(Path(run_folder) / "model", device, trust_model=trust_model)
         return cls(
             network,
             description,
@@ -144,13 +153,17 @@ class Predictor:
         """Return calibrated probabilities, (N, K) float64."""
         return self.calibration.probabilities(self.logits(x))
 
-    def predict_stream(self, rows: NewRows | Sequence[str | Path]) -> Iterator[PredictedRows]:
+    def predict_stream(
+        self, rows: NewRows | Sequence[str | Path], on_samples: Callable[[torch.Tensor], object] | None = None
+    ) -> Iterator[PredictedRows]:
         """Yield answers for rows of any number, a stretch at a time; what cannot be read is an answer too.
 
         Parameters
         ----------
         rows : NewRows or sequence of path
             From :func:`imbtk.data.new_rows.new_rows`, or image files.
+        on_samples : callable, optional
+            Shown the readable samples of each stretch, as the training had them before normalisation.
 
         Raises
         ------
@@ -166,6 +179,8 @@ class Predictor:
             probabilities, names = logits.copy(), np.full(len(errors), "", dtype=object)
             good = np.array([error is None for error in errors])
             if samples is not None:
+                if on_samples is not None:
+                    on_samples(samples)
                 logits[good] = self._forward(samples)
                 probabilities[good] = self.calibration.probabilities(logits[good])
                 names[good] = self.decided_names(logits[good], probabilities[good])

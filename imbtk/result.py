@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import html
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from imbtk.errors import RunFolderError
+from imbtk.evaluation.metrics_file import read_metrics
 from imbtk.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["RunResult", "load"]
 
 
-def load(folder: str | Path) -> RunResult:
+def load(folder: str | Path, *, trust_model: bool = False) -> RunResult:
     """Return what a run left behind, from its folder; the same object that :func:`imbtk.run` returns.
 
     Parameters
     ----------
     folder : path
         A run folder.
+    trust_model : bool
+        Predict with a network that is not built from parts of imbtk alone, too. torch reads such a network through
+        pickle, which runs whatever code the folder holds: only for folders from people whom you trust.
 
     Raises
     ------
@@ -39,7 +42,7 @@ def load(folder: str | Path) -> RunResult:
     >>> imbtk.load("runs/first").predict(["new/scan.png"])  # doctest: +SKIP
     array(['malignant'], dtype=object)
     """
-    return RunResult(folder)
+    return RunResult(folder, trust_model=trust_model)
 
 
 class RunResult:
@@ -49,6 +52,8 @@ class RunResult:
     ----------
     folder : path
         A run folder.
+    trust_model : bool
+        As in :func:`load`.
 
     Raises
     ------
@@ -56,16 +61,15 @@ class RunResult:
         If it is none.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, *, trust_model: bool = False) -> None:
+        self.folder, self._trust_model = Path(folder), trust_model
         if not (self.folder / "metrics.json").is_file():
             raise RunFolderError(f"'{folder}' is no run folder: it has no metrics.json.")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` holds: every figure with its interval, for validation and test rows."""
-        document: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
-        return document
+        return read_metrics(self.folder / "metrics.json")
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
@@ -76,7 +80,7 @@ class RunResult:
     @cached_property
     def predictor(self) -> Predictor:
         """The trained model with its preprocessing, calibration and decision."""
-        return Predictor.load(self.folder)
+        return Predictor.load(self.folder, trust_model=self._trust_model)
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Return calibrated probabilities (N, K) for new samples: arrays, a DataFrame, or paths of images."""
@@ -100,24 +104,24 @@ class RunResult:
         return run_figures(self.folder)
 
     def plot_confusion(
-        self, per: Literal["image", "patient"] = "image", side: Literal["test", "validation"] = "test"
+        self, per: Literal["row", "group"] = "row", side: Literal["test", "validation"] = "test"
     ) -> Figure:
         """Return the confusion matrix with counts and row shares."""
         return self._figure(f"confusion_{side}_per_{per}")
 
-    def plot_sensitivity(self, per: Literal["image", "patient"] = "image") -> Figure:
+    def plot_sensitivity(self, per: Literal["row", "group"] = "row") -> Figure:
         """Return the sensitivity of each class on test rows with its interval."""
         return self._figure(f"sensitivity_test_per_{per}")
 
-    def plot_roc(self, per: Literal["image", "patient"] = "image") -> Figure:
+    def plot_roc(self, per: Literal["row", "group"] = "row") -> Figure:
         """Return the ROC curves on test rows."""
         return self._figure(f"roc_test_per_{per}")
 
-    def plot_precision_recall(self, per: Literal["image", "patient"] = "image") -> Figure:
+    def plot_precision_recall(self, per: Literal["row", "group"] = "row") -> Figure:
         """Return the precision-recall curves on test rows."""
         return self._figure(f"precision_recall_test_per_{per}")
 
-    def plot_reliability(self, per: Literal["image", "patient"] = "image") -> Figure:
+    def plot_reliability(self, per: Literal["row", "group"] = "row") -> Figure:
         """Return how often what the model states comes true, on test rows."""
         return self._figure(f"reliability_test_per_{per}")
 
@@ -134,14 +138,13 @@ class RunResult:
         return self._figure("gallery")
 
     def _figure(self, name: str) -> Figure:
-        """Return a figure by name; of a table's rows where there are no images."""
-        for candidate in (name, name.replace("_per_image", "_per_row")):
-            if candidate in self.figures:
-                return self.figures[candidate]
-        raise RunFolderError(f"'{self.folder}' has no figure '{name}'. It has: {', '.join(sorted(self.figures))}.")
+        """Return a figure by name."""
+        if name not in self.figures:
+            raise RunFolderError(f"'{self.folder}' has no figure '{name}'. It has: {', '.join(sorted(self.figures))}.")
+        return self.figures[name]
 
     def __repr__(self) -> str:
-        overall = self.metrics["test"]["per_image"]["overall"]
+        overall = self.metrics["test"]["per_row"]["overall"]
         value = overall["balanced_accuracy"]["value"]
         shown = "unknown" if value is None else f"{value:.3f}"
         return f"RunResult({str(self.folder)!r}, test balanced accuracy {shown})"
@@ -149,7 +152,7 @@ class RunResult:
     def _repr_html_(self) -> str:
         """Return the per-class table of the test rows, for notebooks."""
         rows = []
-        for entry in self.metrics["test"]["per_image"]["per_class"]:
+        for entry in self.metrics["test"]["per_row"]["per_class"]:
             cells = [html.escape(entry["name"]), str(entry["support"])]
             cells += [_cell(entry[name]) for name in ("sensitivity", "specificity", "precision", "f1")]
             rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +56,38 @@ def write_images(folder: Path, rows: int, seed: int = 0) -> Path:
     return folder
 
 
+MEDMNIST = {"train": 40, "val": 16, "test": 20}
+"""Rows on each side of what :func:`write_medmnist` writes."""
+
+
+@pytest.fixture(scope="session")
+def write_medmnist() -> Callable[..., Path]:
+    """Return a function that writes an npz of MedMNIST's layout, each side half 0 and half 1.
+
+    Unless `clean`, ``train[0]`` (0) and ``val[1]`` (1) are one image; ``train[2]`` is in test, ``train[4]`` in
+    validation, ``val[6]`` in test as well; ``train[8]`` and ``train[10]`` are one image, which harms nobody.
+    """
+
+    def write(path: Path, *, clean: bool = False, seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
+        labels = {side: (np.arange(rows) % 2)[:, None].astype(np.uint8) for side, rows in MEDMNIST.items()}
+        images = {
+            side: (rng.integers(0, 128, (rows, 8, 8)) + 100 * labels[side][:, :, None]).astype(np.uint8)
+            for side, rows in MEDMNIST.items()
+        }
+        if not clean:
+            images["val"][1] = images["train"][0]
+            images["test"][2] = images["train"][2]
+            images["val"][4] = images["train"][4]
+            images["test"][6] = images["val"][6]
+            images["train"][10] = images["train"][8]
+        arrays = {f"{side}_images": pixels for side, pixels in images.items()}
+        np.savez(path, **arrays, **{f"{side}_labels": values for side, values in labels.items()})  # type: ignore[arg-type]
+        return path
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def table_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a run on a table with patients; it is read, never changed."""
@@ -71,3 +107,29 @@ def image_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = {"group_pattern": r"([bm]\d+)_", "cache_dir": str(folder / "cache"), "model": "linear", "epochs": 8}
     data = write_images(folder / "train", 45)
     return imbtk.run(data, quiet=True, out=str(folder / "run"), **options).folder
+
+
+class Marks:
+    """An object that makes a file when it is unpickled: what it stands for could do anything."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+        return open, (self.path, "w")
+
+
+@pytest.fixture
+def write_attack() -> Callable[[Path, Path], None]:
+    """Return a function that writes a program of ``torch.export`` which makes a `marker` file when it is loaded."""
+
+    def write(path: Path, marker: Path) -> None:
+        program, pickled = io.BytesIO(), io.BytesIO()
+        torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),)), program)
+        torch.save(((Marks(marker),), {}), pickled)
+        with zipfile.ZipFile(program) as old, zipfile.ZipFile(path, "w") as new:
+            for entry in old.infolist():
+                poisoned = "/sample_inputs/" in entry.filename
+                new.writestr(entry.filename, pickled.getvalue() if poisoned else old.read(entry))
+
+    return write

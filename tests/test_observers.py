@@ -209,7 +209,7 @@ def test_a_metric_that_fails_loses_nothing(tmp_path: Path, capsys: pytest.Captur
         METRICS.format(answer="{'odd': lambda labels, p: {}[3], 'rows': lambda l, p: len(l)}")
     )
     result = run(tmp_path / "run", [], plugins=[str(tmp_path / "acme.py")])
-    extra = result.metrics["test"]["per_image"]["extra"]
+    extra = result.metrics["test"]["per_row"]["extra"]
     assert extra["rows"]["value"] == 24
     assert extra["odd"]["value"] is None
     said = capsys.readouterr().err

@@ -79,18 +79,18 @@ def test_metrics_recomputed_from_predictions_by_scikit_learn_agree(finished: imb
     assert list(frame.columns) == ["row", "split", "group", "truth", "predicted", "p:0", "p:1"]
     for side in ("validation", "test"):
         part = frame[frame["split"] == side]
-        overall = finished.metrics[side]["per_image"]["overall"]
+        overall = finished.metrics[side]["per_row"]["overall"]
         truth, predicted = part["truth"], part["predicted"]
         assert overall["balanced_accuracy"]["value"] == pytest.approx(sk.balanced_accuracy_score(truth, predicted))
         assert overall["mcc"]["value"] == pytest.approx(sk.matthews_corrcoef(truth, predicted))
         assert overall["macro_f1"]["value"] == pytest.approx(sk.f1_score(truth, predicted, average="macro"))
-        rare = finished.metrics[side]["per_image"]["per_class"][1]
+        rare = finished.metrics[side]["per_row"]["per_class"][1]
         assert rare["auroc"]["value"] == pytest.approx(sk.roc_auc_score(truth == "1", part["p:1"]))
         assert rare["sensitivity"]["value"] == pytest.approx(sk.recall_score(truth == "1", predicted == "1"))
         patients = part.groupby(["group", "truth"], as_index=False)[["p:0", "p:1"]].mean()
-        per_patient = finished.metrics[side]["per_patient"]
-        assert per_patient["n"] == len(patients)
-        assert per_patient["per_class"][1]["auroc"]["value"] == pytest.approx(
+        per_group = finished.metrics[side]["per_group"]
+        assert per_group["n"] == len(patients)
+        assert per_group["per_class"][1]["auroc"]["value"] == pytest.approx(
             sk.roc_auc_score(patients["truth"] == "1", patients["p:1"])
         )
 
@@ -169,7 +169,7 @@ def test_what_is_only_in_the_patient_is_learnt_only_from_a_leak(apart: bool, tmp
     x, y, groups = coloured_patients()
     data = (x, y, groups) if apart else (x, y)
     run = imbtk.run(data, epochs=25, lr=3e-3, out=str(tmp_path / "run"), quiet=True)
-    value = run.metrics["test"]["per_image"]["overall"]["balanced_accuracy"]["value"]
+    value = run.metrics["test"]["per_row"]["overall"]["balanced_accuracy"]["value"]
     assert value < 0.75 if apart else value > 0.9
 
 
@@ -328,7 +328,7 @@ class Always(Strategy):
 def test_decisions_and_observers_are_hooks(tmp_path: Path) -> None:
     strategy = Always()
     run = imbtk.run(table(), [strategy], epochs=2, out=str(tmp_path / "run"), quiet=True)
-    assert strategy._seen == ["mlp", 0, 1, 1]
+    assert strategy._seen == ["mlp", 0, 1, 2]
     with (run.folder / "predictions.csv").open() as file:
         assert {row["predicted"] for row in csv.DictReader(file)} == {"0"}
     assert set(run.predict(table()[0])) == {"0"}

@@ -50,7 +50,7 @@ def test_the_record_says_what_was_done(finished: tuple[imbtk.RunResult, dict[str
     assert found["effective_prior"] == pytest.approx([0.5, 0.5])
     assert np.subtract(*found["ledger_shift"]) == pytest.approx(np.log(9), abs=0.02)
     assert np.subtract(*found["shift"]) == pytest.approx(np.log(9), abs=0.4)
-    overall = result.metrics["test"]["per_image"]["overall"]
+    overall = result.metrics["test"]["per_row"]["overall"]
     assert {name: overall[name]["value"] for name in found["after"]["test"]} == pytest.approx(found["after"]["test"])
     assert found["after"]["test"]["log_loss"] < 0.8 * found["before"]["test"]["log_loss"]
 

@@ -25,10 +25,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> imbtk.RunResult:
 def test_the_figures_are_matplotlibs(images: imbtk.RunResult) -> None:
     drawn = [
         images.plot_confusion(),
-        images.plot_confusion("patient", "validation"),
+        images.plot_confusion("group", "validation"),
         images.plot_sensitivity(),
         images.plot_roc(),
-        images.plot_precision_recall("patient"),
+        images.plot_precision_recall("group"),
         images.plot_reliability(),
         images.plot_classes(),
         images.plot_learning(),

@@ -61,7 +61,7 @@ def colour_alone(run: imbtk.RunResult, images: np.ndarray) -> dict[str, float]:
 
 def network_figures(run: imbtk.RunResult) -> dict[str, str]:
     """Return the same test figures of the network, with their intervals."""
-    level = run.metrics["test"]["per_image"]
+    level = run.metrics["test"]["per_row"]
     chosen = {"balanced accuracy": level["overall"]["balanced_accuracy"]}
     chosen |= {f"sensitivity, {entry['name']}": entry["sensitivity"] for entry in level["per_class"]}
     return {name: _text(figure) for name, figure in chosen.items()}

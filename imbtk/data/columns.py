@@ -14,12 +14,13 @@ import pandas as pd
 from imbtk.data.cells import Cells
 from imbtk.data.column_words import column_notes
 from imbtk.data.dates import EPOCH, Dates, read_dates, stamp_days
+from imbtk.data.frames import named_columns
 from imbtk.data.labels import listing
 from imbtk.data.numbers import Mark, Notation, Numbers, read_numbers, thousands_like
 from imbtk.data.options import DataOptions
-from imbtk.errors import DataError, OptionError, did_you_mean
+from imbtk.errors import DataError, OptionError
 
-__all__ = ["MOST_MIXED", "MOST_TEXTS", "fit_columns", "named_columns"]
+__all__ = ["MOST_MIXED", "MOST_TEXTS", "fit_columns"]
 
 MOST_TEXTS = 100
 """A column of more different texts is no feature but prose."""
@@ -43,25 +44,6 @@ class _Column:
     note: str = ""
     numbers: Numbers | None = None
     texts: tuple[str, ...] = ()
-
-
-def named_columns(frame: pd.DataFrame, given: Sequence[str], option: str, where: str) -> set[str]:
-    """Return the columns that an option names: each entry a name, or names with commas between.
-
-    Raises
-    ------
-    OptionError
-        If there is none of a name.
-    """
-    names = {str(column) for column in frame.columns}
-    found: set[str] = set()
-    for entry in given:
-        parts = [entry] if entry in names else [part.strip() for part in entry.split(",") if part.strip()]
-        for part in parts:
-            if part not in names:
-                raise OptionError(f"{where} has no column '{part}' ({option}).{did_you_mean(part, names)}")
-        found.update(parts)
-    return found
 
 
 def fit_columns(

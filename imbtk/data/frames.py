@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
-import pandas as pd
 
 from imbtk.data.labels import is_missing, listing, text_of
 from imbtk.data.options import parse_where
 from imbtk.data.splits import side_of
-from imbtk.errors import DataError, did_you_mean
+from imbtk.errors import DataError, OptionError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "GROUP_NAMES",
@@ -24,8 +27,11 @@ __all__ = [
     "column_named",
     "filter_rows",
     "find_column",
+    "is_column",
     "is_file",
+    "is_frame",
     "label_column",
+    "named_columns",
     "read_csv",
     "split_column",
 ]
@@ -72,6 +78,8 @@ def read_csv(path: Path) -> pd.DataFrame:
         )
     if not len(columns[0]):
         raise DataError(f"{path} has column names but no row.")
+    import pandas as pd
+
     index = pd.RangeIndex(1, len(columns[0]) + 1)
     # A column without a name gets the one that pandas gives it; twice the same is no key, so the names come last.
     frame = pd.DataFrame({place: pd.Series(column, index, dtype=str) for place, column in enumerate(columns)})
@@ -110,6 +118,18 @@ def _separator(header: str) -> str:
     return max(",;\t", key=lambda mark: len(next(csv.reader([header], delimiter=mark), ())))
 
 
+def is_frame(x: object) -> TypeGuard[pd.DataFrame]:
+    """Return whether something is a DataFrame, without loading pandas: whoever made it has."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(x, pandas.DataFrame)
+
+
+def is_column(x: object) -> TypeGuard[pd.Series]:
+    """Return whether something is a column or the index of a DataFrame, without loading pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(x, (pandas.Series, pandas.Index))
+
+
 def find_column(frame: pd.DataFrame, names: Sequence[str]) -> Any | None:
     """Return the first column whose name is one of `names`, whatever its case, None if there is none."""
     by_name: dict[str, Any] = {}
@@ -130,6 +150,25 @@ def column_named(frame: pd.DataFrame, name: str, option: str, where: str) -> Any
     if name not in by_name:
         raise DataError(f"{where} has no column '{name}' ({option}).{did_you_mean(name, by_name)}")
     return by_name[name]
+
+
+def named_columns(frame: pd.DataFrame, given: Sequence[str], option: str, where: str) -> set[str]:
+    """Return the columns that an option names: each entry a name, or names with commas between.
+
+    Raises
+    ------
+    OptionError
+        If there is none of a name.
+    """
+    names = {str(column) for column in frame.columns}
+    found: set[str] = set()
+    for entry in given:
+        parts = [entry] if entry in names else [part.strip() for part in entry.split(",") if part.strip()]
+        for part in parts:
+            if part not in names:
+                raise OptionError(f"{where} has no column '{part}' ({option}).{did_you_mean(part, names)}")
+        found.update(parts)
+    return found
 
 
 def label_column(frame: pd.DataFrame, named: str | None, where: str) -> Any:

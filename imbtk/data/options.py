@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import Literal, Self
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
 
@@ -12,12 +12,14 @@ from imbtk.data.faults import Faults
 from imbtk.errors import OptionError
 from imbtk.options import option
 
-__all__ = ["COLUMN_OPTIONS", "DataOptions", "parse_imbalance", "parse_where"]
+__all__ = ["COLUMN_OPTIONS", "DataOptions", "parse_class_names", "parse_imbalance", "parse_where"]
 
 COLUMN_OPTIONS = frozenset({"categorical", "numeric", "drop", "decimal", "dates"})
 """What can be said of the columns of a table of features."""
 
 _PROFILES: dict[str, Literal["long-tail", "step"]] = {"long-tail": "long-tail", "step": "step"}
+
+_NAMED = re.compile(r"""\s*(?P<label>"[^"]*"|[^=,"]+?)\s*=\s*(?P<name>"[^"]*"|[^,"]+?)\s*(?:,|$)""")
 
 
 def parse_imbalance(text: str) -> tuple[float, Literal["long-tail", "step"]]:
@@ -56,6 +58,32 @@ def parse_where(text: str) -> tuple[str, str]:
     return column.strip(), value.strip()
 
 
+def parse_class_names(text: str) -> dict[str, str]:
+    """Read ``0=malignant,1=benign`` as names by label; double quotes hold what has a comma or an equals sign in it.
+
+    Raises
+    ------
+    OptionError
+        If it cannot be read so, or names a label twice.
+
+    Examples
+    --------
+    >>> parse_class_names('0=malignant, 1="benign, cystic"')
+    {'0': 'malignant', '1': 'benign, cystic'}
+    """
+    names: dict[str, str] = {}
+    place = 0
+    while place < len(text) or not names:
+        match = _NAMED.match(text, place)
+        label, name = (match[part].strip('"').strip() for part in ("label", "name")) if match else ("", "")
+        if match is None or not label or not name:
+            raise OptionError(f"'{text}' gives no names of classes. Write LABEL=NAME,…, such as 0=malignant,1=benign.")
+        if label in names:
+            raise OptionError(f"'{text}' names the label '{label}' twice: give each label one name.")
+        names[label], place = name, match.end()
+    return names
+
+
 class DataOptions(BaseModel):
     """How data are to be read.
 
@@ -78,6 +106,9 @@ class DataOptions(BaseModel):
     label_column: str | None = option(None, "Column that holds the class.")
     group_column: str | None = option(None, "Column that holds the patient or other group.")
     split_column: str | None = option(None, "Column that holds train, validation or test.")
+    class_names: str | None = option(
+        None, "Names for the labels that the data hold, as 0=malignant,1=benign; others keep theirs."
+    )
     categorical: tuple[str, ...] = option((), "Columns of a table to take as categories, with commas between.")
     numeric: tuple[str, ...] = option((), "Columns of a table to take as numbers; words in them count as missing.")
     drop: tuple[str, ...] = option((), "Columns of a table to leave out.")
@@ -89,6 +120,15 @@ class DataOptions(BaseModel):
     )
     groups: Literal["auto", "breakhis", "none"] = option(
         "auto", "Where groups come from: found by name, read from BreakHis file names, or ignored."
+    )
+    ignore_split: bool = option(False, "Take the rows of all sides of a split that the data give as one set.")
+    drop_conflicts: bool = option(
+        False, "Leave out every copy of an image whose copies have different labels, instead of stopping."
+    )
+    drop_leaks: bool = option(
+        False,
+        "Leave out of a given split what stands on a later side too, copies and whole groups: from training, then "
+        "validation, never from test.",
     )
     induce_imbalance: str | None = option(
         None, "Impose an imbalance on the training rows: a factor (long-tailed), or FACTOR:step."
@@ -115,6 +155,15 @@ class DataOptions(BaseModel):
     @classmethod
     def _columns(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("class_names", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):  # from Python, {0: "malignant", 1: "benign"}
+            value = ",".join(f'"{label}"="{name}"' for label, name in value.items())
+        if isinstance(value, str):
+            parse_class_names(value)
+        return value
 
     @field_validator("where")
     @classmethod
@@ -165,7 +214,7 @@ class DataOptions(BaseModel):
         OptionError
             Naming the options.
         """
-        always = {"cache_dir", "seed", "induce_imbalance"}
+        always = {"cache_dir", "seed", "induce_imbalance", "class_names", "ignore_split", "drop_leaks"}
         # `groups="none"` ignores what groups there are, so it has its meaning everywhere.
         always |= {"groups"} if self.groups == "none" else set()
         self.refuse_given(set(DataOptions.model_fields) - used - always, what)

@@ -11,14 +11,13 @@ import numpy as np
 
 from imbtk.evaluation.bootstrap import RESAMPLES
 from imbtk.evaluation.figures import Asked, ExtraMetric, level_figures, missing_figure
-from imbtk.evaluation.groups import per_patient
+from imbtk.evaluation.groups import per_group
 from imbtk.evaluation.intervals import CONFIDENCE
 from imbtk.evaluation.metrics import Missing, Predictions
+from imbtk.evaluation.metrics_file import SCHEMA_VERSION
 from imbtk.prediction import CalibrationMap, DecisionRule
 
-__all__ = ["SCHEMA_VERSION", "evaluate", "evaluate_predictions", "metrics_document", "metrics_schema"]
-
-SCHEMA_VERSION = 1
+__all__ = ["evaluate", "evaluate_predictions", "metrics_document", "metrics_schema"]
 
 CONDITIONAL_ON = (
     "given this trained model: the intervals say how the figures would vary over new patients (or rows) from where "
@@ -40,7 +39,7 @@ def evaluate(
     resamples: int = RESAMPLES,
     extra_metrics: Mapping[str, ExtraMetric] | None = None,
 ) -> dict[str, Any]:
-    """Return every figure of one side, per image and per patient, as plain JSON values.
+    """Return every figure of one side, per row and per group, as plain JSON values.
 
     Parameters
     ----------
@@ -84,7 +83,7 @@ def evaluate(
         None if groups is None else np.asarray(groups, dtype=np.int64),
     )
     asked = Asked(train_counts, positive, seed, resamples, extra_metrics or {})
-    return evaluate_predictions(rows, per_patient(rows, logits, decision), asked)
+    return evaluate_predictions(rows, per_group(rows, logits, decision), asked)
 
 
 def evaluate_predictions(rows: Predictions, patients: Predictions | Missing, asked: Asked) -> dict[str, Any]:
@@ -94,7 +93,7 @@ def evaluate_predictions(rows: Predictions, patients: Predictions | Missing, ask
     ----------
     rows : Predictions
     patients : Predictions or Missing
-        From :func:`imbtk.evaluation.groups.per_patient`.
+        From :func:`imbtk.evaluation.groups.per_group`.
     asked : Asked
 
     Returns
@@ -103,8 +102,8 @@ def evaluate_predictions(rows: Predictions, patients: Predictions | Missing, ask
         A ``side`` of ``metrics.schema.json``.
     """
     return {
-        "per_image": level_figures(rows, "row", asked),
-        "per_patient": missing_figure(patients)
+        "per_row": level_figures(rows, "row", asked),
+        "per_group": missing_figure(patients)
         if isinstance(patients, Missing)
         else level_figures(patients, "group", asked),
     }

@@ -7,7 +7,7 @@ import numpy as np
 from imbtk.evaluation.metrics import Missing, Predictions
 from imbtk.prediction import DecisionRule, pooled
 
-__all__ = ["group_starts", "mixed_groups", "per_patient"]
+__all__ = ["group_starts", "mixed_groups", "per_group"]
 
 
 def mixed_groups(labels: np.ndarray, groups: np.ndarray) -> int:
@@ -24,7 +24,7 @@ def group_starts(labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np
     return order, np.append(0, np.flatnonzero(new) + 1)
 
 
-def per_patient(
+def per_group(
     predictions: Predictions, logits: np.ndarray | None = None, rule: DecisionRule | None = None
 ) -> Predictions | Missing:
     """Return one prediction for each group: the mean of its rows' probabilities, and the decision on it.

@@ -11,17 +11,13 @@ import pandas as pd
 import torch
 
 from imbtk.data.columns import fit_columns
+from imbtk.data.frames import is_frame
 from imbtk.data.options import COLUMN_OPTIONS, DataOptions
 from imbtk.data.pixels import pixels_of
 from imbtk.data.table import encode_table, unseen_values
 from imbtk.errors import DataError
 
-__all__ = ["SampleForm", "is_frame"]
-
-
-def is_frame(x: Any) -> bool:
-    """Return whether `x` is a DataFrame, whose columns are taken as those of a CSV file are."""
-    return isinstance(x, pd.DataFrame)
+__all__ = ["SampleForm"]
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from imbtk.config import RunConfig, make_config
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import Domain
+from imbtk.data.frames import is_frame
 from imbtk.errors import DataError
 from imbtk.fitting import choose_decision, fit, make_network, own_random_state
 from imbtk.integrations.fold_rows import group_numbers
 from imbtk.integrations.fold_run import prepare_fold
 from imbtk.integrations.nested_options import nested_options, with_nested
-from imbtk.integrations.samples import SampleForm, is_frame
+from imbtk.integrations.samples import SampleForm
 from imbtk.plan import StrategyLike
 from imbtk.prediction import ABSTAIN
 from imbtk.preparation import PreparedRun

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from imbtk.errors import RunFolderError
+from imbtk.documents import read_versioned
 from imbtk.report.blocks import Block, Cell, Details, Section, Table, Text, name_cell
 from imbtk.report.palette import class_colours
 from imbtk.report.record import SCHEMA_VERSION, RunRecord
@@ -49,19 +48,7 @@ def calibration_section(record: RunRecord) -> Section:
 
 def _read(record: RunRecord) -> dict[str, Any] | None:
     path = record.folder / "calibration.json"
-    if not path.is_file():
-        return None
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        newer = int(found["schema_version"]) > SCHEMA_VERSION
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}. Repeat the run from its config.toml.") from None
-    if newer:
-        raise RunFolderError(
-            f"{path} has schema_version {found['schema_version']}; this imbtk reads up to {SCHEMA_VERSION}. The run "
-            "was made by a newer imbtk: update imbtk (pip install -U imbtk) to report on it."
-        )
-    return found
+    return read_versioned(path, SCHEMA_VERSION) if path.is_file() else None
 
 
 def _intro(record: RunRecord, found: dict[str, Any]) -> str:

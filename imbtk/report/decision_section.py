@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imbtk.errors import RunFolderError
+from imbtk.documents import read_document, read_versioned
 from imbtk.evaluation.operating import predictive_values
 from imbtk.report.blocks import Banner, Block, Facts, Section, Text
 from imbtk.report.decision_plots import predictive_value_plot, risk_coverage_plot
@@ -54,19 +53,7 @@ def decision_section(record: RunRecord, drawings: Drawings) -> Section:
 
 def _document(path: Path) -> dict[str, Any] | None:
     """Return ``decision.json``; None where an older run wrote none."""
-    if not path.is_file():
-        return None
-    try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        newer = int(document["schema_version"]) > SCHEMA_VERSION
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}. Repeat the run from its config.toml.") from None
-    if newer:
-        raise RunFolderError(
-            f"{path} has schema_version {document['schema_version']}; this imbtk reads up to {SCHEMA_VERSION}. The run "
-            "was made by a newer imbtk: update imbtk (pip install -U imbtk) to report on it."
-        )
-    return document
+    return read_versioned(path, SCHEMA_VERSION) if path.is_file() else None
 
 
 def _facts(record: RunRecord, found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -175,7 +162,7 @@ def _marks(record: RunRecord, positive: str) -> dict[str, float]:
     marks = {"in training": counts[k] / sum(counts)} if counts and sum(counts) else {}
     path = record.folder / "calibration.json"
     if path.is_file():
-        prior = json.loads(path.read_text(encoding="utf-8")).get("deployment_prior")
+        prior = read_document(path).get("deployment_prior")
         if prior and abs(prior[k] - marks.get("in training", -1)) > 1e-6:
             marks["where it is used"] = prior[k]
     return {name: share for name, share in marks.items() if _LOWEST <= share <= _HIGHEST}

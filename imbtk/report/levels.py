@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imbtk.evaluation.groups import per_patient
+from imbtk.evaluation.groups import per_group
 from imbtk.evaluation.metrics import Missing, Predictions
 from imbtk.report.palette import class_colours
 from imbtk.report.record import RunRecord, SideRows
@@ -37,8 +37,8 @@ class Level:
 
     @property
     def slug(self) -> str:
-        """The level in file names: ``"test_per_patient"``."""
-        return f"{self.side}_per_{self.unit}"
+        """The level in file names: ``"test_per_group"``."""
+        return f"{self.side}_per_{self.metrics['unit']}"
 
     @property
     def words(self) -> str:
@@ -59,7 +59,7 @@ def _levels(record: RunRecord, side: str) -> list[Level]:
         return []
     rows = record.predictions.get(side)
     found = []
-    for key, unit in (("per_image", record.noun), ("per_patient", "patient")):
+    for key, unit in (("per_row", record.noun), ("per_group", "patient")):
         level = parts.get(key)
         if level is not None and "confusion_matrix" in level and level["n"] > 0:
             units = None if rows is None else _units(rows, record.class_names, unit)
@@ -85,5 +85,5 @@ def _units(rows: SideRows, class_names: tuple[str, ...], unit: str) -> Predictio
     predictions = Predictions(rows.truth, rows.predicted, rows.probabilities, class_names, rows.group_numbers)
     if unit != "patient":
         return predictions
-    patients = per_patient(predictions)
+    patients = per_group(predictions)
     return None if isinstance(patients, Missing) else patients

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from imbtk.documents import read_document, read_versioned
 from imbtk.errors import RunFolderError
+from imbtk.evaluation.metrics_file import read_metrics
 
 __all__ = ["SCHEMA_VERSION", "SIDES", "Gallery", "RunRecord", "SideRows", "read_run", "sample_kind"]
 
@@ -166,14 +168,13 @@ def read_run(folder: Path) -> RunRecord:
             f"{folder} {what}, so there is no finished run to report on. Give the folder of a run that came to its "
             "end (it is printed at the end of 'imbtk run'), or resume the run."
         )
-    metrics = _versioned(folder / "metrics.json")
-    plan = _versioned(folder / "plan.json")
-    _need(folder / "metrics.json", metrics, ("class_names",))
+    metrics = read_metrics(folder / "metrics.json")
+    plan = read_versioned(folder / "plan.json", SCHEMA_VERSION)
     return RunRecord(
         folder=folder,
         config=_toml(folder / "config.toml"),
         plan=plan,
-        environment=_json(folder / "environment.json"),
+        environment=read_document(folder / "environment.json"),
         metrics=metrics,
         split=_table(folder / "split.csv", ("row", "file", "label", "group", "split")),
         history=_history(folder / "history.csv"),
@@ -184,40 +185,11 @@ def read_run(folder: Path) -> RunRecord:
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise RunFolderError(f"{path} cannot be read as JSON: {error}. Repeat the run from its config.toml.") from None
-    if not isinstance(data, dict):
-        raise RunFolderError(f"{path} holds no JSON object. Repeat the run from its config.toml.")
-    return data
-
-
-def _versioned(path: Path) -> dict[str, Any]:
-    data = _json(path)
-    version = data.get("schema_version")
-    if not isinstance(version, int):
-        raise RunFolderError(f"{path} does not say its schema_version. Repeat the run from its config.toml.")
-    if version > SCHEMA_VERSION:
-        raise RunFolderError(
-            f"{path} has schema_version {version}; this imbtk reads up to {SCHEMA_VERSION}. The run was made by a "
-            "newer imbtk: update imbtk (pip install -U imbtk) to report on it."
-        )
-    return data
-
-
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise RunFolderError(f"{path} cannot be read as TOML: {error}.") from None
-
-
-def _need(path: Path, mapping: Mapping[str, Any], keys: Sequence[str]) -> None:
-    missing = [key for key in keys if key not in mapping]
-    if missing:
-        raise RunFolderError(f"{path} lacks {', '.join(missing)}. Repeat the run from its config.toml.")
 
 
 def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -298,7 +270,7 @@ def _audit(path: Path) -> list[dict[str, Any]] | None:
 def sample_kind(folder: Path) -> str | None:
     """Return "images" or "table", as the saved model says; without one, "images" where some were kept, else None."""
     path = Path(folder) / "model" / "model.json"
-    kind = _json(path).get("kind") if path.is_file() else None
+    kind = read_document(path).get("kind") if path.is_file() else None
     if kind is None and (Path(folder) / "gallery.npz").is_file():
         return "images"
     return None if kind is None else str(kind)

@@ -109,7 +109,7 @@ def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
 
 
 def _no_patients(record: RunRecord, side: str) -> list[Block]:
-    reason = (record.metrics.get(side) or {}).get("per_patient", {}).get("reason")
+    reason = (record.metrics.get(side) or {}).get("per_group", {}).get("reason")
     return [Text(f"No figures per patient: {one_line(reason).rstrip('.')}.", "quiet")] if reason else []
 
 

@@ -76,7 +76,7 @@ def print_results(
     parts = metrics_document.get(side) or {}
     warnings: list[str] = []
     noun = "image" if (kind or sample_kind(run_folder)) == "images" else "row"
-    for key, unit in (("per_image", noun), ("per_patient", "patient")):
+    for key, unit in (("per_row", noun), ("per_group", "patient")):
         level = parts.get(key) or {}
         if "per_class" not in level:
             continue

@@ -52,7 +52,7 @@ def test_a_cell_is_a_run_folder_without_checkpoint_or_page(job: Job, tmp_path: P
     assert not (place / "checkpoint").exists()
     assert not (place / "report.html").exists()
     metrics = json.loads((place / "metrics.json").read_text())
-    figure = metrics["test"]["per_image"]["overall"]["auroc"]
+    figure = metrics["test"]["per_row"]["overall"]["auroc"]
     assert figure["interval"] is None
     assert figure["interval_reason"] == "no resampling was asked for"
 

@@ -59,13 +59,13 @@ def test_document_says_what_it_takes_as_given():
         {"validation": got, "test": got}, class_names=("ok", "ill"), positive=1, train_counts=(300, 12)
     )
     validate(document)
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["positive_class"] == "ill"
     assert document["conditional_on"].startswith("given this trained model")
-    overall = got["per_image"]["overall"]
-    assert overall["auroc_positive"] == got["per_image"]["per_class"][1]["auroc"]
-    assert got["per_patient"]["unit"] == "group"
-    assert got["per_patient"]["n"] == len(np.unique(groups))
+    overall = got["per_row"]["overall"]
+    assert overall["auroc_positive"] == got["per_row"]["per_class"][1]["auroc"]
+    assert got["per_group"]["unit"] == "group"
+    assert got["per_group"]["n"] == len(np.unique(groups))
 
 
 def test_a_document_needs_a_side():
@@ -76,14 +76,14 @@ def test_a_document_needs_a_side():
 def test_nought_in_place_of_a_reason_breaks_the_schema():
     labels, logits, _ = some(np.random.default_rng(0))
     got = side(labels, logits, "abc", resamples=50)
-    got["per_image"]["overall"]["mcc"] = {"value": None}
+    got["per_row"]["overall"]["mcc"] = {"value": None}
     with pytest.raises(jsonschema.ValidationError):
         validate(metrics_document({"test": got}, class_names="abc"))
 
 
 def test_methods_and_counts():
     labels, logits, groups = some(np.random.default_rng(1), n=120)
-    level = side(labels, logits, "abc", groups=groups, resamples=100)["per_image"]
+    level = side(labels, logits, "abc", groups=groups, resamples=100)["per_row"]
     sensitivity = level["per_class"][0]["sensitivity"]
     assert sensitivity["method"] == "clopper-pearson (korn-graubard)"
     assert sensitivity["n"] == (labels == 0).sum() == level["per_class"][0]["support"]
@@ -92,7 +92,7 @@ def test_methods_and_counts():
     assert level["overall"]["auroc"]["method"] == "bootstrap (groups)"
     assert level["overall"]["ece"]["interval"] is None
     assert "too large where rows are few" in level["overall"]["ece"]["interval_reason"]
-    rows = side(labels, logits, "abc", resamples=100)["per_image"]
+    rows = side(labels, logits, "abc", resamples=100)["per_row"]
     assert rows["per_class"][0]["sensitivity"]["method"] == "clopper-pearson"
     assert rows["overall"]["auroc"]["method"] == "bootstrap (rows)"
 
@@ -112,7 +112,7 @@ def test_every_interval_holds_its_figure():
 def test_patients_with_many_classes_take_the_bootstrap():
     rng = np.random.default_rng(3)
     labels, logits, _ = some(rng, n=120)
-    level = side(labels, logits, "abc", groups=rng.integers(0, 8, 120), resamples=100)["per_image"]
+    level = side(labels, logits, "abc", groups=rng.integers(0, 8, 120), resamples=100)["per_row"]
     assert level["overall"]["balanced_accuracy"]["method"] == "bootstrap (groups)"
     (warning,) = [w for w in level["warnings"] if w["code"] == "mixed-groups"]
     assert "have rows of more than one class" in warning["text"]
@@ -121,7 +121,7 @@ def test_patients_with_many_classes_take_the_bootstrap():
 def test_warnings():
     labels = np.repeat([0, 1], [40, 6])
     logits = np.random.default_rng(0).normal(size=(46, 2))
-    level = side(labels, logits, ("ok", "ill"), groups=np.repeat(np.arange(23), 2), resamples=50)["per_image"]
+    level = side(labels, logits, ("ok", "ill"), groups=np.repeat(np.arange(23), 2), resamples=50)["per_row"]
     (warning,) = [w for w in level["warnings"] if w["class"] == "ill"]
     assert warning["code"] == "few-groups"
     assert warning["groups"] == 3
@@ -130,46 +130,46 @@ def test_warnings():
     )
     assert not [w for w in level["warnings"] if w["class"] == "ok"]
     level = side(labels, logits, ("ok", "ill"), resamples=50)
-    codes = [w["code"] for w in level["per_image"]["warnings"]]
+    codes = [w["code"] for w in level["per_row"]["warnings"]]
     assert codes == ["no-groups", "few-groups"]
-    assert level["per_patient"] == {"value": None, "reason": "groups (patients) are not known"}
+    assert level["per_group"] == {"value": None, "reason": "groups (patients) are not known"}
 
 
 def test_abstentions_are_counted_and_left_out():
     logits = np.log([[0.9, 0.1], [0.55, 0.45], [0.2, 0.8], [0.6, 0.4]])
-    level = side([0, 0, 1, 1], logits, "ab", DecisionRule(reject_below=0.58), resamples=50)["per_image"]
+    level = side([0, 0, 1, 1], logits, "ab", DecisionRule(reject_below=0.58), resamples=50)["per_row"]
     assert level["abstained"] == 1
     assert level["confusion_matrix"]["abstained"] == [1, 0]
     assert level["confusion_matrix"]["counts"] == [[1, 0], [1, 1]]
     assert level["overall"]["coverage"]["value"] == 0.75
     assert level["per_class"][0]["support"] == 2
     assert level["per_class"][0]["sensitivity"]["n"] == 1
-    whole = side([0, 0, 1, 1], logits, "ab", resamples=50)["per_image"]["overall"]["coverage"]
+    whole = side([0, 0, 1, 1], logits, "ab", resamples=50)["per_row"]["overall"]["coverage"]
     assert (whole["value"], whole["interval"]) == (1.0, None)
     assert whole["interval_reason"] == "no unit was left open"
 
 
 def test_empty_row_of_the_confusion_matrix_has_no_shares():
-    level = side([0, 0], [[1.0, 0.0], [0.0, 1.0]], "ab", resamples=50)["per_image"]
+    level = side([0, 0], [[1.0, 0.0], [0.0, 1.0]], "ab", resamples=50)["per_row"]
     assert level["confusion_matrix"]["row_shares"] == [[0.5, 0.5], None]
 
 
 def test_shots():
     labels, logits, groups = some(np.random.default_rng(0), n=90)
-    shots = side(labels, logits, "abc", groups=groups, train_counts=(500, 40, 60), resamples=50)["per_image"]["shots"]
+    shots = side(labels, logits, "abc", groups=groups, train_counts=(500, 40, 60), resamples=50)["per_row"]["shots"]
     called = logits.argmax(axis=1)
     recall = [(called[labels == k] == k).mean() for k in range(3)]
     assert shots["many"]["value"] == pytest.approx(recall[0])
     assert shots["medium"]["value"] == pytest.approx((recall[1] + recall[2]) / 2)
     assert shots["medium"]["n"] == (labels > 0).sum()
     assert shots["few"] == {"value": None, "reason": "no class is few-shot"}
-    without = side(labels, logits, "abc", resamples=50)["per_image"]["shots"]
+    without = side(labels, logits, "abc", resamples=50)["per_row"]["shots"]
     assert without["many"]["reason"] == "training counts are not known"
 
 
 def test_no_hit_in_a_class_leaves_g_mean_without_interval():
     labels = np.repeat([0, 1], 5)
-    overall = side(labels, np.tile([1.0, 0.0], (10, 1)), "ab", resamples=50)["per_image"]["overall"]
+    overall = side(labels, np.tile([1.0, 0.0], (10, 1)), "ab", resamples=50)["per_row"]["overall"]
     assert overall["g_mean"]["value"] == 0.0
     assert overall["g_mean"]["interval_reason"].startswith("a class with no hit makes the geometric mean 0")
 
@@ -184,7 +184,7 @@ def test_extra_metrics():
         "nothing": lambda labels, probabilities: float("nan"),
         "broken": broken,
     }
-    extra = side(labels, logits, "abc", extra_metrics=metrics, resamples=50)["per_image"]["extra"]
+    extra = side(labels, logits, "abc", extra_metrics=metrics, resamples=50)["per_row"]["extra"]
     top = np.exp(logits).max(axis=1) / np.exp(logits).sum(axis=1)
     assert extra["mean-top"]["value"] == pytest.approx(top.mean())
     assert extra["mean-top"]["interval_reason"] == "plugins' figures are not resampled"
@@ -194,9 +194,9 @@ def test_extra_metrics():
 
 def test_calibration_moves_probabilities_not_decisions():
     labels, logits, _ = some(np.random.default_rng(5))
-    before = side(labels, logits, "abc", resamples=50)["per_image"]
+    before = side(labels, logits, "abc", resamples=50)["per_row"]
     shifted = CalibrationMap(0.5, np.array([2.0, 0.0, -1.0]))
-    after = evaluate(labels, logits, shifted, DecisionRule(), "abc", resamples=50)["per_image"]
+    after = evaluate(labels, logits, shifted, DecisionRule(), "abc", resamples=50)["per_row"]
     assert after["confusion_matrix"] == before["confusion_matrix"]
     assert after["overall"]["log_loss"]["value"] != before["overall"]["log_loss"]["value"]
 

@@ -36,7 +36,7 @@ def recompute(frame, names):
     }
 
 
-def per_patient_frame(frame, names):
+def per_group_frame(frame, names):
     """Return one line per patient and class: mean probability, and the most probable class."""
     mean = frame.groupby(["group", "truth"])[names].mean().reset_index()
     mean["predicted"] = mean[names].idxmax(axis=1)
@@ -66,7 +66,7 @@ def test_metrics_agree_with_the_predictions_file():
     frame["predicted"] = np.array(NAMES)[logits.argmax(axis=1)]
     text = frame.to_csv(index=False, float_format="%.9g")
     read = pd.read_csv(io.StringIO(text))
-    compare(got["per_image"], recompute(read, NAMES))
+    compare(got["per_row"], recompute(read, NAMES))
     uncalibrated = evaluate(labels, logits, CalibrationMap(), DecisionRule(), NAMES, groups=groups, resamples=50)
     read[NAMES] = CalibrationMap().probabilities(logits)
-    compare(uncalibrated["per_patient"], recompute(per_patient_frame(read, NAMES), NAMES))
+    compare(uncalibrated["per_group"], recompute(per_group_frame(read, NAMES), NAMES))

@@ -9,7 +9,7 @@ import torch
 
 from imbtk.data.options import DataOptions
 from imbtk.errors import DataError
-from imbtk.integrations.samples import SampleForm, is_frame
+from imbtk.integrations.samples import SampleForm
 
 
 def test_tables_keep_their_numbers_and_gaps() -> None:
@@ -23,8 +23,6 @@ def test_tables_keep_their_numbers_and_gaps() -> None:
 
 def test_texts_become_columns_in_the_order_of_training() -> None:
     frame = pd.DataFrame({"size": [1, 2], "sex": ["f", "m"]})
-    assert is_frame(frame)
-    assert not is_frame(np.zeros((2, 2)))
     form, samples, _ = SampleForm.of(frame, DataOptions())
     assert samples.tolist() == [[1, 1, 0], [2, 0, 1]]
     assert form.samples(pd.DataFrame({"sex": ["m"], "size": [5]})).tolist() == [[5, 0, 1]]

@@ -159,7 +159,7 @@ def synthetic_run(
     )
     train_counts = np.bincount(truth[where == "train"], minlength=size)
     metrics: dict[str, Any] = {
-        "schema_version": 1,
+        "schema_version": 2,
         "class_names": names,
         "positive_class": names[-1] if size == 2 else None,
         "train_counts": train_counts.tolist(),
@@ -171,13 +171,13 @@ def synthetic_run(
     for name in ("validation", "test"):
         mine = np.flatnonzero(where == name)
         people = sorted({group[i] for i in mine}) if patients else None
-        per_image = level(truth[mine], p[mine], names, "row", None if people is None else len(people))
-        per_patient: dict[str, Any] = {"value": None, "reason": "groups are not known"}
+        per_row = level(truth[mine], p[mine], names, "row", None if people is None else len(people))
+        per_group: dict[str, Any] = {"value": None, "reason": "groups are not known"}
         if people is not None:
             members = [[i for i in mine if group[i] == one] for one in people]
             means = np.array([p[rows_].mean(0) for rows_ in members])
-            per_patient = level(truth[[rows_[0] for rows_ in members]], means, names, "group", len(people))
-        metrics[name] = {"per_image": per_image, "per_patient": per_patient}
+            per_group = level(truth[[rows_[0] for rows_ in members]], means, names, "group", len(people))
+        metrics[name] = {"per_row": per_row, "per_group": per_group}
     (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     write_plan(folder, names, train_counts, where, group, phases, strategies)
     write_rest(folder, size, images, side, truth, where, p, rng)

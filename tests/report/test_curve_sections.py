@@ -28,19 +28,19 @@ def test_area_under_the_drawn_points_is_the_auroc(make_run: Callable[..., Path])
     section = curves_section(record, drawings)
     assert sum(isinstance(block, Plot) for block in section.blocks) == 6
     side = record.predictions["test"]
-    points = columns(drawings, "roc_test_per_image")
+    points = columns(drawings, "roc_test_per_row")
     area = auc(np.array(points["false_positive_rate"], float), np.array(points["sensitivity"], float))
     assert area == pytest.approx(roc_auc_score(side.truth == 1, side.probabilities[:, 1]), abs=0.005)
     assert set(points["class"]) == {"b"}
-    bins = columns(drawings, "reliability_test_per_image")
+    bins = columns(drawings, "reliability_test_per_row")
     assert sum(map(int, bins["count"])) == len(side.truth)
 
 
 def test_more_classes_than_colours(make_run: Callable[..., Path]) -> None:
     drawings = Drawings()
     curves_section(read_run(make_run(classes=9, rows=300)), drawings)
-    assert len(set(columns(drawings, "precision_recall_test_per_image")["class"])) == 9
-    assert b"the most" in drawings.files["reliability_test_per_image.svg"]
+    assert len(set(columns(drawings, "precision_recall_test_per_row")["class"])) == 9
+    assert b"the most" in drawings.files["reliability_test_per_row.svg"]
 
 
 def test_one_class_alone_has_no_curve(make_run: Callable[..., Path]) -> None:

@@ -16,7 +16,7 @@ from imbtk.report.record import read_run
 
 def test_verdict_counts_what_the_matrix_counts(make_run: Callable[..., Path]) -> None:
     record = read_run(make_run(classes=["benign", "malignant"], rows=300, patients=80))
-    level = record.metrics["test"]["per_patient"]
+    level = record.metrics["test"]["per_group"]
     counts = np.array(level["confusion_matrix"]["counts"])
     (block,) = verdict_sentences(record)
     assert isinstance(block, Text)
@@ -38,7 +38,7 @@ def test_tiles_lead_with_patients(make_run: Callable[..., Path]) -> None:
         "Specificity, malignant",
         "AUROC",
     ]
-    balanced = record.metrics["test"]["per_patient"]["overall"]["balanced_accuracy"]
+    balanced = record.metrics["test"]["per_group"]["overall"]["balanced_accuracy"]
     assert float(tiles[1].value) == pytest.approx(balanced["value"], abs=0.006)
     assert tiles[1].lines[1] == "test, per patient"
     assert tiles[1].lines[2].startswith("per image ")
@@ -48,7 +48,7 @@ def test_tiles_lead_with_patients(make_run: Callable[..., Path]) -> None:
 def test_worst_class_of_many(make_run: Callable[..., Path]) -> None:
     record = read_run(make_run(classes=6, rows=400))
     labels = [tile.label for tile in headline_tiles(record).tiles]
-    values = [f["sensitivity"]["value"] for f in record.metrics["test"]["per_image"]["per_class"]]
+    values = [f["sensitivity"]["value"] for f in record.metrics["test"]["per_row"]["per_class"]]
     worst = int(np.argmin(values))
     assert labels[3] == ("Macro F1" if worst == 5 else f"Worst sensitivity: class {worst}")
 
@@ -57,8 +57,8 @@ def test_a_missing_figure_shows_its_reason(make_run: Callable[..., Path]) -> Non
     folder = make_run(rows=80)
     document = json.loads((folder / "metrics.json").read_text())
     missing = {"value": None, "reason": "class 'x' has no rows"}
-    document["test"]["per_image"]["overall"]["auroc_positive"] = missing
-    document["test"]["per_image"]["overall"]["auroc"] = missing
+    document["test"]["per_row"]["overall"]["auroc_positive"] = missing
+    document["test"]["per_row"]["overall"]["auroc"] = missing
     (folder / "metrics.json").write_text(json.dumps(document))
     tile = headline_tiles(read_run(folder)).tiles[-1]
     assert (tile.value, tile.title, tile.lines[0]) == ("–", "class 'x' has no rows", "no interval")

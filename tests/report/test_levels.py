@@ -15,7 +15,7 @@ from imbtk.report.record import read_run
 def test_levels(make_run: Callable[..., Path]) -> None:
     record = read_run(make_run(classes=["a", "b"], rows=200, patients=60))
     image, patient = levels_of(record, "test")
-    assert [image.words, patient.slug] == ["test, per image", "test_per_patient"]
+    assert [image.words, patient.slug] == ["test, per image", "test_per_group"]
     rows, units = record.predictions["test"], patient.predictions
     assert units is not None
     assert rows.groups is not None

@@ -117,16 +117,16 @@ def test_every_figure_stands_beside_the_page_with_its_data(pages: dict[str, Path
     figures = {name.removesuffix(".svg") for name in names if name.endswith(".svg")}
     assert {
         "class_distribution",
-        "confusion_test_per_image",
-        "confusion_test_per_patient",
-        "confusion_validation_per_image",
+        "confusion_test_per_row",
+        "confusion_test_per_group",
+        "confusion_validation_per_row",
         "gallery",
         "learning_loss",
         "learning_scores",
-        "precision_recall_test_per_patient",
-        "reliability_test_per_image",
-        "roc_test_per_image",
-        "sensitivity_test_per_patient",
+        "precision_recall_test_per_group",
+        "reliability_test_per_row",
+        "roc_test_per_row",
+        "sensitivity_test_per_group",
     } <= figures
     for name in figures:
         assert f"{name}.png" in names

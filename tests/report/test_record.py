@@ -61,12 +61,12 @@ def test_no_folder(tmp_path: Path) -> None:
         read_run(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "plan.json"])
-def test_newer_version(make_run: Callable[..., Path], name: str) -> None:
+@pytest.mark.parametrize(("name", "newest"), [("metrics.json", 2), ("plan.json", 1)])
+def test_newer_version(make_run: Callable[..., Path], name: str, newest: int) -> None:
     folder = make_run(rows=50)
     document = json.loads((folder / name).read_text())
-    (folder / name).write_text(json.dumps(document | {"schema_version": 2}))
-    with pytest.raises(RunFolderError, match=rf"{name} has schema_version 2; this imbtk reads up to 1.*update imbtk"):
+    (folder / name).write_text(json.dumps(document | {"schema_version": newest + 1}))
+    with pytest.raises(RunFolderError, match=rf"{name} .* {newest + 1}; .* reads up to {newest}.*update imbtk"):
         read_run(folder)
     del document["schema_version"]
     (folder / name).write_text(json.dumps(document))

@@ -42,7 +42,7 @@ def test_figures_that_cannot_be_computed_say_why(make_run: Callable[..., Path]) 
 def test_abstentions_and_plugin_figures_are_shown(make_run: Callable[..., Path]) -> None:
     folder = make_run(rows=100)
     document = json.loads((folder / "metrics.json").read_text())
-    level = document["test"]["per_image"]
+    level = document["test"]["per_row"]
     level["abstained"] = 3
     level["extra"] = {"my <score>": {"value": 0.5, "interval": None, "n": 40, "groups": None, "method": None}}
     (folder / "metrics.json").write_text(json.dumps(document))
@@ -57,8 +57,8 @@ def test_confusion_data_are_the_counts(make_run: Callable[..., Path]) -> None:
     record = read_run(make_run(classes=8, rows=200))
     drawings = Drawings()
     section = confusion_section(record, drawings)
-    rows = list(csv.reader(io.StringIO(drawings.files["confusion_test_per_image.csv"].decode())))
-    counts = record.metrics["test"]["per_image"]["confusion_matrix"]["counts"]
+    rows = list(csv.reader(io.StringIO(drawings.files["confusion_test_per_row.csv"].decode())))
+    counts = record.metrics["test"]["per_row"]["confusion_matrix"]["counts"]
     assert [[int(v) for v in row[1:]] for row in rows[1:]] == counts
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
     worst = max(counts[i][j] for i in range(8) for j in range(8) if i != j)

@@ -76,7 +76,7 @@ def test_many_classes_are_cut_in_the_middle(make_run: Callable[..., Path]) -> No
 def test_results(make_run: Callable[..., Path]) -> None:
     folder = make_run(classes=["[b]a[/b]", "b"], rows=200, patients=50)
     metrics = load(folder, "metrics.json")
-    sensitivity = metrics["test"]["per_patient"]["per_class"][1]["sensitivity"]
+    sensitivity = metrics["test"]["per_group"]["per_class"][1]["sensitivity"]
     text = shown(metrics, folder)
     low, high = sensitivity["interval"]
     assert f"{sensitivity['value']:.2f} ({low:.2f}–{high:.2f})" in text
@@ -100,7 +100,7 @@ def test_a_decision_is_told_with_the_rows_that_it_was_fitted_on(make_run: Callab
 def test_missing_figures_say_why(make_run: Callable[..., Path]) -> None:
     folder = make_run(classes=["a", "b"], rows=60)
     metrics = load(folder, "metrics.json")
-    metrics["test"]["per_image"]["per_class"][1]["precision"] = {"value": None, "reason": "never predicted"}
+    metrics["test"]["per_row"]["per_class"][1]["precision"] = {"value": None, "reason": "never predicted"}
     assert "–: never predicted" in shown(metrics, folder)
 
 
