@@ -105,7 +105,9 @@ def _replicates(predictions: Predictions, strata: Strata, seed: int, resamples: 
 
 def _jackknife(predictions: Predictions, strata: Strata) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return the figures without one group each, and the strata of these groups."""
-    step, parts, left_out = _columns(predictions), [], []
+    step = _columns(predictions)
+    parts: list[dict[str, np.ndarray]] = []
+    left_out: list[np.ndarray] = []
     while not parts or len(left_out[-1]) == step:
         start = step * len(parts)
         weights, stratum = jackknife_weights(strata, SMALL_STRATUM, slice(start, start + step))
