@@ -1,8 +1,8 @@
 """``imbtk run`` on tables of 100,000 and 1,000,000 rows, page included: time and peak memory, and how they grow.
 
 Run it with ``python benchmarks/large_table.py [--rows 100000 1000000] [--model linear]``. A CSV file is written with
-eight numbers, a column of three texts, a date, patients of three rows and a class of 2 %; each run is a process of its own,
-one epoch, with ``stratified-split`` and ``class-weights``. The reach is 3 minutes and 4 GB for 1,000,000 rows.
+eight numbers, a column of three texts, a date, patients of three rows and a class of 2 %; each run is a process of its
+own, one epoch, with ``stratified-split`` and ``class-weights``. The reach is 3 minutes and 4 GB for 1,000,000 rows.
 """
 
 from __future__ import annotations
