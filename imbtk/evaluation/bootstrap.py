@@ -48,8 +48,8 @@ SMALL_STRATUM = 30
 _CHUNK_CELLS = 2_500_000
 """Weights in memory at once, but for columns of five resamples."""
 
-_FEWEST_RESAMPLES, _WORK = 200, 100_000_000
-"""Resamples of data so large that all would take long, and how many weights are drawn before there are fewer."""
+_FEWEST_RESAMPLES, _WORK = 200, 50_000_000
+"""Resamples of data so large that all would take long, and rows times resamples up to which there are not fewer."""
 
 
 def bootstrap_intervals(
@@ -64,8 +64,7 @@ def bootstrap_intervals(
         The figures, by the keys of :data:`SCALES`; those of a class as ``class:f1:0``.
     seed : int
     resamples : int
-        0 asks for no interval. Of more than 100,000 groups (or rows) fewer are drawn, 200 at least: a standard error
-        to 5 %.
+        0 asks for no interval. Of more than 50,000 rows fewer are drawn, 200 at least: a standard error to 5 %.
 
     Notes
     -----
@@ -94,7 +93,7 @@ def bootstrap_intervals(
 
 def _replicates(predictions: Predictions, strata: Strata, seed: int, resamples: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    resamples = min(resamples, max(_FEWEST_RESAMPLES, _WORK // len(strata.stratum)))
+    resamples = min(resamples, max(_FEWEST_RESAMPLES, _WORK // len(predictions.labels)))
     step = _columns(predictions, resamples)
     chunks = [
         replicate_figures(predictions, strata.unit, bootstrap_weights(strata, min(step, resamples - start), rng))
