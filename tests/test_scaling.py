@@ -18,7 +18,7 @@ def _table(folder: Path, rows: int) -> Path:
     generator = np.random.default_rng(0)
     path = folder / f"{rows}.csv"
     lines = [
-        f"{generator.normal():.6f},{'ns'[row % 2]},2024-01-{1 + row % 28:02d},P{row // 2},{'common' if row % 5 else 'odd'}"
+        f"{generator.normal():.6f},{'ns'[row % 2]},2024-01-{1 + row % 28:02d},P{row // 2},{'ab'[row % 5 == 0]}"
         for row in range(rows)
     ]
     path.write_text("a,site,day,patient,label\n" + "\n".join(lines) + "\n")
