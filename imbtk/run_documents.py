@@ -15,6 +15,7 @@ from imbtk._version import __version__
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.preparation import PreparedRun
 from imbtk.report.wording import join_words, plural
+from imbtk.wording import several
 
 __all__ = ["environment", "groups_known", "plan_document"]
 
@@ -112,18 +113,20 @@ def _split(prepared: PreparedRun) -> dict[str, Any]:
     counts = {
         s: torch.bincount(dataset.labels[rows], minlength=dataset.num_classes).tolist() for s, rows in sides.items()
     }
-    groups = None
+    groups, noun = None, dataset.group_name
     if dataset.groups is not None and groups_known(prepared):
         groups = {side: len(torch.unique(dataset.groups[rows])) for side, rows in sides.items()}
     return {
         **{side: len(rows) for side, rows in sides.items()},
         "class_counts": counts,
         "groups": groups,
+        "group_name": noun,
         "dropped": len(prepared.dropped),
         "note": (
-            "No group (patient) is on two sides."
+            f"No {noun} is on two sides."
             if groups is not None
-            else "Groups are not known: these figures assume that no two rows come from one patient."
+            else f"{several(noun).capitalize()} are not known: these figures assume that no two rows come from one "
+            f"{noun}."
         ),
     }
 

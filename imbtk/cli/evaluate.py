@@ -57,6 +57,10 @@ def evaluate(
     if deploy is not None:
         predictor = predictor.at_deployment(deploy)
     sources = offered_sources(make_catalogue(config))
+    asked = config.group_label
+    if asked is None:
+        # The run's own rule, by whose column a manifest is read as in training.
+        config = config.model_copy(update={"group_label": predictor.description.get("group_label")})
     rows = open_new_rows([data], config, predictor.description, sources=sources, labelled=True)
     progress: RunProgress
     with (
@@ -70,6 +74,8 @@ def evaluate(
             Path(out) if out else _free_name(data),
             data=data,
             with_prior=estimate_prior,
+            group_name=config.group_name,
+            group_label=asked,
             progress=progress.on_data,
         )
     if as_json:
@@ -142,7 +148,7 @@ command = SectionedCommand(
     params=[
         click.Argument(["run"], type=click.Path(), metavar="RUN"),
         click.Argument(["data"], type=click.Path(), metavar="DATA"),
-        *data_flags((*DATA_FLAGS, "label_column", "label_level")),
+        *data_flags((*DATA_FLAGS, "group_name", "group_label", "label_column", "label_level")),
         Flag(
             ["--deploy"],
             section="Probabilities and decisions",

@@ -20,7 +20,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Strategies": ("strategies", "plugins", "without", "allow_overcorrection"),
     "Data": (
         "label_level", "where", "path_column", "label_column", "group_column", "split_column", "groups",
-        "group_pattern", "positive", "induce_imbalance", "image_size", "resize", "domain", "cache_dir",
+        "group_pattern", "group_name", "group_label", "positive", "induce_imbalance", "image_size", "resize", "domain",
+        "cache_dir",
     ),
     "Model": ("model", "pretrained", "weights", "freeze", "lr_backbone"),
     "Training": (
@@ -47,6 +48,8 @@ _METAVARS = {
     "without": "NAME",
     "where": "COLUMN=VALUE",
     "group_pattern": "REGEX",
+    "group_name": "NOUN",
+    "group_label": "RULE",
     "induce_imbalance": "IF[:step]",
     "positive": "CLASS",
     "deploy": "PRIOR",

@@ -16,7 +16,7 @@ from imbtk.comparison.grid import BASELINE
 from imbtk.comparison.judging import Judge
 from imbtk.comparison.leak import leak_document
 from imbtk.comparison.outcomes import Outcome, with_decision_moved
-from imbtk.comparison.settings import HIGHER_IS_BETTER, METRICS
+from imbtk.comparison.settings import METRICS, metrics_of
 from imbtk.comparison.words import protocol_sentences, row_warnings
 from imbtk.errors import RunFolderError
 from imbtk.evaluation.figures import missing_figure
@@ -62,9 +62,9 @@ def analyse(path: Path) -> dict[str, Any]:
         "conditional_on": CONDITIONAL_ON,
         "data": _data(judge, folder),
         "unit": judge.unit,
-        "primary": config.primary,
-        "primary_name": METRICS[config.primary],
-        "higher_is_better": HIGHER_IS_BETTER[config.primary],
+        "primary": judge.primary,
+        "primary_name": judge.primary_name,
+        "higher_is_better": METRICS[judge.primary].higher_is_better,
         "margin": config.margin,
         "protocol": dict(protocol["options"]),
         "rows": sorted(entries, key=lambda entry: _place(judge, entry)),
@@ -142,7 +142,7 @@ def _entry(judge: Judge, folder: ComparisonFolder, outcome: Outcome) -> dict[str
         "kind": "baseline" if name == BASELINE else "decision" if name == DECISION else "plan",
         "parts": next((list(plan.parts) for plan in folder.plans if plan.name == name), []),
         "complete": True,
-        "figures": {metric: _figure(judge, name, metric) for metric in METRICS},
+        "figures": {metric: _figure(judge, name, metric) for metric in metrics_of(rows.num_classes)},
         "per_class": per_class,
         "confusion": mean_confusion(rows, outcome).tolist(),
         "coverage": float((outcome.predicted >= 0).mean()),

@@ -59,7 +59,15 @@ class ComparisonFolder:
     def read(self, plan: PlanRow, ungrouped: bool = False) -> tuple[Rows, Outcome]:
         """Return the rows, and what a plan predicted for them."""
         config = self.config
-        return read_outcome(self.folder, plan, config.repeats, config.folds, self.class_names, ungrouped=ungrouped)
+        return read_outcome(
+            self.folder,
+            plan,
+            config.repeats,
+            config.folds,
+            self.class_names,
+            ungrouped=ungrouped,
+            positive=self.positive,
+        )
 
     def train_counts(self) -> list[int]:
         """Return rows per class of the first training side: what is rare there may not be rare in the data."""

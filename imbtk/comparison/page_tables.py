@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imbtk.comparison.settings import METRICS
-from imbtk.comparison.table import best_places, difference_text, interval_text, p_text, size_text, value_text
-from imbtk.comparison.words import p_value, points
+from imbtk.comparison.settings import metric_of, metrics_of
+from imbtk.comparison.table import (
+    best_places,
+    difference_text,
+    interval_text,
+    metric_name,
+    p_text,
+    size_text,
+    value_text,
+)
+from imbtk.comparison.words import p_value
 from imbtk.report.blocks import Banner, Block, Cell, Details, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
 from imbtk.report.wording import reason_of, sentence, shorten
@@ -18,11 +26,15 @@ __all__ = ["interactions_section", "table_section", "ungrouped_section"]
 def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
     """Return the table: figures, differences, verdicts; all other figures and tests behind a click."""
     primary, names = document["primary"], document["data"]["class_names"]
-    rest = [m for m in ("auroc", "log_loss") if m != primary]
+    rest = [m for m in (metric_of("auroc", len(names)), "log_loss") if m != primary]
     shown = range(len(names)) if len(names) <= 3 else ()
-    head = [Cell("plan"), *[Cell(text, look="number") for text in (METRICS[primary], "difference")], Cell("verdict")]
+    head = [
+        Cell("plan"),
+        *[Cell(text, look="number") for text in (metric_name(document, primary), "difference")],
+        Cell("verdict"),
+    ]
     head += [Cell(f"sensitivity {shorten(names[k], 16)}", look="number") for k in shown]
-    head += [Cell(METRICS[m], look="number") for m in rest]
+    head += [Cell(metric_name(document, m), look="number") for m in rest]
     best = best_places(document)
     rows = [_row(document, row, best, rest, shown) for row in document["rows"] if row["complete"]]
     drawings.add_table("comparison", [cell.text for cell in head], [[cell.text for cell in row] for row in rows])
@@ -48,11 +60,12 @@ def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
 
 
 def _figures_table(document: Mapping[str, Any], best: Mapping[str, str]) -> Table:
-    head = [Cell("plan"), *[Cell(name, look="number") for name in METRICS.values()]]
+    shown = metrics_of(len(document["data"]["class_names"]))
+    head = [Cell("plan"), *[Cell(metric_name(document, m), look="number") for m in shown]]
     rows = [
         (
             name_cell(row["name"], 40),
-            *[_figure_cell(document, row, metric, row["figures"][metric], best) for metric in METRICS],
+            *[_figure_cell(document, row, metric, row["figures"][metric], best) for metric in shown],
         )
         for row in document["rows"]
         if row["complete"]
@@ -160,13 +173,12 @@ def _leak_row(
     document: Mapping[str, Any], row: Mapping[str, Any], grouped: Mapping[str, Any], shown: Sequence[int]
 ) -> tuple[Cell, ...]:
     honest = grouped[row["name"]]["figures"][document["primary"]]
-    flatter = row["flatters_by"]
-    between = f"{points(flatter['interval'][0])} to {points(flatter['interval'][1])}" if flatter["interval"] else ""
+    flatter, between = difference_text(document, row["flatters_by"])
     return (
         name_cell(row["name"], 40),
         Cell(value_text(document, honest), look="number", sub=interval_text(document, honest)),
         Cell(value_text(document, row["figure"]), look="number", sub=interval_text(document, row["figure"])),
-        Cell(points(flatter["value"]), look="number", sub=between),
+        Cell(flatter, look="number", sub=between),
         *[
             Cell("–" if row["sensitivities"][k] is None else f"{row['sensitivities'][k]:.2f}", look="number")
             for k in shown

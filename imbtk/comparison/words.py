@@ -8,22 +8,12 @@ from typing import Any
 import numpy as np
 
 from imbtk.comparison.outcomes import Rows
+from imbtk.comparison.settings import METRICS
 from imbtk.evaluation.figures import FEW_GROUPS
+from imbtk.evaluation.metric_table import Metric
 from imbtk.report.wording import join_words, plural
 
-__all__ = ["headline_sentences", "interaction_words", "p_value", "points", "protocol_sentences", "row_warnings"]
-
-
-def points(value: float) -> str:
-    """Return a difference of shares in percentage points, with its sign: ``"+1.2"``.
-
-    Examples
-    --------
-    >>> [points(v) for v in (0.0123, -0.2, 0.00001)]
-    ['+1.2', '−20.0', '+0.0']
-    """
-    text = f"{100 * value:+.1f}"
-    return "+0.0" if text == "-0.0" else text.replace("-", "−")
+__all__ = ["headline_sentences", "interaction_words", "p_value", "protocol_sentences", "row_warnings"]
 
 
 def p_value(p: float) -> str:
@@ -94,10 +84,7 @@ def headline_sentences(document: Mapping[str, Any]) -> list[str]:
 
 
 def _gain(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    value = row["difference"]["value"]
-    if document["primary"] in ("log_loss", "brier", "mcc"):
-        return f"{value:+.3f}".replace("-", "−")
-    return f"{points(value)} points"
+    return METRICS[document["primary"]].difference(row["difference"]["value"])
 
 
 def _beats(document: Mapping[str, Any], row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -107,25 +94,33 @@ def _beats(document: Mapping[str, Any], row: Mapping[str, Any], other: Mapping[s
     return bool(first > second if document["higher_is_better"] else first < second)
 
 
-def interaction_words(entry: Mapping[str, Any], metric: str, sign: float) -> str:
-    """Return what two strategies do together, beside what each does alone, in a sentence."""
+def interaction_words(entry: Mapping[str, Any], metric: Metric, metric_name: str) -> str:
+    """Return what two strategies do together, beside what each does alone, in a sentence.
+
+    Parameters
+    ----------
+    entry : mapping
+        Of ``comparison.json``.
+    metric : Metric
+        Which the figures are of.
+    metric_name : str
+        With the class whose metric it is.
+    """
     first, second = entry["parts"]
-    together, alone = sign * entry["together"], [sign * value for value in entry["alone"]]
-    best = max(range(2), key=lambda i: alone[i])
-    name = (first, second)[best]
-    if together < alone[best]:
-        against = f"less than '{name}' alone ({points(alone[best])})"
-    else:
-        against = f"more than '{name}' alone ({points(alone[best])})"
+    sign = 1.0 if metric.higher_is_better else -1.0
+    together, alone = entry["together"], entry["alone"]
+    best = max(range(2), key=lambda i: sign * alone[i])
+    compared = "worse" if sign * together < sign * alone[best] else "better"
+    against = f"{compared} than '{(first, second)[best]}' alone ({metric.difference(alone[best])})"
     p = entry["p_holm"]
     if p is None:
         judged = "whether the two simply add up cannot be judged"
     elif p <= 0.05:
-        judged = "more" if sign * entry["value"] > 0 else "less"
+        judged = "better" if sign * entry["value"] > 0 else "worse"
         judged = f"that is {judged} than the two alone add up to (p {p_value(p)})"
     else:
         judged = f"no evidence that the two do not simply add up (p {p_value(p)})"
-    return f"'{first}' and '{second}' together: {points(together)} points of {metric}, {against}; {judged}."
+    return f"'{first}' and '{second}' together: {metric.difference(together)} in {metric_name}, {against}; {judged}."
 
 
 def protocol_sentences(document: Mapping[str, Any]) -> list[str]:

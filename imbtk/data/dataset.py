@@ -50,6 +50,12 @@ class Dataset:
         Group (patient) of each row, from 0; None where groups are not known.
     group_names : tuple of str
         Name of each group.
+    group_name : str
+        What a group is called.
+    group_label : str, optional
+        What class a group is whose rows have several, as the user said: ``any:CLASS``, ``majority``, ``column:NAME``.
+    group_truth : Tensor of int64, shape (N,), optional
+        The class of each row's group by that rule.
     given_split : Tensor of int64, shape (N,), optional
         0, 1, 2 for train, validation, test, where the data come with a split.
     row_names : tuple of str
@@ -84,6 +90,9 @@ class Dataset:
     preprocessing: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     description: dict[str, Any] = field(default_factory=dict)
+    group_name: str = "group"
+    group_label: str | None = None
+    group_truth: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -11,7 +11,7 @@ from imbtk.data.faults import Faults
 from imbtk.errors import OptionError
 from imbtk.options import option
 
-__all__ = ["DataOptions", "parse_imbalance", "parse_where"]
+__all__ = ["DataOptions", "parse_group_label", "parse_imbalance", "parse_where"]
 
 _PROFILES: dict[str, Literal["long-tail", "step"]] = {"long-tail": "long-tail", "step": "step"}
 
@@ -52,6 +52,25 @@ def parse_where(text: str) -> tuple[str, str]:
     return column.strip(), value.strip()
 
 
+def parse_group_label(text: str) -> tuple[str, str]:
+    """Read ``any:CLASS``, ``majority`` or ``column:NAME`` as (kind, class or column).
+
+    Raises
+    ------
+    OptionError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> parse_group_label("any:malignant"), parse_group_label("majority")
+    (('any', 'malignant'), ('majority', ''))
+    """
+    kind, _, argument = text.strip().partition(":")
+    if kind not in ("any", "majority", "column") or (kind == "majority") == bool(argument.strip()):
+        raise OptionError(f"'{text}' does not say what class a group is. Write any:CLASS, majority, or column:NAME.")
+    return kind, argument.strip()
+
+
 class DataOptions(BaseModel):
     """How data are to be read.
 
@@ -72,7 +91,7 @@ class DataOptions(BaseModel):
     )
     path_column: str | None = option(None, "Column of a manifest that holds the file.")
     label_column: str | None = option(None, "Column that holds the class.")
-    group_column: str | None = option(None, "Column that holds the patient or other group.")
+    group_column: str | None = option(None, "Column that holds the group of a row, such as its patient.")
     split_column: str | None = option(None, "Column that holds train, validation or test.")
     where: tuple[str, ...] = option((), "Rows to keep, as column=value; values of one column are alternatives.")
     group_pattern: str | None = option(
@@ -80,6 +99,12 @@ class DataOptions(BaseModel):
     )
     groups: Literal["auto", "breakhis", "none"] = option(
         "auto", "Where groups come from: found by name, read from BreakHis file names, or ignored."
+    )
+    group_name: str | None = option(
+        None, "What a group is called on pages: patient for histology, BreakHis names and patient columns, else group."
+    )
+    group_label: str | None = option(
+        None, "What class a group is whose rows have several: any:CLASS, majority, or column:NAME."
     )
     induce_imbalance: str | None = option(
         None, "Impose an imbalance on the training rows: a factor (long-tailed), or FACTOR:step."
@@ -123,6 +148,22 @@ class DataOptions(BaseModel):
             raise OptionError("label_level 0 is no folder: 1 is the first below the data, -1 the innermost.")
         return value
 
+    @field_validator("group_name")
+    @classmethod
+    def _noun(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[^\W\d_](?:[\w -]*\w)?", value.strip()):
+            raise OptionError(
+                f"group_name '{value}' is no name of a thing: write one in the singular, such as patient."
+            )
+        return None if value is None else value.strip()
+
+    @field_validator("group_label")
+    @classmethod
+    def _rule(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_group_label(value)
+        return value
+
     @field_validator("group_pattern")
     @classmethod
     def _pattern(cls, value: str | None) -> str | None:
@@ -151,7 +192,7 @@ class DataOptions(BaseModel):
         OptionError
             Naming the options.
         """
-        always = {"cache_dir", "seed", "induce_imbalance"}
+        always = {"cache_dir", "seed", "induce_imbalance", "group_name", "group_label"}
         fields = DataOptions.model_fields
         # `groups="none"` ignores what groups there are, so it has its meaning everywhere.
         unused = [

@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 
 from imbtk.data.dataset import Dataset
+from imbtk.data.group_facts import with_group_facts
 from imbtk.data.imbalance import with_induced
 from imbtk.data.labels import check_classes
 from imbtk.data.options import DataOptions
@@ -71,6 +72,7 @@ def open_data(
         raise _unreadable(data, candidates)
     dataset = completed(source.load(data, options, progress), options)
     check_dataset(dataset, source)
+    dataset = with_group_facts(dataset, options)
     if options.induce_imbalance is not None:
         dataset = with_induced(dataset, options.induce_imbalance, options.seed)
     return dataset

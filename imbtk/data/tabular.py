@@ -13,11 +13,13 @@ from imbtk.data.frames import (
     column_named,
     filter_rows,
     find_column,
+    group_label_column,
     is_file,
     label_column,
     read_csv,
     split_column,
 )
+from imbtk.data.group_facts import with_group_column
 from imbtk.data.groups import keys_from_column
 from imbtk.data.image_files import looks_like_image
 from imbtk.data.manifest import load_manifest, path_column
@@ -95,9 +97,10 @@ def _load(
     if group is not None and options.groups != "none":
         keys = keys_from_column(list(frame[group]), f"column '{group}' of {name}", rows)
     sides = None if split is None else sides_of(list(frame[split]), f"column '{split}' of {name}", rows)
+    said = group_label_column(frame, options, name)
     # A column that says who or where a row is, is never a feature, even where groups are to be ignored.
-    apart = [column for column in (label, group, split) if column is not None]
-    return dataset_from_table(
+    apart = list(dict.fromkeys(column for column in (label, group, split, said) if column is not None))
+    dataset = dataset_from_table(
         frame.drop(columns=apart),
         list(frame[label]),
         name=name,
@@ -105,6 +108,9 @@ def _load(
         keys=keys,
         given_split=sides,
         description={"path": str(location), "where": list(options.where)},
+    )
+    return with_group_column(
+        dataset, None if said is None else list(frame[said]), f"column '{said}' of {name}", options
     )
 
 

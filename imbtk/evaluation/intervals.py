@@ -6,16 +6,15 @@ measured in ``benchmarks/interval_coverage.py`` and stands in ``docs/statistics.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from scipy import stats
 from scipy.special import expit, logit
 
+from imbtk.evaluation.metric_table import Scale
+
 __all__ = [
     "CONFIDENCE",
     "Interval",
-    "Scale",
     "clopper_pearson",
     "effective_number",
     "korn_graubard",
@@ -30,7 +29,6 @@ CONFIDENCE = 0.95
 _TAIL = (1 - CONFIDENCE) / 2
 
 Interval = tuple[float, float]
-Scale = Literal["logit", "log", "fisher"]
 
 
 def clopper_pearson(successes: float, n: float) -> Interval:

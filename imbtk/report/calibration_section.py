@@ -55,7 +55,7 @@ def _intro(record: RunRecord, found: dict[str, Any]) -> str:
     rows = plural(found["rows"], f"validation {record.noun}")
     effect = found.get("design_effect") or 1.0
     if effect > 1.05:
-        rows += f", worth {found['rows'] / effect:,.0f} independent ones since those of a patient are alike"
+        rows += f", worth {found['rows'] / effect:,.0f} independent ones since those of a {record.group_noun} are alike"
     words = (
         "Re-weighting and resampling shift what a model believes about class frequencies. Probabilities undo that; "
         f"decisions do not. They were fitted on {rows} ({one_line(found['method'])}), for a place with "

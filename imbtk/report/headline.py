@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from imbtk.evaluation.metric_table import OVERALL_METRICS
 from imbtk.report.blocks import Block, Text, Tile, Tiles
 from imbtk.report.levels import Level, headline_class, levels_of, main_side
 from imbtk.report.palette import class_colours
 from imbtk.report.record import RunRecord
 from imbtk.report.wording import interval_text, one_line, plural, ratio_text, reason_of, sentence, shorten, value_text
+from imbtk.wording import several
 
 __all__ = ["headline_tiles", "verdict_sentences", "warnings_of"]
 
@@ -40,7 +42,7 @@ def verdict_sentences(record: RunRecord) -> list[Block]:
 
 
 def headline_tiles(record: RunRecord) -> Tiles:
-    """Return the headline figures: per patient where patients are known, with the figure per image below."""
+    """Return the headline figures: per group where there are any, with the figure per row below."""
     levels = levels_of(record, main_side(record))
     tiles = [_data_tile(record)]
     if not levels:
@@ -61,7 +63,9 @@ def headline_tiles(record: RunRecord) -> Tiles:
         elif worst is not None:
             label = f"Worst sensitivity: {shorten(record.class_names[worst], 18)}"
             tiles.append(_tile(label, levels, lambda m: m["per_class"][worst]["sensitivity"], worst == rare))
-    tiles.append(_tile("AUROC", levels, lambda m: m["overall"].get("auroc_positive") or m["overall"]["auroc"]))
+    ranks = "macro_auroc" if record.positive is None else "auroc"
+    name = None if record.positive is None else shorten(record.class_names[record.positive], 22)
+    tiles.append(_tile(OVERALL_METRICS[ranks].headed(name), levels, lambda m: m["overall"][ranks]))
     return Tiles(tuple(tiles))
 
 
@@ -90,7 +94,10 @@ def _unbroken(line: str) -> str:
 
 def _data_tile(record: RunRecord) -> Tile:
     groups = {row["group"] for row in record.split if row["group"]}
-    lines = [plural(len(groups), "patient") if groups else "patients unknown", plural(record.num_classes, "class")]
+    lines = [
+        plural(len(groups), record.group_noun) if groups else f"{several(record.group_noun)} unknown",
+        plural(record.num_classes, "class"),
+    ]
     counts = record.train_counts
     if counts and min(counts) > 0:
         lines.append(f"rarest to commonest 1\u00a0:\u00a0{ratio_text(max(counts) / min(counts))}")

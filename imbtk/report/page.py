@@ -28,6 +28,7 @@ from imbtk.report.result_sections import (
 )
 from imbtk.report.setup_sections import asked_section, classes_section
 from imbtk.report.wording import one_line, plural, sentence, shorten
+from imbtk.wording import several
 
 __all__ = ["make_report", "render_page"]
 
@@ -135,9 +136,9 @@ def _header_banners(record: RunRecord, failures: Sequence[str]) -> list[Block]:
     if not record.groups_known:
         found.append(
             Banner(
-                f"These figures assume that no two {record.noun}s come from one patient.",
+                f"These figures assume that no two {record.noun}s come from one {record.group_noun}.",
                 "warning",
-                "Patients unknown",
+                f"{several(record.group_noun).capitalize()} unknown",
             )
         )
     said = [sentence(text) for text in record.plan.get("warnings", ())]
