@@ -32,6 +32,11 @@ def _avalanche(state: np.ndarray) -> np.ndarray:
     return state
 
 
+def _check_above_zero(distribution: str, *parameters: float) -> None:
+    if not all(0 < parameter < np.inf for parameter in parameters):
+        raise ValueError(f"a {distribution} distribution needs parameters above 0, and got {parameters}")
+
+
 class Draw:
     """A source of numbers for one strategy in one epoch, one row of numbers for each sample of a batch.
 
@@ -51,7 +56,7 @@ class Draw:
 
     Notes
     -----
-    Each call of :meth:`uniform`, :meth:`normal` or :meth:`integers` gives fresh numbers: a column counter goes on.
+    Each call of a method that draws (:meth:`uniform`, :meth:`beta`, ...) gives fresh numbers: a column counter goes on.
     Numbers are made by SplitMix64 on the CPU, so that they are the same on every device.
 
     Examples
@@ -131,8 +136,37 @@ class Draw:
         """Return standard normal numbers, float32, shape (B, columns)."""
         from scipy.special import ndtri
 
-        unit = ((self._bits(columns) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-        return self._tensor(ndtri(unit).astype(np.float32))
+        return self._tensor(ndtri(self._inside(columns)).astype(np.float32))
+
+    def gamma(self, shape: float, columns: int = 1) -> torch.Tensor:
+        """Return numbers from the gamma distribution of scale 1, float32, shape (B, columns).
+
+        Raises
+        ------
+        ValueError
+            If `shape` is not above 0.
+        """
+        from scipy.special import gammaincinv
+
+        _check_above_zero("gamma", shape)
+        return self._tensor(gammaincinv(shape, self._inside(columns)).astype(np.float32))
+
+    def beta(self, a: float, b: float, columns: int = 1) -> torch.Tensor:
+        """Return numbers from the beta distribution, as mixing draws its shares: float32 in [0, 1], (B, columns).
+
+        Raises
+        ------
+        ValueError
+            If `a` or `b` is not above 0.
+        """
+        from scipy.special import betaincinv
+
+        _check_above_zero("beta", a, b)
+        return self._tensor(betaincinv(a, b, self._inside(columns)).astype(np.float32))
+
+    def _inside(self, columns: int) -> np.ndarray:
+        """Return uniform numbers, never 0 or 1, shape (B, columns), float64: for the inverse of a distribution."""
+        return ((self._bits(columns) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
     def integers(self, high: int, columns: int = 1) -> torch.Tensor:
         """Return integers in [0, high), int64, shape (B, columns); `high` at most 2**24."""

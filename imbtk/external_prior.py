@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from imbtk.evaluation.prior_shift import Comparison, compare_confidence, estimate_prior
+from imbtk.models.saving import read_description
 from imbtk.predictor import Predictor
 from imbtk.report.record import RunRecord
 
@@ -69,7 +70,7 @@ def _compared(
     if side is None or not len(side.truth):
         return None
     # The run's own predictions are at its deployment prior.
-    deployed = np.asarray(Predictor.load(record.folder).description["deployment_prior"], dtype=np.float64)
+    deployed = np.asarray(read_description(record.folder / "model")["deployment_prior"], dtype=np.float64)
     reference = side.probabilities * natural / np.where(deployed > 0, deployed, 1.0)
     reference /= reference.sum(axis=1, keepdims=True)
     return compare_confidence(probabilities, groups, reference, side.truth, side.group_numbers, prior)

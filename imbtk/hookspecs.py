@@ -15,7 +15,8 @@ collect
     All answers stand side by side.
 
 A callable that a hook returns gets more by asking: a keyword-only argument named ``features`` (B, D), ``rows`` (B,)
-or ``epoch`` is filled in if its signature has it.
+or ``epoch`` is filled in if its signature has it. ``rows`` numbers the rows of the whole data set, as ``split.csv``
+does, not those of the phase; it is -1 for synthetic rows.
 """
 
 from __future__ import annotations

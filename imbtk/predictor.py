@@ -80,15 +80,24 @@ class Predictor:
     decision: DecisionRule
 
     @classmethod
-    def load(cls, run_folder: str | Path, device: str | torch.device = "cpu") -> Predictor:
+    def load(
+        cls, run_folder: str | Path, device: str | torch.device = "cpu", *, trust_model: bool = False
+    ) -> Predictor:
         """Read the model of a run folder.
+
+        Parameters
+        ----------
+        run_folder : path
+        device : str or torch.device
+        trust_model : bool
+            Read a network that is not built from parts of imbtk alone, too: that may run any code from the folder.
 
         Raises
         ------
         RunFolderError
-            If it is incomplete or from a newer version.
+            If it is incomplete, from a newer version, or needs trust that it is not given.
         """
-        network, description = load_network(Path(run_folder) / "model", device)
+        network, description = load_network(Path(run_folder) / "model", device, trust_model=trust_model)
         return cls(
             network,
             description,

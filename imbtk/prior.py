@@ -19,6 +19,7 @@ import torch
 
 from imbtk.context import Criterion
 from imbtk.errors import ImbtkError
+from imbtk.optimizers import eager
 
 __all__ = ["OVERCORRECTION", "PhaseLedger", "correction_index", "is_shifted_cross_entropy", "ledger_of", "same_loss"]
 
@@ -176,7 +177,7 @@ def _fitted_belief(weighted: torch.Tensor, criterion: Criterion) -> torch.Tensor
     mass = weighted[present]
     start = weighted.clamp_min(1e-12).log()
     bias = start.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS(
+    optimiser = eager(torch.optim.LBFGS)(
         [bias], max_iter=200, tolerance_grad=1e-10, tolerance_change=1e-15, line_search_fn="strong_wolfe"
     )
 

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["RunResult", "load"]
 
 
-def load(folder: str | Path) -> RunResult:
+def load(folder: str | Path, *, trust_model: bool = False) -> RunResult:
     """Return what a run left behind, from its folder; the same object that :func:`imbtk.run` returns.
 
     Parameters
     ----------
     folder : path
         A run folder.
+    trust_model : bool
+        Predict with a network that is not built from parts of imbtk alone, too. torch reads such a network through
+        pickle, which runs whatever code the folder holds: only for folders from people whom you trust.
 
     Raises
     ------
@@ -39,7 +42,7 @@ def load(folder: str | Path) -> RunResult:
     >>> imbtk.load("runs/first").predict(["new/scan.png"])  # doctest: +SKIP
     array(['malignant'], dtype=object)
     """
-    return RunResult(folder)
+    return RunResult(folder, trust_model=trust_model)
 
 
 class RunResult:
@@ -49,6 +52,8 @@ class RunResult:
     ----------
     folder : path
         A run folder.
+    trust_model : bool
+        As in :func:`load`.
 
     Raises
     ------
@@ -56,8 +61,8 @@ class RunResult:
         If it is none.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, *, trust_model: bool = False) -> None:
+        self.folder, self._trust_model = Path(folder), trust_model
         if not (self.folder / "metrics.json").is_file():
             raise RunFolderError(f"'{folder}' is no run folder: it has no metrics.json.")
 
@@ -75,7 +80,7 @@ class RunResult:
     @cached_property
     def predictor(self) -> Predictor:
         """The trained model with its preprocessing, calibration and decision."""
-        return Predictor.load(self.folder)
+        return Predictor.load(self.folder, trust_model=self._trust_model)
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Return calibrated probabilities (N, K) for new samples: arrays, a DataFrame, or paths of images."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,3 +75,29 @@ def image_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = {"group_pattern": r"([bm]\d+)_", "cache_dir": str(folder / "cache"), "model": "linear", "epochs": 8}
     data = write_images(folder / "train", 45)
     return imbtk.run(data, quiet=True, out=str(folder / "run"), **options).folder
+
+
+class Marks:
+    """An object that makes a file when it is unpickled: what it stands for could do anything."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+        return open, (self.path, "w")
+
+
+@pytest.fixture
+def write_attack() -> Callable[[Path, Path], None]:
+    """Return a function that writes a program of ``torch.export`` which makes a `marker` file when it is loaded."""
+
+    def write(path: Path, marker: Path) -> None:
+        program, pickled = io.BytesIO(), io.BytesIO()
+        torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.zeros(1, 2),)), program)
+        torch.save(((Marks(marker),), {}), pickled)
+        with zipfile.ZipFile(program) as old, zipfile.ZipFile(path, "w") as new:
+            for entry in old.infolist():
+                poisoned = "/sample_inputs/" in entry.filename
+                new.writestr(entry.filename, pickled.getvalue() if poisoned else old.read(entry))
+
+    return write

@@ -230,10 +230,10 @@ def test_folds_that_share_a_test_side_are_told_of() -> None:
 
 def test_the_rehearsal_is_with_those_rows() -> None:
     # 24 malignant rows of 24 patients outside of the fold: 0.025 ** (1 / 24) = 0.857. Few of them validate.
-    floor = 'threshold:floor="malignant>=0.8"'
+    floor = 'threshold:floor="malignant>=0.8",bound=lower-limit'
     ready(floor)
-    with pytest.raises(DataError, match=r"0\.9 on its 24 out-of-fold rows of 24 patients .* reachable is 0\.857"):
-        ready('threshold:floor="malignant>=0.9"')
+    with pytest.raises(DataError, match=r"0\.9 on its 24 out-of-fold rows of 24 groups.* reachable is 0\.857"):
+        ready('threshold:floor="malignant>=0.9",bound=lower-limit')
     with pytest.raises(DataError, match="validation rows"):
         prepare(config(fold=0), DATA, [floor])
 

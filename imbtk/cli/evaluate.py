@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand
-from imbtk.cli.predict import DATA_FLAGS, data_flags
+from imbtk.cli.predict import DATA_FLAGS, data_flags, trust_flag
 from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.config import make_config
 
@@ -29,6 +29,7 @@ def evaluate(
     data: str,
     out: str | None,
     deploy: str | None,
+    trust_model: bool,
     estimate_prior: bool,
     as_json: bool,
     quiet: bool,
@@ -53,7 +54,7 @@ def evaluate(
     from imbtk.report.progress import RunProgress
     from imbtk.training.setup import choose_device
 
-    predictor = Predictor.load(run, choose_device(config.device))
+    predictor = Predictor.load(run, choose_device(config.device), trust_model=trust_model)
     if deploy is not None:
         predictor = predictor.at_deployment(deploy)
     sources = offered_sources(make_catalogue(config))
@@ -149,6 +150,7 @@ command = SectionedCommand(
         click.Argument(["run"], type=click.Path(), metavar="RUN"),
         click.Argument(["data"], type=click.Path(), metavar="DATA"),
         *data_flags((*DATA_FLAGS, "group_name", "group_label", "label_column", "label_level")),
+        trust_flag(),
         Flag(
             ["--deploy"],
             section="Probabilities and decisions",

@@ -16,7 +16,7 @@ from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.config import RunConfig, make_config
 from imbtk.errors import ImbtkError
 
-__all__ = ["DATA_FLAGS", "command", "data_flags"]
+__all__ = ["DATA_FLAGS", "command", "data_flags", "trust_flag"]
 
 DATA_FLAGS = ("plugins", "without", "where", "path_column", "group_column", "groups", "group_pattern", "device")
 """Options of a run that also say how new rows are to be read."""
@@ -31,6 +31,7 @@ def predict(
     form: str | None,
     deploy: str | None,
     per_group: bool,
+    trust_model: bool,
     per_patient: bool,
     quiet: bool,
     **given: Any,
@@ -58,7 +59,7 @@ def predict(
     from imbtk.report.progress import RunProgress
     from imbtk.training.setup import choose_device
 
-    predictor = Predictor.load(run, choose_device(config.device))
+    predictor = Predictor.load(run, choose_device(config.device), trust_model=trust_model)
     if deploy is not None:
         predictor = predictor.at_deployment(deploy)
     sources = offered_sources(make_catalogue(config))
@@ -112,6 +113,17 @@ def data_flags(names: tuple[str, ...]) -> list[click.Parameter]:
     return [flag for flag in config_flags(RunConfig) if flag.name in names]
 
 
+def trust_flag() -> Flag:
+    """Return the flag that lets code from a run folder run."""
+    return Flag(
+        ["--trust-model"],
+        section="Model",
+        is_flag=True,
+        help="Load a network that is not built from parts of imbtk alone, too: a file that may run any code. Only for "
+        "run folders of people whom you trust.",
+    )
+
+
 command = SectionedCommand(
     "predict",
     callback=predict,
@@ -121,6 +133,7 @@ command = SectionedCommand(
         click.Argument(["run"], type=click.Path(), metavar="RUN"),
         click.Argument(["inputs"], type=click.Path(), nargs=-1, required=True, metavar="INPUT..."),
         *data_flags(DATA_FLAGS),
+        trust_flag(),
         Flag(
             ["--deploy"],
             section="Probabilities and decisions",

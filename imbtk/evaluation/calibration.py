@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import log_softmax
 
-from imbtk.evaluation.metrics import calibration_bin
+from imbtk.evaluation.metrics import calibration_bin, log_losses
 from imbtk.prediction import CalibrationMap
 
 __all__ = ["LedgerFit", "calibration_figures", "fit_to_ledger", "ledger_shift", "prior_weights"]
@@ -331,10 +331,9 @@ def calibration_figures(
     weights = np.ones(len(labels)) if weights is None else weights
     share = weights / weights.sum()
     truth = np.eye(probabilities.shape[1])[labels]
-    chosen = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
     right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
     return {
-        "log_loss": float(-share @ np.log(np.maximum(chosen, np.finfo(np.float64).tiny))),
+        "log_loss": float(share @ log_losses(labels, probabilities)),
         "brier": float(share @ ((probabilities - truth) ** 2).sum(axis=1)),
         "ece": _error(probabilities.max(axis=1), right, share),
         "classwise_ece": float(

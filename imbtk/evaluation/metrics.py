@@ -37,6 +37,7 @@ __all__ = [
     "calibration_bin",
     "class_figures",
     "confusion_counts",
+    "log_losses",
     "overall_figures",
     "rarer_class",
     "shot_classes",
@@ -147,6 +148,13 @@ def calibration_bin(probability: np.ndarray) -> np.ndarray:
     """Return the equal-width bin, 0 to 14, of each probability; the upper edge of a bin belongs to it."""
     above = np.ceil(probability * CALIBRATION_BINS).astype(np.int64)
     return np.asarray(np.clip(above - 1, 0, CALIBRATION_BINS - 1))
+
+
+def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return −log of the true class's probability of each row, (N,); clipped as scikit-learn's ``log_loss`` does."""
+    chosen = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
+    least = np.finfo(np.float64).eps
+    return np.asarray(-np.log(np.clip(chosen, least, 1 - least)))
 
 
 def shot_classes(train_counts: Sequence[int] | np.ndarray) -> dict[str, list[int]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from imbtk.evaluation.metrics import Predictions
+from imbtk.evaluation.metrics import Predictions, log_losses
 
 __all__ = ["Strata", "bootstrap_weights", "jackknife_weights", "make_strata", "replicate_figures"]
 
@@ -212,8 +212,7 @@ def _probability_replicates(predictions: Predictions, unit: Array, weights: Arra
     rows = np.arange(len(labels))
     target = np.zeros_like(p)
     target[rows, labels] = 1.0
-    tiny = np.finfo(np.float64).eps
-    loss = -np.log(np.clip(p[rows, labels], tiny, 1 - tiny))
+    loss = log_losses(labels, p)
     to_unit = _indicator(unit, rows, (len(weights), len(labels)))
     columns = np.column_stack([np.ones(len(labels)), loss, (p - target) ** 2])
     sums = (to_unit @ columns).T @ weights

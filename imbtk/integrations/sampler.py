@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Sampler
 
 from imbtk.errors import PlanError
-from imbtk.training.phases import BuiltPhase
+from imbtk.training.phases import BuiltPhase, rows_shown
 
 __all__ = ["EpochSampler", "Share"]
 
@@ -48,9 +48,7 @@ class Share:
 
     def __len__(self) -> int:
         """Return the number of samples of this process in an epoch."""
-        whole = self.phase.order_length // self.world_size
-        alone = whole % self.batch_size == 1 and whole > 1 and self.batch_size > 1
-        return whole - alone
+        return rows_shown(self.phase.order_length // self.world_size, self.batch_size)
 
     @property
     def order(self) -> torch.Tensor:

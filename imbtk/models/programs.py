@@ -95,16 +95,25 @@ def export(network: Network) -> torch.export.ExportedProgram:
     return program
 
 
-def load_exported(path: Path, description: Mapping[str, Any], device: str | torch.device) -> ExportedNetwork:
-    """Read a program from a ``.pt2`` file.
+def load_exported(
+    path: Path, description: Mapping[str, Any], device: str | torch.device, *, trust_model: bool = False
+) -> ExportedNetwork:
+    """Read a program from a ``.pt2`` file, which may hold any code: only if that is trusted.
 
     Raises
     ------
     RunFolderError
-        If the file is missing or cannot be read.
+        If the file is missing, cannot be read, or is not trusted.
     """
     if not path.is_file():
         raise RunFolderError(f"'{path}' is missing: the model of this folder is incomplete.")
+    if not trust_model:
+        raise RunFolderError(
+            f"the network '{description['model']}' in '{path.parent}' is not built from parts of imbtk alone: it is "
+            f"kept as a program ('{path.name}') that torch reads through pickle, which runs whatever code somebody hid "
+            "in the file. It was not opened. If you made this run, or trust who did, say --trust-model "
+            "(trust_model=True in Python)."
+        )
     # torch logs a traceback of its own for a file that is no archive.
     reason = "it is not an archive of torch.export"
     if zipfile.is_zipfile(path):

@@ -1,7 +1,8 @@
 """A trained network as a folder that loads where no plugin is installed.
 
 ``weights.safetensors`` holds the tensors and ``model.json`` says what they belong to. Backbones and heads of imbtk are
-built anew from there; anything else is kept beside them as ``network.pt2``, a program made by ``torch.export``.
+built anew from there, which runs no code from the folder; anything else is kept beside them as ``network.pt2``, a
+program made by ``torch.export``, which is read only from who is trusted: torch unpickles parts of it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from imbtk.models.network import Network
 from imbtk.models.programs import alike, example_batch, export, load_exported, on_cpu
 from imbtk.models.weights import load_state, state_differences
 
-__all__ = ["SCHEMA_VERSION", "check_saveable", "load_network", "save_network"]
+__all__ = ["SCHEMA_VERSION", "check_saveable", "load_network", "read_description", "save_network"]
 
 SCHEMA_VERSION = 1
 """The version of ``model.json`` that is written, and the newest that is read."""
@@ -95,13 +96,17 @@ def check_saveable(network: Network) -> None:
         export(on_cpu(network))
 
 
-def load_network(folder: str | Path, device: str | torch.device = "cpu") -> tuple[nn.Module, dict[str, Any]]:
+def load_network(
+    folder: str | Path, device: str | torch.device = "cpu", *, trust_model: bool = False
+) -> tuple[nn.Module, dict[str, Any]]:
     """Read what :func:`save_network` wrote.
 
     Parameters
     ----------
     folder : str or Path
     device : str or torch.device
+    trust_model : bool
+        Read a program of ``torch.export`` too, which may run any code.
 
     Returns
     -------
@@ -113,12 +118,13 @@ def load_network(folder: str | Path, device: str | torch.device = "cpu") -> tupl
     Raises
     ------
     RunFolderError
-        If a file is missing, broken, from a newer imbtk, a pickle, or does not fit the others.
+        If a file is missing, broken, from a newer imbtk, a pickle, a program that is not trusted, or does not fit the
+        others.
     """
     folder = Path(folder)
-    description = _read_description(folder / _DESCRIPTION)
+    description = read_description(folder)
     if description["backbone"] is None or description["head"] is None:
-        return load_exported(folder / _PROGRAM, description, device), description
+        return load_exported(folder / _PROGRAM, description, device, trust_model=trust_model), description
     state = _read_state(folder / _WEIGHTS)
     try:
         network = _rebuilt(description)
@@ -231,7 +237,15 @@ def _write_weights(path: Path, network: Network) -> None:
     )
 
 
-def _read_description(path: Path) -> dict[str, Any]:
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return what ``model.json`` in the folder of a model holds, without the network.
+
+    Raises
+    ------
+    RunFolderError
+        If it is missing, broken, or from a newer imbtk.
+    """
+    path = folder / _DESCRIPTION
     if not path.is_file():
         raise RunFolderError(f"'{path}' does not exist: '{path.parent}' is not the folder of a saved model.")
     try:

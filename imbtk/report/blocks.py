@@ -1,7 +1,7 @@
 """What a page is made of: a few kinds of blocks, each with one look in the template.
 
 A run's page and a comparison's page are lists of sections; a section is a list of these blocks. All text is plain and
-escaped by the template; only the SVG of a :class:`Plot`, which imbtk draws itself, goes in as it is.
+escaped by the template; only the SVG of a :class:`Plot`, which imbtk draws itself or rebuilds, goes in as it is.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Literal
 
 from matplotlib.figure import Figure
 
+from imbtk.errors import RunFolderError
 from imbtk.report.blocks import Plot
 from imbtk.report.palette import page_svg, render
 
@@ -70,9 +71,20 @@ class Drawings:
         self.files[f"{name}.csv"] = buffer.getvalue().encode("utf-8")
 
     def write(self, folder: Path) -> None:
-        """Write all files into `folder`."""
+        """Write all files into `folder`.
+
+        Raises
+        ------
+        RunFolderError
+            If the folder is a link, which may lead anywhere, or no folder.
+        """
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            what = "a link" if folder.is_symlink() else "no folder"
+            raise RunFolderError(f"'{folder}' is {what}, and nothing is written there. Delete it, and try again.")
         folder.mkdir(exist_ok=True)
         for name, content in self.files.items():
+            if Path(name).name != name or Path(name).suffix not in (".svg", ".png", ".csv"):
+                raise ValueError(f"'{name}' is no name of a file in plots")
             write_atomically(folder / name, content)
 
 

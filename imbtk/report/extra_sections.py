@@ -7,7 +7,8 @@ plugin is installed; and what of a plugin failed at the end of the run, when the
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 
 from imbtk.errors import RunFolderError, as_sentence
 from imbtk.report.blocks import Block, Cell, Plot, Section, Table, Text
+from imbtk.report.clean_svg import clean_svg
 from imbtk.report.drawings import Drawings, write_atomically
 from imbtk.report.palette import page_svg
 from imbtk.report.wording import one_line, plural
@@ -24,6 +26,7 @@ __all__ = ["SECTIONS_FILE", "Additions", "ExtraSection", "extra_sections", "read
 
 SCHEMA_VERSION = 1
 SECTIONS_FILE = "sections.json"
+_FIGURE_NAME = re.compile(r"extra_[0-9]{1,4}_[0-9]{1,4}")
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,9 @@ def write_additions(folder: Path, sections: Sequence[ExtraSection], failures: Se
 def read_additions(folder: Path) -> Additions:
     """Read what plugins added to a run; nothing where there is no such file.
 
+    The file may come from anybody: figures are rebuilt from what a drawing needs, and their names are those of files
+    that imbtk writes into ``plots/``.
+
     Raises
     ------
     RunFolderError
@@ -115,7 +121,8 @@ def read_additions(folder: Path) -> Additions:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["schema_version"] > SCHEMA_VERSION:
             raise RunFolderError(f"{path} was made by a newer imbtk: update imbtk (pip install -U imbtk).")
-        return Additions(list(document["sections"]), list(document["failures"]))
+        sections = [_checked(section) for section in document["sections"]]
+        return Additions(sections, [str(failure) for failure in document["failures"]])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(
             f"{path} cannot be read ({type(error).__name__}: {error}). Delete it to make the page without the sections "
@@ -135,6 +142,37 @@ def extra_sections(additions: Additions, drawings: Drawings) -> list[Section]:
     ]
 
 
+def _checked(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section that was read, of the right types and safe to show."""
+    return {"title": _text(section["title"]), "blocks": [_checked_block(block) for block in section["blocks"]]}
+
+
+def _checked_block(block: Mapping[str, Any]) -> dict[str, Any]:
+    kind = block["kind"]
+    if kind == "figure":
+        name = _text(block["name"])
+        if not _FIGURE_NAME.fullmatch(name):
+            raise ValueError(f"a figure is named {one_line(name)[:80]!r}, which is no name that imbtk gives one")
+        try:
+            return {"kind": kind, "name": name, "svg": clean_svg(_text(block["svg"]).encode()).decode()}
+        except ValueError as error:
+            raise ValueError(f"the figure {name} cannot be shown: {error}") from None
+    if kind == "table":
+        rows = [[_text(value) for value in row] for row in block["rows"]]
+        if not rows:
+            raise ValueError("a table has no rows")
+        return {"kind": kind, "rows": rows}
+    if kind == "text":
+        return {"kind": kind, "text": _text(block["text"])}
+    raise ValueError(f"there is no kind of block {kind!r}")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is expected where {type(value).__name__} stands")
+    return value
+
+
 def _parts(content: Any) -> list[Any]:
     return content if isinstance(content, list) and not _is_table(content) else [content]
 
@@ -149,7 +187,8 @@ def _as_data(part: Any, name: str, title: str, drawings: Drawings) -> dict[str, 
     """Return a part of a section as JSON can hold it."""
     if isinstance(part, Figure):
         drawings.add(name, part, None, one_line(title))
-        return {"kind": "figure", "name": name, "svg": drawings.files[f"{name}.svg"].decode("utf-8")}
+        drawings.files[f"{name}.svg"] = svg = clean_svg(drawings.files[f"{name}.svg"])
+        return {"kind": "figure", "name": name, "svg": svg.decode("utf-8")}
     if _is_table(part):
         return {"kind": "table", "rows": [[one_line(value) for value in row] for row in part]}
     return {"kind": "text", "text": str(part)}

@@ -182,9 +182,10 @@ def render(figure: Figure, name: str) -> tuple[bytes, bytes]:
     """
     svg, png = io.BytesIO(), io.BytesIO()
     with plot_style():
-        if figure.get_layout_engine() is not None:
-            figure.draw_without_rendering()
-            # Laid out once: each savefig would do it twice more, which is most of the time that a page takes.
+        layout = figure.get_layout_engine()
+        if layout is not None:
+            # Laid out once, and without drawing: each savefig would lay out and draw once more than it has to.
+            layout.execute(figure)
             mpl.rcParams["figure.constrained_layout.use"] = False
             figure.set_layout_engine(None)
         mpl.rcParams["svg.hashsalt"] = name

@@ -149,11 +149,12 @@ class Bench:
 
     # The batch ---------------------------------------------------------------------------------------------------
 
-    def augment(self) -> Callable[[torch.Tensor, torch.Tensor, np.ndarray], Any] | None:
-        """Return ``(images, target, positions) -> images``; None for tables, where nothing is augmented."""
+    def augment(self, handed: Any = None) -> Callable[[torch.Tensor, torch.Tensor, np.ndarray], Any] | None:
+        """Return ``(images, target, positions) -> images``, made from the augment `handed`; None for tables."""
         if self.situation.kind != "images":
             return None
-        made = self._fold("imbtk_augment", "augment", lambda images, target, draw: images, context=self.context)
+        link = (lambda images, target, draw: images) if handed is None else handed
+        made = self._fold("imbtk_augment", "augment", link, context=self.context)
         return None if made is None else self._placed(made, "imbtk_augment")
 
     def mix(self) -> Callable[[torch.Tensor, torch.Tensor, np.ndarray], Any] | None:
@@ -174,10 +175,10 @@ class Bench:
         """Return the weights as the strategy gives them."""
         return self._choose("imbtk_class_weights", context=self.context)
 
-    def criterion(self) -> Callable[[torch.Tensor, torch.Tensor], Any] | None:
-        """Return the strategy's criterion with its own adjustment, over cross-entropy where it has none."""
+    def criterion(self, handed: Any = cross_entropy) -> Callable[[torch.Tensor, torch.Tensor], Any] | None:
+        """Return the strategy's criterion with its own adjustment, over the one `handed` where it has none."""
         chosen = self._choose("imbtk_criterion", context=self.context)
-        made = cross_entropy if chosen is None else self._bound(chosen, "imbtk_criterion")
+        made = handed if chosen is None else self._bound(chosen, "imbtk_criterion")
         adjusted = self._fold("imbtk_adjust_criterion", "criterion", made, context=self.context)
         if chosen is None and adjusted is None:
             return None

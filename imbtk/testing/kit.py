@@ -15,7 +15,7 @@ from imbtk.testing.registry import CHECKS, CheckFailure, Subject
 __all__ = ["CheckResult", "ConformanceError", "check_strategy", "parametrize_checks"]
 
 # The order in which checks are made: what is wrong at the root is said first.
-for _subject in ("hook", "option", "object", "row", "result", "loss", "class", "draw"):
+for _subject in ("hook", "option", "object", "row", "result", "loss", "link", "class", "draw"):
     importlib.import_module(f"imbtk.testing.{_subject}_checks")
 
 ROOT = "hooks-declared"

@@ -1,4 +1,4 @@
-"""Checks of a criterion, chosen or adjusted: shape, finite values, finite gradients."""
+"""Checks of a criterion, chosen or adjusted: shape, finite values, finite gradients, direction."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ __all__: list[str] = []
 LOSSES = ("imbtk_criterion", "imbtk_adjust_criterion")
 EXTREME = 1e4
 """How large logits get: float16 ends at 65504."""
+LEAD = 4.0
 
 
 @dataclass(frozen=True)
@@ -113,4 +114,21 @@ def loss_gradient(subject: Subject) -> None:
             raise CheckFailure(
                 f"on {case.words} the gradient is {'missing' if gradient is None else 'not finite'}",
                 "Clamp what goes into log, pow with an exponent below 1, sqrt or a division, before and not after it.",
+            )
+
+
+@check("loss-direction", LOSSES)
+def loss_direction(subject: Subject) -> None:
+    """The loss is smaller where the true class leads than where it trails."""
+    for bench in benches(subject, ordinary=True):
+        criterion = bench.criterion()
+        if criterion is None:
+            continue
+        target = bench.situation.target()
+        right, wrong = (float(criterion(sign * LEAD * target, target).mean()) for sign in (1, -1))
+        if not right < wrong:
+            raise CheckFailure(
+                f"the mean loss is {right:.4g} where the true class leads by {LEAD:g} and {wrong:.4g} where it trails "
+                f"({bench.situation})",
+                "A loss falls as the true class's logit rises: look for a lost minus sign.",
             )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import pickle
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,14 @@ import torch
 from imbtk.errors import ImbtkError
 from imbtk.strategy import Strategy
 from imbtk.testing.bench import Bench, benches
+from imbtk.testing.draw_checks import same_results
 from imbtk.testing.exercise import exercise
 from imbtk.testing.registry import CheckFailure, Subject, check
+from imbtk.testing.situations import BATCH
 
 __all__: list[str] = []
 
+_PLACES = np.arange(BATCH)
 _KEPT = (torch.Tensor, bool, int, float, str, type(None))
 
 
@@ -104,6 +109,43 @@ def _round_trip(used: Strategy, state: dict[str, Any]) -> None:
         raise CheckFailure(
             "a clone that loads its state_dict has another one", "Let load_state_dict take all that state_dict gives."
         )
+
+
+@check("state-complete")
+def state_complete(subject: Subject) -> None:
+    """A fresh copy whose hooks are called and that loads state_dict goes on as the one that was used."""
+    for bench in benches(subject, ordinary=True):
+        going = _callables(bench)
+        for function in going.values():
+            function(0), function(1)
+        resumed = Bench(subject.strategy, bench.situation)
+        again = _callables(resumed)
+        if again:
+            resumed.strategy.load_state_dict(copy.deepcopy(bench.strategy.state_dict()))
+        for hook, function in again.items():
+            if not same_results(function(2), going[hook](2)):
+                raise CheckFailure(
+                    f"what {hook} returns remembers something that is not in state_dict: after two batches it goes on "
+                    f"otherwise than a copy that loads the state ({bench.situation})",
+                    "Keep what changes from batch to batch in an attribute that begins with '_', not in a closure, a "
+                    "global or an iterator.",
+                )
+
+
+def _callables(bench: Bench) -> dict[str, Callable[[int], Any]]:
+    """Return what hooks built, each called with the number of a batch, or of an epoch."""
+    situation = bench.situation
+    found: dict[str, Callable[[int], Any]] = {}
+    augment, mix, criterion, order = bench.augment(), bench.mix(), bench.criterion(), bench.order()
+    if augment is not None:
+        found["imbtk_augment"] = lambda n: augment(situation.samples(), situation.target(), BATCH * n + _PLACES)
+    if mix is not None:
+        found["imbtk_mix"] = lambda n: mix(situation.samples(), situation.target(), BATCH * n + _PLACES)
+    if criterion is not None:
+        found["imbtk_criterion"] = lambda n: criterion(situation.logits() + n, situation.target())
+    if order is not None:
+        found["imbtk_epoch_order"] = lambda n: order[0](n)
+    return found
 
 
 def _used(subject: Subject) -> Strategy:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import inspect
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +15,8 @@ from imbtk.describe import OptionDescription, describe_options
 from imbtk.errors import ImbtkError, OptionError
 from imbtk.options import parse_spec
 from imbtk.strategy import Strategy
+from imbtk.testing.bench import benches
+from imbtk.testing.exercise import exercise
 from imbtk.testing.registry import CheckFailure, Subject, check
 
 __all__: list[str] = []
@@ -114,3 +120,56 @@ def options_written(subject: Subject) -> None:
             raise CheckFailure(f"{written} cannot be written and read back: {error}", mend) from error
         if again.options() != strategy.options():
             raise CheckFailure(f"{written} is written '{text}' and read back as {again!r}", mend)
+
+
+@check("options-read")
+def options_read(subject: Subject) -> None:
+    """Each option is read: by a hook in some run, or at least somewhere in the class."""
+    cls = type(subject.strategy)
+    unread = set(cls.model_fields) - _read_somewhere(cls)
+    for bench in benches(subject, ordinary=True) if unread else ():
+        with _reads_noted(cls) as read:
+            exercise(bench)
+        unread -= read
+    if unread:
+        name = min(unread)
+        raise CheckFailure(
+            f"option '{name}' is never read, so that setting it changes nothing",
+            f"Use self.{name} in a hook, or leave the option out.",
+        )
+
+
+def _read_somewhere(cls: type[Strategy]) -> set[str]:
+    """Return the names that the class's own code reads of an object, by attribute or by name."""
+    names: set[str] = set()
+    for owner in cls.__mro__[: cls.__mro__.index(Strategy)]:
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
+        except (OSError, TypeError, SyntaxError):
+            continue  # made where no source is kept: what is read when hooks are called has to do
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                names.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                names.add(node.value)
+    return names | set(cls.model_fields) if names & {"model_dump", "options", "__dict__"} else names
+
+
+@contextlib.contextmanager
+def _reads_noted(cls: type[Strategy]) -> Iterator[set[str]]:
+    """Collect the attributes that are read of objects of a class."""
+    read: set[str] = set()
+    plain, own = cls.__getattribute__, "__getattribute__" in vars(cls)
+
+    def noting(self: object, name: str) -> Any:
+        read.add(name)
+        return plain(self, name)
+
+    cls.__getattribute__ = noting  # type: ignore[method-assign]
+    try:
+        yield read
+    finally:
+        if own:
+            cls.__getattribute__ = plain  # type: ignore[method-assign]
+        else:
+            del cls.__getattribute__

@@ -19,7 +19,7 @@ __all__: list[str] = []
 
 @check("images-result", ("imbtk_augment",))
 def images_result(subject: Subject) -> None:
-    """Augmented images have the shape and dtype of those given and are finite, also in a batch of one."""
+    """Augmented images have the shape, dtype and range of those given and are finite, also in a batch of one."""
     for bench in benches(subject):
         augment = bench.augment()
         for size in (BATCH, 1) if augment else ():
@@ -27,6 +27,12 @@ def images_result(subject: Subject) -> None:
             made = augment(images.clone(), target, np.arange(size)) if augment else None
             where = f"imbtk_augment, {bench.situation}, a batch of {size}"
             _check_tensor(made, tuple(images.shape), where, "Return images (B, C, H, W) of the dtype given.")
+            # What overshoots a little, a contrast raised and not clamped, is not at fault.
+            if made is not None and (float(made.min()) < -1 or float(made.max()) > 2):
+                raise CheckFailure(
+                    f"{where}: values from {float(made.min()):.3g} to {float(made.max()):.3g}, of images in [0, 1]",
+                    "Images are float32 in [0, 1], normalised after augmentation: return them so, with .clamp_(0, 1).",
+                )
 
 
 @check("mix-result", ("imbtk_mix",))
@@ -47,6 +53,40 @@ def mix_result(subject: Subject) -> None:
             _check_tensor(mixed[1], tuple(target.shape), where, mend)
             if bool((mixed[1] < 0).any()) or not torch.allclose(mixed[1].sum(1), torch.ones(size), atol=1e-4):
                 raise CheckFailure(f"{where}: rows of the target do not sum to one", mend)
+
+
+TRIES = 8
+
+
+@check("mix-target", ("imbtk_mix",))
+def mix_target(subject: Subject) -> None:
+    """Samples and targets are mixed together: neither takes something of another class without the other."""
+    for bench in benches(subject, ordinary=True):
+        samples, target = _one_picture_a_class(bench), bench.situation.target()
+        moved = relabelled = False
+        for seed in range(TRIES):
+            mix = Bench(subject.strategy, bench.situation, seed).mix()
+            if mix is None:
+                continue
+            mixed, labels = mix(samples.clone(), target.clone(), np.arange(BATCH))
+            moved = moved or float((mixed - samples).abs().max()) > 1e-3
+            relabelled = relabelled or float((labels - target).abs().max()) > 1e-3
+        if moved and not relabelled:
+            raise CheckFailure(
+                f"it mixes samples of other classes into a batch and leaves the target as it was ({bench.situation})",
+                "Mix target as samples: share * target + (1 - share) * target[other].",
+            )
+        if relabelled and not moved:
+            raise CheckFailure(
+                f"it changes the target of samples that it leaves alone ({bench.situation})",
+                "Mix samples as the target; what smooths targets only is a criterion.",
+            )
+
+
+def _one_picture_a_class(bench: Bench) -> torch.Tensor:
+    """Return a batch in which all samples of a class are equal: what mixing changes comes from another class."""
+    classes = bench.situation.target().argmax(1)
+    return bench.situation.samples(bench.situation.num_classes)[classes]
 
 
 def _check_tensor(value: Any, shape: tuple[int, ...], where: str, mend: str) -> None:

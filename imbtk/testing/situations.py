@@ -14,6 +14,7 @@ import torch
 from imbtk.context import Phase, Rows, RunContext
 from imbtk.data.dataset import Dataset
 from imbtk.draw import Draw
+from imbtk.training.phases import steps_of
 
 __all__ = ["Situation", "SpyDraw", "situations"]
 
@@ -127,7 +128,7 @@ class Situation:
             groups=None if whole.groups is None else whole.groups[taken],
             positive=self.num_classes - 1 if self.num_classes == 2 else None,
             epochs=4,
-            steps_per_epoch=-(-len(labels) // BATCH),
+            steps_per_epoch=steps_of(len(labels), BATCH),
             batch_size=BATCH,
             phase=Phase(0, 0, 4),
             draw=draw,

@@ -85,6 +85,8 @@ class PhaseBatches:
         if self.with_synthetic is not None:
             # Synthetic rows stand last among the phase's rows and last in the table that was put together.
             places = torch.where(rows >= 0, rows, order + (len(self.with_synthetic) - len(phase.indices)))
+        # Once for the epoch: a copy to a GPU in each step would be one more thing to wait for.
+        places = places.to(self.batches._x.device)
         size = phase.context.batch_size
         parts = zip(torch.split(rows, size), torch.split(labels, size), torch.split(places, size), strict=True)
         return list(parts)[: phase.steps]
@@ -109,7 +111,7 @@ class PhaseBatches:
         draw = Draw(seed, "", epoch, np.arange(first, first + len(labels)), batches.device) if changed else None
         if batches.kind == "table":
             source = batches._x if self.with_synthetic is None else self.with_synthetic
-            x = torch.index_select(source, 0, places if source.device.type == "cpu" else places.to(source.device))
+            x = torch.index_select(source, 0, places)
         else:
             x = batches.images(places)
             if phase.augment is not None and draw is not None:

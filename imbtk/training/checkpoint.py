@@ -16,6 +16,7 @@ from imbtk.training.phases import BuiltPhase
 __all__ = ["Checkpoint", "load_checkpoint"]
 
 SECONDS_BETWEEN = 60.0
+SECONDS_BETWEEN_COPIES = 1.0
 SCHEMA_VERSION = 1
 
 
@@ -31,6 +32,8 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._saved = time.monotonic()
+        self._copied = -SECONDS_BETWEEN_COPIES
+        self._copy: dict[str, Any] = {}
 
     def save_if_due(
         self,
@@ -53,18 +56,33 @@ class Checkpoint:
         history: list[dict[str, float]],
     ) -> None:
         """Write the state under a temporary name, then let it take the place of the one before."""
-        strategies: dict[str, Any] = {}
-        for phase in phases:
-            for item in phase.planned.items:
-                strategies[item.label] = item.strategy.state_dict()
-        state = {
-            "schema_version": SCHEMA_VERSION,
-            "epochs_done": epochs_done,
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "strategies": strategies,
-            "history": history,
-        }
+        self._write(_state(network, optimizer, phases, epochs_done, history))
+
+    def copy_if_due(
+        self,
+        network: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        phases: Sequence[BuiltPhase],
+        epochs_done: int,
+        history: list[dict[str, float]],
+    ) -> None:
+        """Copy the state before an epoch into memory, the first time and then at most once a second.
+
+        What an epoch makes of the state is known to be good only when its losses were looked at, which on a GPU is
+        some steps later; and a forward pass that gives NaN may have put it into the statistics of batch norm already.
+        """
+        if time.monotonic() - self._copied >= SECONDS_BETWEEN_COPIES:
+            self._copy = _copied(_state(network, optimizer, phases, epochs_done, history))
+            self._copied = time.monotonic()
+
+    def save_copy(self) -> str:
+        """Write the state that was copied last; return a sentence that says which it is and where."""
+        self._write(self._copy)
+        done = self._copy["epochs_done"]
+        what = f"after {done} epoch{'s' * (done != 1)}" if done else "before training"
+        return f"The last good state is kept in '{self.folder}': the one {what}."
+
+    def _write(self, state: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary, last = self.folder / "last.ckpt.tmp", self.folder / "last.ckpt"
         torch.save(state, temporary)
@@ -72,6 +90,34 @@ class Checkpoint:
             os.replace(last, self.folder / "previous.ckpt")
         os.replace(temporary, last)
         self._saved = time.monotonic()
+
+
+def _state(
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    phases: Sequence[BuiltPhase],
+    epochs_done: int,
+    history: list[dict[str, float]],
+) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "epochs_done": epochs_done,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "strategies": {item.label: item.strategy.state_dict() for phase in phases for item in phase.planned.items},
+        "history": history,
+    }
+
+
+def _copied(value: Any) -> Any:
+    """Return a state with tensors of its own, on the CPU: a GPU's memory is for training."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: _copied(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_copied, value))
+    return value
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:

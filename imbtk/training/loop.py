@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from torch import nn
 from imbtk.draw import Draw
 from imbtk.errors import PluginError, TrainingError
 from imbtk.models.network import Network
-from imbtk.training.batches import Batches
+from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.checkpoint import Checkpoint
+from imbtk.training.losses import EpochLosses
 from imbtk.training.phases import BuiltPhase
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 EpochRecord = dict[str, float]
+
+SECONDS_BETWEEN_LOOKS = 0.1
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def train(
     checkpoint: Checkpoint | None,
     on_epoch: Callable[[int, EpochRecord], None] = lambda epoch, record: None,
     on_step: Callable[[int, int, float], None] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[EpochRecord]:
     """Train a network through all phases, in place.
 
@@ -110,6 +114,8 @@ def train(
         Called with (epoch, record) after each epoch.
     on_step : callable, optional
         Called with (step within the run, total steps, loss) at most ten times a second.
+    clock : callable
+        Seconds.
 
     Returns
     -------
@@ -134,19 +140,20 @@ def train(
         phase_batches = batches.phase(phase)
         stretch = phase.planned.phase
         for epoch in range(stretch.start, stretch.stop):
-            began = time.perf_counter()
+            began = clock()
             torch.manual_seed(network_seed(settings.seed, epoch))
+            if checkpoint is not None:
+                checkpoint.copy_if_due(network, optimizer, phases, epoch, progress.history)
             try:
                 loss = _train_epoch(
-                    network, optimizer, phase_batches, epoch, settings, set_rate, progress.step, total, on_step
+                    network, optimizer, phase_batches, epoch, settings, set_rate, progress.step, total, on_step, clock
                 )
             except TrainingError as error:
                 if checkpoint is None:
                     raise
-                checkpoint.save(network, optimizer, phases, epoch, progress.history)
-                raise TrainingError(f"{error} The last good state is kept in '{checkpoint.folder}'.") from None
+                raise TrainingError(f"{error} {checkpoint.save_copy()}") from None
             progress.step += phase.steps
-            seconds = time.perf_counter() - began
+            seconds = clock() - began
             record: EpochRecord = {
                 "epoch": epoch,
                 "phase": stretch.index,
@@ -172,59 +179,80 @@ def train(
 def _train_epoch(
     network: Network,
     optimizer: torch.optim.Optimizer,
-    phase_batches: Any,
+    phase_batches: PhaseBatches,
     epoch: int,
     settings: TrainingSettings,
     set_rate: Callable[[int], None],
     step: int,
     total: int,
     on_step: Callable[[int, int, float], None] | None,
+    clock: Callable[[], float],
 ) -> float:
     """Run one epoch; return its mean training loss."""
     network.train()
-    phase: BuiltPhase = phase_batches.phase
-    criterion, weights, state = phase.criterion, phase.weights, phase.state
+    phase = phase_batches.phase
     parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-    device, seed, size = phase_batches.batches.device, settings.seed, phase.context.batch_size
-    if weights is not None:
-        weights = weights.to(device)
-    half = settings.precision == "bf16"
-    state.epoch = epoch
-    loss_sum, samples, first = 0.0, 0, 0
-    told = time.perf_counter()
+    device = phase_batches.batches.device
+    weights = None if phase.weights is None else phase.weights.to(device)
+    phase.state.epoch = epoch
+    seen, first, told = EpochLosses(epoch, network, looking_is_free(device)), 0, clock()
     for rows, labels, places in phase_batches.epoch(epoch):
-        x, target = phase_batches.load(labels, places, epoch, first, seed)
-        if settings.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
+        x, target = phase_batches.load(labels, places, epoch, first, settings.seed)
         set_rate(step)
-        with torch.autocast(device.type, torch.bfloat16) if half else contextlib.nullcontext():
-            features = network.backbone(x)
-            logits = network.classify(features)
-        if half:
-            features, logits = features.float(), logits.float()
-        state.features, state.rows = features, rows
-        losses = criterion(logits, target)
+        losses, features, logits = batch_losses(network, phase, x, target, rows, settings)
         if first == 0:
             check_losses(losses, logits, phase)
         loss = weighted_mean(losses, target, weights)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise TrainingError(
-                _not_finite(epoch + 1, first // size + 1, rows, losses) + _head_at_fault(network, features, logits)
-            )
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        if settings.clip_norm:
-            nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-        optimizer.step()
+        seen.add(loss, rows, losses, features, logits)
+        update(optimizer, loss, parameters, settings)
         step += 1
         first += len(labels)
-        samples += len(labels)
-        loss_sum += value * len(labels)
-        if on_step is not None and time.perf_counter() - told > 0.1:
-            told = time.perf_counter()
-            on_step(step, total, value)
-    return loss_sum / samples
+        if clock() - told > SECONDS_BETWEEN_LOOKS:
+            value, told = seen.look(), clock()
+            if on_step is not None:
+                on_step(step, total, value)
+    seen.look()
+    return seen.mean()
+
+
+def looking_is_free(device: torch.device) -> bool:
+    """Return whether a number can be looked at without waiting for it."""
+    return device.type == "cpu"
+
+
+def batch_losses(
+    network: Network,
+    phase: BuiltPhase,
+    x: torch.Tensor,
+    target: torch.Tensor,
+    rows: torch.Tensor,
+    settings: TrainingSettings,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the loss of each sample (B,), features (B, D) and logits (B, K), the last two as float32."""
+    if settings.channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    half = settings.precision == "bf16"
+    with torch.autocast(x.device.type, torch.bfloat16) if half else contextlib.nullcontext():
+        features = network.backbone(x)
+        logits = network.classify(features)
+    if half:
+        features, logits = features.float(), logits.float()
+    phase.state.features, phase.state.rows = features, rows
+    return phase.criterion(logits, target), features, logits
+
+
+def update(
+    optimizer: torch.optim.Optimizer,
+    loss: torch.Tensor,
+    parameters: Sequence[nn.Parameter],
+    settings: TrainingSettings,
+) -> None:
+    """Take one step of an optimiser down the gradient of a loss."""
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    if settings.clip_norm:
+        nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+    optimizer.step()
 
 
 def weighted_mean(losses: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
@@ -244,23 +272,6 @@ def check_losses(losses: torch.Tensor, logits: torch.Tensor, phase: BuiltPhase) 
             f"the criterion that the plan makes ({names}) returned {shape} for a batch of {len(logits)}: it must give "
             f"one loss for each sample, shape ({len(logits)},), unreduced."
         )
-
-
-def _not_finite(epoch: int, step: int, rows: torch.Tensor, losses: torch.Tensor) -> str:
-    bad = rows[~losses.detach().isfinite().cpu()].tolist()
-    shown = ", ".join(map(str, bad[:10])) + (f" and {len(bad) - 10} more" if len(bad) > 10 else "")
-    where = f"rows {shown}" if bad else "the mean over the batch"
-    return (
-        f"the loss is not finite in epoch {epoch}, step {step}: {where}. Lower --lr, set --clip-norm, or look at those "
-        "rows."
-    )
-
-
-def _head_at_fault(network: Network, features: torch.Tensor, logits: torch.Tensor) -> str:
-    """Return a sentence about a strategy's head that makes of finite features what is not finite; empty otherwise."""
-    if not network.head_origin.maker or not bool(features.isfinite().all()) or bool(logits.isfinite().all()):
-        return ""
-    return f" Features are finite; the logits from the head{network.head_origin.text} are not."
 
 
 def _keep_best(network: Network, progress: _Progress, epoch: int, settings: TrainingSettings) -> bool:

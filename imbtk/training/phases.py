@@ -19,7 +19,7 @@ from imbtk.draw import Draw
 from imbtk.plan import PlanItem, PlannedPhase
 from imbtk.prior import PhaseLedger, is_shifted_cross_entropy, ledger_of, same_loss
 
-__all__ = ["BuiltPhase", "build_phase", "cross_entropy"]
+__all__ = ["BuiltPhase", "build_phase", "cross_entropy", "rows_shown", "steps_of"]
 
 DRAWN_EPOCHS = 64
 """How many epochs are drawn to learn the expected class mass of an order that does not state it."""
@@ -72,9 +72,26 @@ class BuiltPhase:
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch; a remainder of a single sample is left out, since batch norm cannot learn from it."""
-        full, rest = divmod(self.order_length, self.context.batch_size)
-        return max(1, full + (rest > 1 or (rest == 1 and self.context.batch_size == 1)))
+        """Batches in an epoch, as the phase's hooks were told."""
+        return self.context.steps_per_epoch
+
+
+def rows_shown(length: int, batch_size: int) -> int:
+    """Return how many rows of an epoch's order are trained on.
+
+    All of them, but for a last batch of a single row after others: batch norm cannot learn from it.
+
+    Examples
+    --------
+    >>> rows_shown(129, 64), rows_shown(130, 64), rows_shown(1, 64), rows_shown(129, 1)
+    (128, 130, 1, 129)
+    """
+    return length - (length % batch_size == 1 and 1 < batch_size < length)
+
+
+def steps_of(length: int, batch_size: int) -> int:
+    """Return how many batches an epoch's order makes: of 129 rows two of 64, since the last one stands alone."""
+    return -(-rows_shown(length, batch_size) // batch_size)
 
 
 def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -114,7 +131,7 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
     )
     context = _counted(context, rows, groups)
     order, length, mass = _order(dispatcher, context)
-    context = dataclasses.replace(context, steps_per_epoch=-(-length // context.batch_size))
+    context = dataclasses.replace(context, steps_per_epoch=steps_of(length, context.batch_size))
     weights = _weights(dispatcher, context, mass)
     reference = _adjusted_cross_entropy(planned, context)
     ledger = ledger_of(context.natural_counts, context.class_counts, mass, weights, reference)
@@ -196,11 +213,22 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
             )
         if int(result.min()) < 0 or int(result.max()) >= n:
             raise wrong_result(item, "imbtk_epoch_order", f"positions outside [0, {n})")
+        if phase.start <= epoch < phase.stop:
+            lengths.setdefault(len(result), epoch)
+        if len(lengths) > 1:
+            said = " and ".join(f"{rows} rows in epoch {epoch + 1}" for rows, epoch in lengths.items())
+            raise wrong_result(
+                item,
+                "imbtk_epoch_order",
+                f"an order of {said} (plan, schedule and history need one length for all epochs of a phase)",
+            )
         return result
 
+    phase, lengths = context.phase, dict[int, int]()
     # Tried as a rehearsal tries what works on batches: in the loop nobody looks.
     with random_states_kept(item, "the callable from imbtk_epoch_order"):
-        first = positions(context.phase.start)
+        few = {phase.start, min(phase.start + 1, phase.stop - 1), phase.stop - 1}
+        first, *_ = [positions(epoch) for epoch in sorted(few)]
     mass: torch.Tensor | None = order.class_mass if isinstance(order, EpochOrder) else None
     if mass is None:
         # A single draw of a small set is noise: the ledger looks at many.

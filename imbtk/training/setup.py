@@ -8,6 +8,7 @@ import torch
 
 from imbtk.errors import OptionError
 from imbtk.models.spec import ModelSpec
+from imbtk.optimizers import eager
 
 __all__ = [
     "choose_device",
@@ -103,6 +104,6 @@ def make_optimizer(name: str, groups: list[dict[str, Any]], device: torch.device
     """Return the optimiser over parameter groups that carry their own ``lr`` and ``weight_decay``."""
     groups = [group for group in groups if group["params"]]
     if name == "sgd":
-        return torch.optim.SGD(groups, momentum=0.9, nesterov=True)
+        return eager(torch.optim.SGD)(groups, momentum=0.9, nesterov=True)
     # One fused kernel for all parameters: a small network spends more time in the plain loop than in arithmetic.
-    return torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda"))
+    return eager(torch.optim.AdamW)(groups, fused=device.type in ("cpu", "cuda"))

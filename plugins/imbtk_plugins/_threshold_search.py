@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-__all__ = ["METRICS", "best_shift", "cut_points", "lead_of_others"]
+__all__ = ["METRICS", "best_shift", "cut_points", "lead_of_others", "resolution"]
 
 MOST_SWEEPS, MOST_STEPS = 20, 3000
 _EQUAL = 1e-12
@@ -75,14 +75,14 @@ def best_shift(
     """
     n = np.bincount(labels, minlength=logits.shape[1]).astype(np.float64)
     parts, figure = METRICS[metric](n, positive)
-    scores, shift = logits.copy(), np.zeros(logits.shape[1])
+    scores, shift, apart = logits.copy(), np.zeros(logits.shape[1]), resolution(logits)
     top = _top_two(scores)
     best = -np.inf
     for _ in range(min(MOST_SWEEPS, max(1, MOST_STEPS // len(shift)))):
         before = best
         for k in order:
             other, lead = _others(scores, top, k)
-            step, best = _best_step(lead, other, labels, k, parts, figure)
+            step, best = _best_step(lead, apart, other, labels, k, parts, figure)
             if step:
                 shift[k] += step
                 scores[:, k] += step
@@ -113,14 +113,29 @@ def lead_of_others(logits: np.ndarray, k: int) -> np.ndarray:
     return _others(logits, _top_two(logits), k)[1]
 
 
-def cut_points(lead: np.ndarray) -> np.ndarray:
-    """Return n + 1 shifts for n sorted leads: the p-th calls the first p rows, NaN where two stand at one place."""
-    inner = np.where(np.diff(lead) > 0, (lead[:-1] + lead[1:]) / 2, np.nan)
+def resolution(logits: np.ndarray) -> np.ndarray:
+    """Return how far the leads of two rows must lie apart for float32 logits to tell them apart, (n,)."""
+    # A lead is a difference: what a network computes in float32 is known to a unit in the last place of each part.
+    return np.asarray(2 * np.finfo(np.float32).eps * np.abs(logits).max(axis=1, initial=0.0))
+
+
+def cut_points(lead: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """Return n + 1 shifts for n sorted leads: the p-th calls the first p rows, NaN where two cannot be told apart.
+
+    Parameters
+    ----------
+    lead : ndarray of float64, shape (n,)
+        Rising.
+    apart : ndarray of float64, shape (n,)
+        What :func:`resolution` says of the same rows.
+    """
+    inner = np.where(np.diff(lead) > np.maximum(apart[:-1], apart[1:]), (lead[:-1] + lead[1:]) / 2, np.nan)
     return np.concatenate([[lead[0] - _BEYOND], inner, [lead[-1] + _BEYOND]])
 
 
 def _best_step(
     lead: np.ndarray,
+    apart: np.ndarray,
     other: np.ndarray,
     labels: np.ndarray,
     k: int,
@@ -131,7 +146,7 @@ def _best_step(
     order = np.argsort(lead, kind="stable")
     lead, other, labels = lead[order], other[order], labels[order]
     values = figure(_sums(other, labels, k, parts))
-    cuts = cut_points(lead)
+    cuts = cut_points(lead, apart[order])
     now = int(np.searchsorted(lead, 0.0))  # rows with a negative lead are called k as it is
     cuts[now] = 0.0
     values = np.where(np.isnan(cuts), -np.inf, values)

@@ -11,12 +11,13 @@ from pydantic import model_validator
 
 from imbtk import DecisionRule, RunContext, Strategy, hookimpl, option, sensitivity_interval
 from imbtk.errors import DataError, OptionError, did_you_mean
-from imbtk_plugins._threshold_search import best_shift, cut_points, lead_of_others
+from imbtk_plugins._threshold_search import best_shift, cut_points, lead_of_others, resolution
 
 __all__ = ["Threshold"]
 
 _FLOOR = re.compile(r"(?P<name>.+?)\s*>=\s*(?P<least>[^>=\s]+)")
 _METRIC = "balanced_accuracy"
+_ROUNDING = 1e-12
 
 
 class Threshold(Strategy):
@@ -39,9 +40,12 @@ class Threshold(Strategy):
     trained decision is taken.
 
     With ``floor="malignant>=0.95"`` only that class is shifted: to the best specificity whose sensitivity on these rows
-    has a lower 95 % limit, which knows of patients, of at least the floor. The limit takes the threshold as given,
-    though it was chosen on the same rows, so it is a little too good, out of fold as well: the run's page says whether
-    the floor held on test rows.
+    is at least the floor. On new rows it will be lower about as often as higher; with ``bound=lower-limit`` it is the
+    lower 95 % limit of the sensitivity, which knows of groups, that reaches the floor, at the price of specificity.
+    Both take the threshold as given, though it was chosen on the same rows, so they are a little too good, out of fold
+    as well: the run's page says whether the floor held on test rows.
+
+    Rows are told apart only where their logits differ in float32, the precision in which they are computed.
 
     Thresholds stay where they were fitted, whatever ``--deploy`` says of probabilities.
 
@@ -60,8 +64,14 @@ class Threshold(Strategy):
         None, 'Instead of a metric, the least sensitivity that a class shall keep: "malignant>=0.95".'
     )
 
+    bound: Literal["estimate", "lower-limit"] = option(
+        "estimate", "What has to reach the floor: the sensitivity on these rows, or its lower 95 % limit."
+    )
+
     @model_validator(mode="after")
     def _check_floor(self) -> Self:
+        if self.floor is None and self.bound != "estimate":
+            raise ValueError(f"bound={self.bound} says how a floor is met: give a floor as well")
         if self.floor is not None:
             self._parsed(self.floor)
             if self.metric != _METRIC:
@@ -113,7 +123,8 @@ class Threshold(Strategy):
             self._need_rows([name] if not counts[k] else [], len(labels), context.decision_rows)
             shift = np.zeros(len(names))
             shift[k] = self._floor_cut(logits, labels, k, groups, (name, least), context.decision_rows)
-            said = f"the best specificity with a sensitivity of at least {least:g} for '{name}'"
+            reaches = {"estimate": "a sensitivity", "lower-limit": "a sensitivity with a lower 95 % limit"}[self.bound]
+            said = f"the best specificity with {reaches} of at least {least:g} for '{name}'"
             return DecisionRule("logits", shift, name=said, floor=(k, least))
         absent = [name for name, count in zip(names, counts, strict=True) if not count]
         self._need_rows(absent, len(labels), context.decision_rows)
@@ -139,32 +150,35 @@ class Threshold(Strategy):
         floor: tuple[str, float],
         kind: str,
     ) -> float:
-        """Return the smallest shift of class k whose sensitivity has a lower limit of at least the floor."""
+        """Return the smallest shift of class k whose sensitivity, or its lower limit, is at least the floor."""
         name, least = floor
         lead, mine = lead_of_others(logits, k), labels == k
-        ordered = np.sort(lead)
-        cuts = cut_points(ordered)
+        order = np.argsort(lead, kind="stable")
+        ordered = lead[order]
+        places = np.flatnonzero(~np.isnan(cuts := cut_points(ordered, resolution(logits)[order])))
         own_groups = None if groups is None else groups[mine]
-        reached = np.sort(lead[mine])
-        best = 0.0
-        for hits in range(math.ceil(least * len(reached)), len(reached) + 1):
-            last = reached[hits - 1]
-            low = sensitivity_interval(lead[mine] <= last, own_groups)[0]
-            if low >= least:
-                return float(cuts[np.searchsorted(ordered, last, side="right")])
-            best = max(best, low)
-        patients = "" if own_groups is None else f" of {len(np.unique(own_groups))} patients (groups)"
+        total, best = int(mine.sum()), 0.0
+        hits = np.concatenate([[0], np.cumsum(mine[order])])
+        for place in places[hits[places] >= least * total - _ROUNDING]:
+            reached = hits[place] / total
+            if self.bound == "lower-limit":
+                reached = sensitivity_interval(lead[mine] <= cuts[place], own_groups)[0]
+            if reached >= least - _ROUNDING:
+                return float(cuts[place])
+            best = max(best, reached)
+        grouped = "" if own_groups is None else f" of {len(np.unique(own_groups))} groups"
         raise DataError(
-            f"no threshold gives '{name}' a sensitivity whose lower 95 % limit is {least:g} on its {len(reached)} "
-            f"{kind}{patients}: the best reachable is {math.floor(best * 1000) / 1000:.3f}, with all of them found. "
+            f"no threshold gives '{name}' a sensitivity whose lower 95 % limit is {least:g} on its {total} "
+            f"{kind}{grouped}: the best reachable is {math.floor(best * 1000) / 1000:.3f}, with all of them found. "
             + _more_rows(kind)
         )
 
 
 def _more_rows(kind: str) -> str:
     if kind != "validation rows":
-        return "Ask for a lower floor, or bring more data."
+        return "Ask for a lower floor, for the sensitivity itself (bound=estimate), or bring more data."
     return (
-        "Ask for a lower floor, for more validation rows (stratified-split:validation=0.3), or for out-of-fold rows, "
-        "which takes more trainings (stratified-split:folds=5)."
+        "Ask for a lower floor, for the sensitivity itself (bound=estimate), for more validation rows "
+        "(stratified-split:validation=0.3), or for out-of-fold rows, which takes more trainings "
+        "(stratified-split:folds=5)."
     )

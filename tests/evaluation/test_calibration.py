@@ -218,3 +218,10 @@ def test_a_weight_of_two_is_a_row_twice() -> None:
     assert calibration_figures(labels, probabilities, times.astype(float)) == pytest.approx(
         calibration_figures(labels[repeated], probabilities[repeated])
     )
+
+
+def test_log_loss_of_a_certain_mistake_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import log_loss
+
+    labels, probabilities = np.array([0, 1]), np.array([[0.0, 1.0], [0.2, 0.8]])
+    assert calibration_figures(labels, probabilities)["log_loss"] == pytest.approx(log_loss(labels, probabilities))

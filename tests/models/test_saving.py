@@ -1,5 +1,6 @@
 """A network saved and loaded gives the same logits."""
 
+import contextlib
 import importlib
 import json
 import subprocess
@@ -249,7 +250,7 @@ from imbtk.models.saving import load_network
 
 torch.set_num_threads(1)
 folder, inputs, out = sys.argv[1:]
-network, description = load_network(folder)
+network, description = load_network(folder, trust_model=True)
 x = torch.load(inputs)
 with torch.no_grad():
     torch.save([network.eval()(x), network(x[:1])], out)
@@ -296,7 +297,7 @@ def test_what_only_looks_like_an_own_network_is_saved_as_it_computes(changed, tm
         network = trained(imbtk_models()["small-cnn"]).eval()
         network.backbone.layers[0][2] = nn.Sigmoid()
     save_network(tmp_path, network, {})
-    loaded, description = load_network(tmp_path)
+    loaded, description = load_network(tmp_path, trust_model=True)
     assert isinstance(loaded, ExportedNetwork)
     assert description["backbone"] is description["head"] is None
     assert torch.equal(logits(loaded), logits(network))
@@ -344,6 +345,22 @@ def test_own_networks_need_no_check(small, monkeypatch):
     check_saveable(small)
 
 
+@pytest.mark.filterwarnings("ignore")  # of torch, about inputs that are no inputs
+def test_a_program_from_a_stranger_runs_nothing_without_trust(tmp_path, write_attack):
+    network = trained(imbtk_models()["mlp"], lambda width: Doubled(width, 3))
+    save_network(tmp_path / "model", network, {})
+    write_attack(tmp_path / "model" / "network.pt2", tmp_path / "marker")
+    message = (
+        r"network 'mlp' in '.*model' is not built from parts of imbtk alone: .*\('network\.pt2'\).* --trust-model "
+    )
+    with pytest.raises(RunFolderError, match=message):
+        load_network(tmp_path / "model")
+    assert not (tmp_path / "marker").exists()
+    with contextlib.suppress(Exception):
+        load_network(tmp_path / "model", trust_model=True)
+    assert (tmp_path / "marker").exists(), "the attack is no attack: this test cannot fail"
+
+
 def test_a_missing_or_broken_program_is_refused(tmp_path):
     network = trained(imbtk_models()["mlp"], lambda width: Doubled(width, 3))
     save_network(tmp_path, network, {})
@@ -352,7 +369,7 @@ def test_a_missing_or_broken_program_is_refused(tmp_path):
     with pytest.raises(
         RunFolderError, match=r"network\.pt2' cannot be read by torch .* \(it was written by 2.*: it is not an"
     ):
-        load_network(tmp_path)
+        load_network(tmp_path, trust_model=True)
     program.unlink()
     with pytest.raises(RunFolderError, match=r"network\.pt2' is missing: the model of this folder is incomplete"):
         load_network(tmp_path)

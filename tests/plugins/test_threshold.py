@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Literal
 
 import numpy as np
@@ -91,13 +92,29 @@ def test_what_cannot_be_improved_stays_as_trained() -> None:
     np.testing.assert_allclose(decide(Threshold(), logits, labels).shift, 0, atol=1e-12)
 
 
+def test_a_floor_is_the_sensitivity_on_the_rows_that_was_asked_for() -> None:
+    logits, labels = rows(2, 600)
+    lead = logits[:, 0] - logits[:, 1]
+    for least in (0.7, 0.8, 0.95):
+        rule = decide(Threshold(floor=f"malignant>={least}"), logits, labels, np.arange(600) // 3)
+        assert rule.floor == (1, least)
+        assert rule.name == f"the best specificity with a sensitivity of at least {least} for 'malignant'"
+        assert rule.shift is not None
+        called = lead < rule.shift[1]
+        found = int(called[labels == 1].sum())
+        # One row less would miss it, and no row of the other class is called without need.
+        assert found == math.ceil(round(least * int((labels == 1).sum()), 9))
+        assert called.sum() == (lead <= np.sort(lead[labels == 1])[found - 1]).sum()
+
+
 @pytest.mark.parametrize("grouped", [False, True])
-def test_a_floor_is_met_with_the_best_specificity(grouped: bool) -> None:
+def test_a_floor_of_the_lower_limit_is_met_with_the_best_specificity(grouped: bool) -> None:
     logits, labels = rows(2, 600)
     groups = np.arange(600) // 3 if grouped else None
-    rule = decide(Threshold(floor="malignant >= 0.8"), logits, labels, groups)
+    rule = decide(Threshold(floor="malignant >= 0.8", bound="lower-limit"), logits, labels, groups)
     assert rule.floor == (1, 0.8)
-    assert rule.name == "the best specificity with a sensitivity of at least 0.8 for 'malignant'"
+    said = "the best specificity with a sensitivity with a lower 95 % limit of at least 0.8 for 'malignant'"
+    assert rule.name == said
     assert rule.shift is not None
 
     def low_end(cut: float) -> float:
@@ -112,12 +129,13 @@ def test_a_floor_is_met_with_the_best_specificity(grouped: bool) -> None:
 
 def test_groups_ask_for_more() -> None:
     logits, labels = rows(2, 600)
-    alone = decide(Threshold(floor="malignant>=0.8"), logits, labels).shift
+    strategy = Threshold(floor="malignant>=0.8", bound="lower-limit")
+    alone = decide(strategy, logits, labels).shift
     # Patients whose rows stand or fall together are worth fewer rows.
     order = np.lexsort((logits[:, 1] - logits[:, 0], labels))
     groups = np.empty(600, dtype=np.int64)
     groups[order] = np.arange(600) // 5
-    together = decide(Threshold(floor="malignant>=0.8"), logits, labels, groups).shift
+    together = decide(strategy, logits, labels, groups).shift
     assert alone is not None
     assert together is not None
     assert together[1] > alone[1]
@@ -126,21 +144,24 @@ def test_groups_ask_for_more() -> None:
 def test_a_floor_that_nobody_can_meet_says_the_best_reachable() -> None:
     labels = np.array([0] * 30 + [1] * 20)
     logits = 9.0 * np.eye(2)[labels]
+    strategy = Threshold(floor="malignant>=0.95", bound="lower-limit")
     # The lower limit of 20 of 20 is 0.025 ** (1 / 20) = 0.832; of ten patients it is 0.025 ** (1 / 10) = 0.692.
     with pytest.raises(
         DataError,
         match=r"no threshold gives 'malignant' .* 0\.95 on its 20 validation rows: the best "
-        r"reachable is 0\.831, with all of them found\. Ask for a lower floor",
+        r"reachable is 0\.831, with all of them found\. Ask for a lower floor, for the sensitivity itself",
     ):
-        decide(Threshold(floor="malignant>=0.95"), logits, labels)
-    with pytest.raises(DataError, match=r"20 validation rows of 10 patients \(groups\): the best reachable is 0\.691"):
-        decide(Threshold(floor="malignant>=0.95"), logits, labels, np.arange(50) // 2)
+        decide(strategy, logits, labels)
+    with pytest.raises(DataError, match=r"20 validation rows of 10 groups: the best reachable is 0\.691"):
+        decide(strategy, logits, labels, np.arange(50) // 2)
 
 
 def test_out_of_fold_rows_are_called_so() -> None:
     labels = np.array([0] * 30 + [1] * 20)
-    logits, strategy = 9.0 * np.eye(2)[labels], Threshold(floor="malignant>=0.95")
-    with pytest.raises(DataError, match=r"its 20 out-of-fold rows: the best .* Ask for a lower floor, or bring more"):
+    logits, strategy = 9.0 * np.eye(2)[labels], Threshold(floor="malignant>=0.95", bound="lower-limit")
+    with pytest.raises(
+        DataError, match=r"its 20 out-of-fold rows: the best .* Ask for a lower floor, for .*, or bring more"
+    ):
         decide(strategy, logits, labels, kind="out-of-fold rows")
     with pytest.raises(
         DataError, match=r"its 20 validation rows: .* out-of-fold rows, which takes more trainings \(st"
@@ -166,6 +187,7 @@ def test_a_class_without_validation_rows_is_named() -> None:
         ({"floor": "malignant"}, "is no class with a sensitivity between 0 and 1: write floor=\"malignant>=0.95\""),
         ({"floor": "malignant>=1.2"}, "is no class with a sensitivity between 0 and 1"),
         ({"floor": "malignant>=high"}, "is no class with a sensitivity between 0 and 1"),
+        ({"bound": "lower-limit"}, "bound=lower-limit says how a floor is met: give a floor as well"),
         ({"floor": "a>=0.5", "metric": "mcc"}, "'metric' and 'floor' are two ways to set thresholds: leave metric=mcc"),
     ],
 )  # fmt: skip

@@ -17,8 +17,22 @@ def test_leads_are_those_of_the_best_other_class() -> None:
 
 
 def test_cuts_lie_between_rows_and_not_within_ties() -> None:
-    cuts = cut_points(np.array([1.0, 2.0, 2.0, 4.0]))
-    np.testing.assert_array_equal(cuts, [0.0, 1.5, np.nan, 3.0, 5.0])
+    lead = np.array([1.0, 2.0, 2.0, 4.0])
+    np.testing.assert_array_equal(cut_points(lead, np.zeros(4)), [0.0, 1.5, np.nan, 3.0, 5.0])
+    np.testing.assert_array_equal(cut_points(lead, np.array([0, 0, 0, 2.5])), [0.0, 1.5, np.nan, np.nan, 5.0])
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_what_the_search_promises_is_what_the_rule_gives(classes: int) -> None:
+    """Leads that are equal but for rounding are no place for a cut: adding the shift rounds anew."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(classes, size=200)
+        exact = rng.integers(0, 3, size=(200, classes))
+        logits = rng.normal(0, 5, size=(200, 1)) + exact * 0.1
+        shift = best_shift(logits, labels, "balanced_accuracy", None, range(classes))
+        # The same rule on logits that say the same without an offset to round with.
+        np.testing.assert_array_equal((logits + shift).argmax(1), (exact * 0.1 + shift).argmax(1))
 
 
 @pytest.mark.parametrize("metric", sorted(METRICS))

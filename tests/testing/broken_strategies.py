@@ -91,7 +91,7 @@ class NoReason(Weighing):
     unchecked: ClassVar[dict[str, str]] = {"pickles": " "}
 
 
-@breaks("options-refused", "power=inf is taken, though the field is 'number at least 0'")
+@breaks("options-refused", "power=inf is taken, though the field is 'number at least 0'", also=("options-read",))
 class TakesInfinity(Weighing):
     """Takes infinity."""
 
@@ -131,7 +131,11 @@ class NamesNothing(Weighing):
             raise OptionError("something is wrong.") from None
 
 
-@breaks("options-explained", "option 'power' has no description. Give it one: power: ... = option(0.5,")
+@breaks(
+    "options-explained",
+    "option 'power' has no description. Give it one: power: ... = option(0.5,",
+    also=("options-read",),
+)
 class Unexplained(Weighing):
     """An option without a description."""
 
@@ -153,12 +157,19 @@ class Power:
 @breaks(
     "options-written",
     "Use numbers, text, true/false, lists and tables of them for options",
-    also=("repr-stable", "pickles", "clones"),
+    also=("repr-stable", "pickles", "clones", "options-read"),
 )
 class OwnType(Weighing):
     """An option that cannot be written."""
 
     power: Power = option(Power(), "Exponent.")
+
+
+@breaks("options-read", "option 'power' is never read")
+class Ignores(Weighing):
+    """Has an option that changes nothing."""
+
+    power: float = option(0.5, "Exponent.", ge=0)
 
 
 # Hooks ----------------------------------------------------------------------------------------------------------
@@ -337,6 +348,31 @@ def shuffled(dataset: Dataset, context: RunContext) -> torch.Tensor:
     return torch.randperm(len(dataset), generator=context.draw.generator())
 
 
+@breaks("state-complete", "what imbtk_criterion returns remembers something that is not in state_dict")
+class CountsInAClosure(Strategy):
+    """Weigh samples by how many batches went by, counted in a closure."""
+
+    @hookimpl
+    def imbtk_criterion(self, context: RunContext) -> Any:
+        batches = itertools.count(1)
+        return lambda logits, target: F.cross_entropy(logits.float(), target, reduction="none") / next(batches)
+
+
+@sound
+class CountsInTheOpen(Strategy):
+    """Weigh samples by how many batches went by, counted where a checkpoint finds it."""
+
+    @hookimpl
+    def imbtk_criterion(self, context: RunContext) -> Any:
+        self._batches = 0
+
+        def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            self._batches += 1
+            return F.cross_entropy(logits.float(), target, reduction="none") / self._batches
+
+        return loss
+
+
 @breaks("split-result", "a group (patient) is on two sides")
 class SplitsPatients(Strategy):
     """Splits rows, whoever they belong to."""
@@ -428,6 +464,58 @@ class Crops(Strategy):
         return "images"
 
 
+@breaks("images-result", ", of images in [0, 1]. Images are float32")
+class Bytes(Strategy):
+    """Give images as bytes hold them."""
+
+    @hookimpl
+    def imbtk_augment(self, augment: Any, context: RunContext) -> Any:
+        return lambda images, target, draw: augment(images, target, draw) * 255
+
+
+@breaks("augment-handed-on", "makes the same images whatever augment it was handed")
+class MirrorsAlone(Strategy):
+    """Mirror images, whatever others do."""
+
+    @hookimpl
+    def imbtk_augment(self, augment: Any, context: RunContext) -> Any:
+        return lambda images, target, draw: images.flip(3)
+
+
+@breaks("mix-target", "mixes samples of other classes into a batch and leaves the target as it was")
+class MixesSamplesOnly(Strategy):
+    """Mix each sample with its neighbour, and keep its label."""
+
+    @hookimpl
+    def imbtk_mix(self, context: RunContext) -> Any:
+        return lambda samples, target, draw: (0.6 * samples + 0.4 * samples.roll(1, 0), target)
+
+
+@breaks("mix-target", "changes the target of samples that it leaves alone")
+class MixesTargetsOnly(Strategy):
+    """Mix labels with those of the neighbours, and keep the samples."""
+
+    @hookimpl
+    def imbtk_mix(self, context: RunContext) -> Any:
+        return lambda samples, target, draw: (samples, 0.6 * target + 0.4 * target.roll(1, 0))
+
+
+@sound
+class Mixes(Strategy):
+    """Mix each sample with its neighbour, by a share from a beta distribution (Zhang et al. 2018)."""
+
+    alpha: float = option(0.4, "Both parameters of the beta distribution.", gt=0)
+
+    @hookimpl
+    def imbtk_mix(self, context: RunContext) -> Any:
+        def mix(samples: torch.Tensor, target: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+            share = draw.beta(self.alpha, self.alpha)
+            wide = share.reshape(-1, *[1] * (samples.dim() - 1))
+            return samples.lerp(samples.roll(1, 0), wide), target.lerp(target.roll(1, 0), share)
+
+        return mix
+
+
 @breaks("mix-result", "rows of the target do not sum to one")
 class MixesTwice(Strategy):
     """Adds targets."""
@@ -506,6 +594,25 @@ class Detached(Strategy):
 
 
 # Head, refit, calibration, decision -----------------------------------------------------------------------------
+
+
+@breaks("loss-direction", "where the true class leads by 4 and")
+class Climbs(Strategy):
+    """Log-likelihood, which training would make small."""
+
+    @hookimpl
+    def imbtk_criterion(self, context: RunContext) -> Any:
+        return lambda logits, target: (target * torch.log_softmax(logits.float(), dim=1)).sum(dim=1)
+
+
+@breaks("criterion-handed-on", "makes the same loss whatever criterion it was handed")
+class AdjustsAlone(Strategy):
+    """Adjusted cross-entropy in the place of the criterion that was handed."""
+
+    @hookimpl
+    def imbtk_adjust_criterion(self, criterion: Any, context: RunContext) -> Any:
+        shift = context.class_counts.clamp(min=1).log()
+        return lambda logits, target: F.cross_entropy(logits.float() + shift, target, reduction="none")
 
 
 @breaks("head-result", "instead of float32 (8, 10)")
@@ -653,7 +760,7 @@ class LastClass(Strategy):
 _clock = itertools.count()
 
 
-@breaks("draw-repeats", "imbtk_epoch_order gives another result with the same draw")
+@breaks("draw-repeats", "imbtk_epoch_order gives another result with the same draw", also=("state-complete",))
 class OwnGenerator(Strategy):
     """Seeds by a clock."""
 

@@ -62,7 +62,7 @@ def test_a_check_that_is_excepted_is_not_made() -> None:
 
 def test_all_failures_are_raised_together() -> None:
     class Twice(Strategy):
-        """Wrong in two ways."""
+        """Wrong in three ways."""
 
         power: float = option(0.5)
 
@@ -75,6 +75,7 @@ def test_all_failures_are_raised_together() -> None:
     lines = str(caught.value).split("\n")
     assert [line.split("'")[3] for line in lines] == [
         "options-explained",
+        "options-read",
         "pickles",  # the class is made inside a test
         "weights-result",
         "classes-permute",

@@ -31,12 +31,12 @@ def rows() -> Rows:
     )
 
 
-def build(*strategies: Strategy, kind: Any = "table") -> BuiltPhase:
+def build(*strategies: Strategy, kind: Any = "table", batch_size: int = 5, epochs: int = 3) -> BuiltPhase:
     counts = torch.tensor([8, 4])
-    base = RunContext(("a", "b"), counts, counts, LABELS, kind=kind, sample_shape=(2,), batch_size=5, draw=Draw(0, ""))
-    base = dataclasses.replace(base, groups=torch.arange(200))
+    base = RunContext(("a", "b"), counts, counts, LABELS, kind=kind, sample_shape=(2,), draw=Draw(0, ""))
+    base = dataclasses.replace(base, groups=torch.arange(200), batch_size=batch_size)
     items = tuple(PlanItem(s, None, "acme 1.0", f"{s.name}#{i}") for i, s in enumerate(strategies))
-    return build_phase(PlannedPhase(Phase(0, 0, 3), items), rows(), base)
+    return build_phase(PlannedPhase(Phase(0, 0, epochs), items), rows(), base)
 
 
 class Any_(Strategy):
@@ -79,9 +79,37 @@ def test_nothing_is_a_permutation_and_cross_entropy() -> None:
     assert torch.equal(phase.indices, torch.arange(100, 112))
 
 
-def test_a_lonely_last_sample_is_left_out() -> None:
-    phase = build(Any_(resample=lambda rows: rows.take(torch.arange(11))))
-    assert (phase.order_length, phase.steps) == (11, 2)
+@pytest.mark.parametrize(("rows", "size", "steps"), [(11, 5, 2), (12, 5, 3), (10, 5, 2), (1, 5, 1), (11, 1, 11)])
+def test_hooks_are_told_the_steps_that_are_run(rows: int, size: int, steps: int) -> None:
+    told: list[int] = []
+
+    class Asks(Strategy):
+        """Ask for the steps of an epoch."""
+
+        @hookimpl
+        def imbtk_criterion(self, context: RunContext) -> None:
+            told.append(context.steps_per_epoch)
+
+    phase = build(Any_(resample=lambda given: given.take(torch.arange(rows))), Asks(), batch_size=size)
+    assert (phase.order_length, phase.steps, set(told)) == (rows, steps, {steps})
+    # By counting batches: a last one of a single row is left out, since batch norm cannot learn from it.
+    sizes = [len(part) for part in torch.split(phase.order(0), size)]
+    assert steps == len(sizes) - (len(sizes) > 1 and sizes[-1] == 1 and size > 1)
+
+
+@pytest.mark.parametrize("mass", [None, torch.tensor([0.5, 0.5])])
+def test_an_order_that_shrinks_is_refused_before_training(mass: torch.Tensor | None) -> None:
+    order = EpochOrder(lambda epoch, draw: torch.arange(12 - epoch), mass)
+    with pytest.raises(PluginError, match=r"'any' \(acme 1.0\) returned an order of 12 rows in epoch 1 and 11 rows in"):
+        build(Any_(order=order))
+
+
+def test_an_order_that_shrinks_in_the_middle_is_refused_there() -> None:
+    order = EpochOrder(lambda epoch, draw: torch.arange(9 if epoch == 2 else 12), torch.tensor([0.5, 0.5]))
+    phase = build(Any_(order=order), epochs=5)
+    assert [len(phase.order(epoch)) for epoch in (0, 1, 3)] == [12, 12, 12]
+    with pytest.raises(PluginError, match="12 rows in epoch 1 and 9 rows in epoch 3"):
+        phase.order(2)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
