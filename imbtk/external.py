@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from imbtk._version import __version__
-from imbtk.data.group_labels import column_classes, column_of, group_classes
+from imbtk.data.group_labels import column_classes, group_classes
+from imbtk.data.group_rule import column_of
 from imbtk.data.labels import listing
 from imbtk.data.new_rows import NewRows
 from imbtk.errors import DataError, ImbtkError, RunFolderError, did_you_mean

@@ -10,10 +10,10 @@ def several(noun: str) -> str:
 
     Examples
     --------
-    >>> [several(noun) for noun in ("patient", "class", "study", "batch", "day")]
-    ['patients', 'classes', 'studies', 'batches', 'days']
+    >>> [several(noun) for noun in ("patient", "class", "study", "batch", "epoch")]
+    ['patients', 'classes', 'studies', 'batches', 'epochs']
     """
-    if noun.endswith(("s", "x", "ch", "sh")):
+    if noun.endswith(("s", "x", "tch", "sh")):
         return noun + "es"
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return noun[:-1] + "ies"

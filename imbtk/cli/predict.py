@@ -77,7 +77,7 @@ def predict(
             per_group=per_group or per_patient,
             progress=progress.on_data,
         )
-    if per_patient:
+    if per_patient and not quiet:
         click.echo("--per-patient is called --per-group now.", err=True)
     for note in () if quiet else rows.notes:
         click.echo(note, err=True)

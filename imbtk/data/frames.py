@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from imbtk.data.group_labels import column_of
+from imbtk.data.group_rule import column_of
 from imbtk.data.labels import is_missing, listing, text_of
 from imbtk.data.options import DataOptions, parse_where
 from imbtk.data.splits import side_of

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from imbtk.data.dataset import Dataset
-from imbtk.data.group_labels import column_classes, column_of, group_classes
+from imbtk.data.group_labels import column_classes, group_classes
+from imbtk.data.group_rule import column_of
 from imbtk.data.options import DataOptions
 from imbtk.errors import OptionError
 

@@ -6,37 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from imbtk.data.group_rule import parse_group_label
 from imbtk.data.labels import is_missing, listing, text_of
-from imbtk.data.options import parse_group_label
 from imbtk.errors import DataError, OptionError, did_you_mean
 
-__all__ = ["column_classes", "column_of", "group_classes", "rule_words"]
-
-
-def column_of(rule: str | None) -> str | None:
-    """Return the column that says each group's class, None if the rule names none."""
-    kind, argument = parse_group_label(rule) if rule else ("", "")
-    return argument if kind == "column" else None
-
-
-def rule_words(rule: str | None, noun: str) -> str:
-    """Return in words what class a group is: ``"a patient with any row of 'malignant' is 'malignant'"``.
-
-    Parameters
-    ----------
-    rule : str, optional
-        None: all rows of a group have one class, and that is the group's.
-    noun : str
-        What a group is called.
-    """
-    kind, argument = parse_group_label(rule) if rule else ("", "")
-    if kind == "any":
-        return f"a {noun} with any row of '{argument}' is '{argument}', another what most of its rows are"
-    if kind == "majority":
-        return f"a {noun} is what most of its rows are, the rarer class where two have as many"
-    if kind == "column":
-        return f"what a {noun} is, the column '{argument}' says"
-    return f"all rows of a {noun} have one class, which is its own"
+__all__ = ["column_classes", "group_classes"]
 
 
 def group_classes(

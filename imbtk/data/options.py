@@ -8,10 +8,11 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
 
 from imbtk.data.faults import Faults
+from imbtk.data.group_rule import parse_group_label
 from imbtk.errors import OptionError
 from imbtk.options import option
 
-__all__ = ["DataOptions", "parse_group_label", "parse_imbalance", "parse_where"]
+__all__ = ["DataOptions", "parse_imbalance", "parse_where"]
 
 _PROFILES: dict[str, Literal["long-tail", "step"]] = {"long-tail": "long-tail", "step": "step"}
 
@@ -50,25 +51,6 @@ def parse_where(text: str) -> tuple[str, str]:
     if not equals or not column.strip():
         raise OptionError(f"'{text}' is no filter. Write column=value, such as magnification=200.")
     return column.strip(), value.strip()
-
-
-def parse_group_label(text: str) -> tuple[str, str]:
-    """Read ``any:CLASS``, ``majority`` or ``column:NAME`` as (kind, class or column).
-
-    Raises
-    ------
-    OptionError
-        If it is none of these.
-
-    Examples
-    --------
-    >>> parse_group_label("any:malignant"), parse_group_label("majority")
-    (('any', 'malignant'), ('majority', ''))
-    """
-    kind, _, argument = text.strip().partition(":")
-    if kind not in ("any", "majority", "column") or (kind == "majority") == bool(argument.strip()):
-        raise OptionError(f"'{text}' does not say what class a group is. Write any:CLASS, majority, or column:NAME.")
-    return kind, argument.strip()
 
 
 class DataOptions(BaseModel):

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from imbtk.data.group_rule import rule_words
 from imbtk.evaluation.metric_table import CLASS_METRICS, OVERALL_METRICS, Metric
 from imbtk.report import plots
-from imbtk.report.blocks import Block, Cell, Details, Plot, Section, Table, Text, name_cell
+from imbtk.report.blocks import Banner, Block, Cell, Details, Plot, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.report.palette import class_colours
@@ -87,13 +88,20 @@ def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
         tables: tuple[Block, ...] = tuple(per_class_table(record, level) for level in others)
         blocks.append(Details("The same on validation rows", tables))
     blocks.append(overall_table([*reversed(levels), *reversed(others)], record.metrics.get("positive_class")))
-    blocks.extend(_no_groups(record, side))
+    blocks.extend(_about_groups(record, side))
     return Section("Results, class by class", "results", tuple(blocks))
 
 
-def _no_groups(record: RunRecord, side: str) -> list[Block]:
-    reason = (record.metrics.get(side) or {}).get("per_group", {}).get("reason")
-    return [Text(f"No figures per {record.group_noun}: {one_line(reason).rstrip('.')}.", "quiet")] if reason else []
+def _about_groups(record: RunRecord, side: str) -> list[Block]:
+    """Return what class a group is by the figures above, or why there are none per group."""
+    parts, noun = record.metrics.get(side) or {}, record.group_noun
+    reason = parts.get("per_group", {}).get("reason")
+    if not reason:
+        words = rule_words(record.metrics.get("group_label"), noun)
+        return [Text(f"Per {noun}: the mean of its {record.noun}s' probabilities is decided on; {words}.", "quiet")]
+    if any(warning["code"] == "mixed-groups" for warning in parts["per_row"].get("warnings", ())):
+        return [Banner(sentence(reason), "note", f"No figures per {noun}")]
+    return [Text(f"No figures per {noun}: {one_line(reason).rstrip('.')}.", "quiet")]
 
 
 def _sensitivity_plot(record: RunRecord, level: Level, drawings: Drawings) -> Plot:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbtk.data.group_rule import rule_words
 from imbtk.evaluation.metric_table import OVERALL_METRICS
 from imbtk.report.record import sample_kind
 from imbtk.report.wording import (
@@ -100,6 +101,7 @@ def print_results(
         console.print(Text("  " + "\n  ".join(figures)))
         warnings += [warning["text"] for warning in level["warnings"]]
     console.print(Text("  In brackets: 95 % intervals, given this trained model.", style="dim"))
+    _print_groups(console, metrics_document, parts.get("per_group") or {})
     if kind is None:
         _print_decision(console, run_folder / "decision.json", noun, metrics_document["group_name"])
     for text in dict.fromkeys(warnings):
@@ -108,6 +110,17 @@ def print_results(
     console.print(
         Text.assemble(("Run folder " if kind is None else "Evaluation ", "bold"), str(run_folder)), soft_wrap=True
     )
+
+
+def _print_groups(console: Console, metrics: Mapping[str, Any], level: Mapping[str, Any]) -> None:
+    """Print by which rule a group has its class, or why there are no figures per group where there might be."""
+    from rich.text import Text
+
+    noun = metrics["group_name"]
+    if "per_class" in level and metrics["group_label"]:
+        console.print(Text(f"  Per {noun}: {rule_words(metrics['group_label'], noun)}.", style="dim"))
+    elif "--group-label" in level.get("reason", ""):
+        console.print(_warning(f"no figures per {noun}: {level['reason']}."))
 
 
 def _ranking_figures(positive: str | None, overall: Mapping[str, Any]) -> list[str]:

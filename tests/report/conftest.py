@@ -226,6 +226,7 @@ def write_plan(
         "split": {
             **{side: int((where == side).sum()) for side in sides},
             "class_counts": {"train": counts.tolist()},
+            "group_name": "patient",
             "groups": {s: len({g for g, w in zip(group, where, strict=True) if w == s}) for s in sides}
             if any(group)
             else None,
