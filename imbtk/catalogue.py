@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from imbtk._version import __version__
 from imbtk.errors import PlanError, PluginError, did_you_mean
 from imbtk.plugin import HookManager, Plugin, call_module_hook, check_answer, load_plugin
+from imbtk.plugin_files import PluginFile, read_plugin_file
 from imbtk.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Catalogue:
 
     Parameters
     ----------
-    files : sequence of path
+    files : sequence of path or PluginFile
         Plugins in files of their own, no packaging needed.
     built_in : sequence of str
         Names of core's own modules that offer models, sources and the like through the same hooks.
@@ -52,7 +52,7 @@ class Catalogue:
 
     def __init__(
         self,
-        files: Sequence[str | Path] = (),
+        files: Sequence[str | Path | PluginFile] = (),
         built_in: Sequence[str] = (),
         points: Sequence[EntryPoint] | None = None,
         without: Sequence[str] = (),
@@ -75,20 +75,23 @@ class Catalogue:
                     distribution.version if distribution else "",
                 )
             )
-        self._files = [self._load_file(Path(file)) for file in files]
+        self._files = [
+            self._load_file(file if isinstance(file, PluginFile) else read_plugin_file(file)) for file in files
+        ]
 
     # Loading -----------------------------------------------------------------------------------------------------
 
-    def _load_file(self, path: Path) -> Plugin:
-        if not path.is_file():
-            raise PluginError(f"there is no plugin file '{path}'. Give the path of a Python file.")
-        digest = sha256(path.read_bytes()).hexdigest()
-        name = f"imbtk_file_{path.stem}_{digest[:8]}".replace("-", "_")
-        plugin = Plugin(path.stem, name, str(path), f"sha256:{digest[:12]}", file=path)
+    def _load_file(self, file: PluginFile) -> Plugin:
+        provider = (file.path, f"sha256:{file.digest}")
+        plugin = Plugin(Path(file.path).stem, file.module_name, *provider, file=file)
         load_plugin(plugin)
         if plugin.error:
             raise plugin.error
         return plugin
+
+    def files(self) -> tuple[PluginFile, ...]:
+        """Return the plugins in files of their own, with their sources: for another process."""
+        return tuple(plugin.file for plugin in self._files if plugin.file is not None)
 
     def plugins(self) -> list[Plugin]:
         """Return every plugin, loaded: files first, then entry points by name. Failures carry their error."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,8 @@ from imbtk.external_prior import prior_document
 from imbtk.predictor import Predictor
 from imbtk.report.evaluation_page import make_evaluation_page
 from imbtk.report.record import RunRecord, SideRows, read_run
+from imbtk.seen import SeenRows, seen_document
+from imbtk.unfinished import check_unfinished, writing_folder
 
 __all__ = ["Evaluation", "evaluate_new"]
 
@@ -45,11 +45,14 @@ class Evaluation:
         What ``evaluation.json`` holds.
     metrics : dict, optional
         What ``metrics.json`` holds; None for data without labels.
+    kind : str
+        "images" or "table".
     """
 
     folder: Path
     document: dict[str, Any]
     metrics: dict[str, Any] | None
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class _Answers:
     logits: np.ndarray
     probabilities: np.ndarray
     unreadable: list[tuple[str, str]]
+    digests: np.ndarray | None
     group_classes: list[Any] | None
 
     @property
@@ -83,6 +87,8 @@ def evaluate_new(
     with_prior: bool = False,
     group_name: str | None = None,
     group_label: str | None = None,
+    allow_seen: bool = False,
+    discard_unfinished: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a run on new data and write a folder: figures, predictions and page where there are labels.
@@ -103,18 +109,23 @@ def evaluate_new(
         Estimate the class frequencies of the data from the probabilities alone.
     group_name, group_label : str, optional
         What a group is called, and what class it is: the run's own words and rule unless given.
+    allow_seen : bool
+        Go on where rows or groups are among those that the run was trained or validated on.
+    discard_unfinished : bool
+        Delete what an earlier evaluation left unfinished in the same place.
     progress : callable, optional
         ``(description, done, total)``.
 
     Raises
     ------
     DataError
-        If there are no labels, one is no class of the run, or no row can be read.
+        If there are no labels, one is no class of the run, no row can be read, or the run has seen some of them.
     ImbtkError
-        If the folder exists.
+        If the folder exists, or something unfinished is in its way.
     """
     if folder.exists():
         raise ImbtkError(f"the folder '{folder}' exists already, and is not overwritten. Choose another --out.")
+    check_unfinished(folder, discard_unfinished)
     record = read_run(Path(run))
     names = predictor.class_names
     if group_label is not None and rows.groups is None:
@@ -131,22 +142,35 @@ def evaluate_new(
             "(--estimate-prior)."
         )
     labels = None if rows.labels is None else _numbers(rows, names)
-    answers = _answers(predictor, rows, labels, progress)
-    document = {**_document(run, predictor, answers, data, rows.notes), "group_name": noun}
+    seen, kind = SeenRows.read(Path(run)), str(predictor.description["kind"])
+    answers = _answers(predictor, rows, labels, seen, progress)
+    met = seen_document(seen, answers.digests, answers.names, answers.group_names, kind)
+    if met["refused"] and not allow_seen:
+        raise DataError(_refusal(data, met))
+    document = _document(run, predictor, answers, data, rows.notes) | {"seen": met, "group_name": noun}
     truth = _group_truth(record, answers, data, noun, rule)
     metrics = None if labels is None else _metrics(record, predictor, answers, truth, noun, rule)
     if with_prior:
         document["prior"] = prior_document(record, predictor, answers.logits, answers.groups, answers.labels)
-    temporary = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    _write_json(temporary / "evaluation.json", document)
-    _write_predictions(temporary / "predictions.csv", predictor, answers, truth)
-    if metrics is not None:
-        _write_json(temporary / "metrics.json", metrics)
-        make_evaluation_page(_record(temporary, record, predictor, answers, truth, metrics, data), document)
-    os.replace(temporary, folder)
-    return Evaluation(folder, document, metrics)
+    with writing_folder(folder, discard_unfinished) as temporary:
+        _write_json(temporary / "evaluation.json", document)
+        _write_predictions(temporary / "predictions.csv", predictor, answers, truth)
+        if metrics is not None:
+            _write_json(temporary / "metrics.json", metrics)
+            make_evaluation_page(_record(temporary, record, predictor, answers, truth, metrics, data), document)
+    return Evaluation(folder, document, metrics, kind)
+
+
+def _refusal(data: str, met: dict[str, Any]) -> str:
+    """Return why rows that were seen are not evaluated, and what to do."""
+    names = ""
+    if met["groups"]:
+        names = " Groups are compared by name: if these are others of the same names, say --allow-seen too."
+    return (
+        f"'{data}' is not new to this run: {met['said']} Figures on such rows say nothing about new ones. Take them "
+        "out (split.csv of the run names its test rows), or evaluate all the same with --allow-seen (allow_seen=True "
+        f"in Python): page and evaluation.json will say how many were seen.{names}"
+    )
 
 
 def _numbers(rows: NewRows, class_names: tuple[str, ...]) -> np.ndarray:
@@ -170,10 +194,18 @@ def _numbers(rows: NewRows, class_names: tuple[str, ...]) -> np.ndarray:
     return np.array([number[label] for label in labels], dtype=np.int64)
 
 
-def _answers(predictor: Predictor, rows: NewRows, labels: np.ndarray | None, progress: Progress | None) -> _Answers:
+def _answers(
+    predictor: Predictor,
+    rows: NewRows,
+    labels: np.ndarray | None,
+    seen: SeenRows | None,
+    progress: Progress | None,
+) -> _Answers:
     logits, probabilities = [], []
+    digests: list[np.ndarray] = []
+    note = None if seen is None else lambda samples: digests.append(seen.row_digests(samples.numpy()))
     errors: list[str | None] = []
-    for part in predictor.predict_stream(rows):
+    for part in predictor.predict_stream(rows, note):
         logits.append(part.logits)
         probabilities.append(part.probabilities)
         errors += part.errors
@@ -192,6 +224,7 @@ def _answers(predictor: Predictor, rows: NewRows, labels: np.ndarray | None, pro
         np.concatenate(logits)[kept],
         np.concatenate(probabilities)[kept],
         unreadable,
+        np.concatenate(digests) if digests else None,
         None if rows.group_classes is None else [rows.group_classes[i] for i in kept],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,13 +150,17 @@ class Predictor:
         """Return calibrated probabilities, (N, K) float64."""
         return self.calibration.probabilities(self.logits(x))
 
-    def predict_stream(self, rows: NewRows | Sequence[str | Path]) -> Iterator[PredictedRows]:
+    def predict_stream(
+        self, rows: NewRows | Sequence[str | Path], on_samples: Callable[[torch.Tensor], object] | None = None
+    ) -> Iterator[PredictedRows]:
         """Yield answers for rows of any number, a stretch at a time; what cannot be read is an answer too.
 
         Parameters
         ----------
         rows : NewRows or sequence of path
             From :func:`imbtk.data.new_rows.new_rows`, or image files.
+        on_samples : callable, optional
+            Shown the readable samples of each stretch, as the training had them before normalisation.
 
         Raises
         ------
@@ -172,6 +176,8 @@ class Predictor:
             probabilities, names = logits.copy(), np.full(len(errors), "", dtype=object)
             good = np.array([error is None for error in errors])
             if samples is not None:
+                if on_samples is not None:
+                    on_samples(samples)
                 logits[good] = self._forward(samples)
                 probabilities[good] = self.calibration.probabilities(logits[good])
                 names[good] = self.decided_names(logits[good], probabilities[good])

@@ -76,8 +76,8 @@ class PreparedRun:
     decision : str
         How a class is going to be picked, for people.
     inner : tuple of PreparedRun
-        Models of the same plan without the run's test rows, each of which predicts the test rows of another fold: what
-        a decision is fitted on. None where no decision is fitted or folds do not allow it.
+        Models of the same plan without the run's test rows, each of which predicts the rows of one fold: what a
+        decision is fitted on. None where no decision is fitted or folds do not allow it.
     """
 
     config: RunConfig
@@ -192,8 +192,14 @@ def prepare_split(
     outer = rehearsal is None
     if rehearsal is None:
         rehearse_calibration(plan.items, dataset.labels[split.validation].numpy(), phases[-1].context)
-        rehearsal = _rehearsed(plan, config, dataset, split, inner, phases[-1].context)
-        warnings = (*warnings, *_not_out_of_fold(folds, inner, rehearsal))
+        why = _not_out_of_fold(folds, inner)
+        try:
+            rehearsal = _rehearsed(plan, config, dataset, split, inner, phases[-1].context)
+        except ImbtkError as error:
+            # Whoever fails on few rows may advise folds, which there are already.
+            error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
+            raise
+        warnings = (*warnings, *(why if rehearsal.fitted else ()))
     config = _resolved(config, dataset, plan, model, phases, context)
     prepared = PreparedRun(
         config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model,
@@ -250,13 +256,13 @@ def _rehearsed(
     return dataclasses.replace(rehearsal, words=f"{rehearsal.words}, fitted on {of}")
 
 
-def _not_out_of_fold(folds: int, inner: Sequence[Split], rehearsal: Rehearsal) -> tuple[str, ...]:
+def _not_out_of_fold(folds: int, inner: Sequence[Split]) -> tuple[str, ...]:
     """Return what must be said where a decision could be fitted on out-of-fold rows but for the folds."""
-    if inner or folds < FEWEST_FOLDS or not rehearsal.fitted:
+    if inner or folds < FEWEST_FOLDS:
         return ()
     return (
-        f"the decision is fitted on validation rows, although the split has {folds} folds: out-of-fold rows need test "
-        "sides that do not overlap, and a training row of each class when two of them are left out.",
+        f"the decision is fitted on validation rows, although the split has {folds} folds: out-of-fold rows need folds "
+        "that do not overlap, and a training row of each class when two of them are left out.",
     )
 
 

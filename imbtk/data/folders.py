@@ -19,7 +19,7 @@ from imbtk.errors import DataError, OptionError, did_you_mean
 
 __all__ = ["FolderSource"]
 
-_USED = {"image_size", "resize", "label_level", "where", "group_pattern", "groups", "domain"}
+_USED = {"image_size", "resize", "label_level", "where", "group_pattern", "groups", "domain", "drop_conflicts"}
 
 
 @dataclass(frozen=True)

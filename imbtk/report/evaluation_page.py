@@ -69,6 +69,10 @@ def make_evaluation_page(record: RunRecord, document: Mapping[str, Any]) -> Path
 
 def _banners(record: RunRecord, document: Mapping[str, Any]) -> list[Block]:
     banners: list[Block] = []
+    met = document["seen"]
+    if met["said"]:
+        title = "Not new to the model" if met["refused"] else ""
+        banners.append(Banner(met["said"], "error" if met["refused"] else "note", title))
     if not record.groups_known:
         text = f"These figures assume that no two {record.noun}s come from one {record.group_noun}."
         banners.append(Banner(text, "warning", f"{several(record.group_noun).capitalize()} unknown"))

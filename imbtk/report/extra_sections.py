@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from imbtk.errors import RunFolderError, as_sentence
 from imbtk.report.blocks import Block, Cell, Plot, Section, Table, Text
 from imbtk.report.clean_svg import clean_svg
@@ -185,6 +183,8 @@ def _is_table(content: object) -> bool:
 
 def _as_data(part: Any, name: str, title: str, drawings: Drawings) -> dict[str, Any]:
     """Return a part of a section as JSON can hold it."""
+    from matplotlib.figure import Figure
+
     if isinstance(part, Figure):
         drawings.add(name, part, None, one_line(title))
         drawings.files[f"{name}.svg"] = svg = clean_svg(drawings.files[f"{name}.svg"])

@@ -75,6 +75,12 @@ class BuiltPhase:
         """Batches in an epoch, as the phase's hooks were told."""
         return self.context.steps_per_epoch
 
+    @property
+    def smallest_batch(self) -> int:
+        """Rows in the smallest batch of an epoch."""
+        size = self.context.batch_size
+        return rows_shown(self.order_length, size) % size or size
+
 
 def rows_shown(length: int, batch_size: int) -> int:
     """Return how many rows of an epoch's order are trained on.
