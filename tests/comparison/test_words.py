@@ -42,8 +42,8 @@ def test_a_figure_that_is_no_share_has_no_points() -> None:
     """Less log-loss is better, and its differences are no percentage points."""
     words = interaction_words(entry(-0.012, (-0.02, 0.01), 0.004), OVERALL_METRICS["log_loss"], "log-loss")
     assert words == (
-        "'A' and 'B' together: −0.012 in log-loss, worse than 'A' alone (−0.020); that is worse than the two alone add "
-        "up to (p = 0.004)."
+        "'A' and 'B' together: −0.012 in log-loss, worse than 'A' alone (−0.020); that is better than the two alone "
+        "add up to (p = 0.004)."
     )
     figures = {"brier (ill)": "brier", "MCC": "mcc", "log-loss": "log_loss"}
     assert not [name for name, key in figures.items() if "points" in OVERALL_METRICS[key].difference(0.1)]
