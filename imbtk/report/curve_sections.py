@@ -94,7 +94,7 @@ def _drawn(
             f"reliability_{level.slug}",
             plots.reliability(shown, unit=level.unit, title=f"Reliability, per {level.unit}"),
             _bin_table(bins),
-            f"{level.side.capitalize()}, per {level.unit}{one if len(shown) == 1 else ''}. Each point stands for about as "
+            f"{level.side.capitalize()}, per {level.unit}{one if len(shown) == 1 else ''}. Each point is about as "
             f"many {several(level.unit)}, with its 95 % interval (Clopper–Pearson).{_short(shown)} Below: where the "
             "probabilities lie.",
             width="third",
