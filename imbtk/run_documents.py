@@ -69,11 +69,14 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     stop = "the last epoch's weights"
     if config.early_stop:
         stop = f"the best epoch of the last phase by {config.early_stop.replace('_', ' ')}"
-    shape = "x".join(map(str, dataset.sample_shape))
+    shape, noun = "x".join(map(str, dataset.sample_shape)), "images" if dataset.kind == "images" else "rows"
     sample = f"{shape} images, {config.resize}" if dataset.kind == "images" else f"{shape} features"
     epochs, threads = plural(config.epochs or 0, "epoch"), plural(torch.get_num_threads(), "thread")
     rows = [
-        ("data", f"{dataset.name}: {len(dataset)} rows, {dataset.num_classes} classes, {sample}"),
+        (
+            "data",
+            f"{dataset.name}: {len(dataset)} {noun}, {dataset.num_classes} classes, {sample}",
+        ),
         ("split", split + (f", fold {config.fold} of {prepared.folds}" if prepared.folds > 1 else "")),
         ("model", str(config.model) + (" (pretrained)" if config.pretrained else "")),
         (

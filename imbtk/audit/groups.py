@@ -10,6 +10,7 @@ from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
 from imbtk.audit.subject import Subject
 from imbtk.data.labels import listing
 from imbtk.report.wording import plural
+from imbtk.wording import several
 
 __all__ = ["group_findings", "group_folders"]
 
@@ -45,7 +46,7 @@ def _per_class(subject: Subject, groups: np.ndarray) -> Finding:
     text = (
         f"{plural(len(dataset), subject.noun)} come from {plural(total, subject.group_noun)}"
         f"{f' (known from {origin})' if origin else ''}, {int(sizes.min()):,} to {int(sizes.max()):,} each. A split "
-        f"keeps each of them whole, and intervals count {subject.group_nouns}, not only rows."
+        f"keeps each of them whole, and intervals count {subject.group_nouns}, not only {several(subject.noun)}."
     )
     few = [f"'{row[0]}' ({row[1]})" for row in rows if isinstance(row[1], int) and row[1] < 3]
     if few:

@@ -164,8 +164,11 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         f"permutation test that swaps the two plans' names {unit} by {unit} ({tested} changes its sign), with Holm's "
         "adjustment over all rows. Interactions of pairs are a family of their own. The corrected resampled t-test "
         "(Nadeau and Bengio 2003)"
-        + (" and McNemar's exact test are" if unit == "row" and options["repeats"] == 1 else " is")
-        + " given as secondary and decides nothing.",
+        + (
+            " and McNemar's exact test are given as secondary and decide nothing."
+            if unit == "row" and options["repeats"] == 1
+            else " is given as secondary and decides nothing."
+        ),
     ]
     if document["margin"] is not None:
         sentences.append(

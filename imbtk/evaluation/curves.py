@@ -12,7 +12,7 @@ __all__ = ["pr_curve_points", "reliability_bins", "roc_curve_points"]
 
 MOST_POINTS = 200
 
-MOST_BINS, FEWEST_IN_BIN = 15, 10
+MOST_BINS, FEWEST_IN_BIN = 15, 20
 
 
 def roc_curve_points(
@@ -71,7 +71,7 @@ def reliability_bins(
     Returns
     -------
     list of dict
-        At most 15, each of at least ten units where there are as many, none of a single one; units of one confidence
+        At most 15, each of at least twenty units where there are as many, none of a single one; units of one confidence
         stay together. ``low`` and ``high`` (the smallest and largest confidence), ``confidence`` (mean),
         ``frequency`` (share that came true) with its 95 % interval ``lower`` to ``upper`` (Clopper and Pearson, on the
         effective number of units), ``n``.

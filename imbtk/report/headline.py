@@ -51,20 +51,20 @@ def headline_tiles(record: RunRecord) -> Tiles:
     tiles.append(_tile("Balanced accuracy", levels, lambda m: m["overall"]["balanced_accuracy"]))
     k = headline_class(record)
     if k is not None:
-        label = f"Sensitivity, {shorten(record.class_names[k], 22)}"
+        label = f"Sensitivity, {_whole(record.class_names[k], 22)}"
         tiles.append(_tile(label, levels, lambda m: m["per_class"][k]["sensitivity"], k == rare))
     if record.num_classes == 2 and k is not None:
-        label = f"Specificity, {shorten(record.class_names[k], 22)}"
+        label = f"Specificity, {_whole(record.class_names[k], 22)}"
         tiles.append(_tile(label, levels, lambda m: m["per_class"][k]["specificity"]))
     else:
         worst = _worst_class(levels[-1])
         if worst == k:
             tiles.append(_tile("Macro F1", levels, lambda m: m["overall"]["macro_f1"]))
         elif worst is not None:
-            label = f"Worst sensitivity: {shorten(record.class_names[worst], 18)}"
+            label = f"Worst sensitivity: {_whole(record.class_names[worst], 18)}"
             tiles.append(_tile(label, levels, lambda m: m["per_class"][worst]["sensitivity"], worst == rare))
     ranks = "macro_auroc" if record.positive is None else "auroc"
-    name = None if record.positive is None else shorten(record.class_names[record.positive], 22)
+    name = None if record.positive is None else _whole(record.class_names[record.positive], 22)
     tiles.append(_tile(OVERALL_METRICS[ranks].headed(name), levels, lambda m: m["overall"][ranks]))
     return Tiles(tuple(tiles))
 
@@ -85,6 +85,11 @@ def _tile(label: str, levels: list[Level], pick: Any, rare: bool = False) -> Til
         between = interval_text(other)
         lines.append(f"per {level.unit} {value_text(other)}" + (f" ({between})" if between else ""))
     return Tile(label, value_text(figure), tuple(_unbroken(line) for line in lines), reason_of(figure), rare)
+
+
+def _whole(name: str, width: int) -> str:
+    """Return a class name that a narrow tile does not break in two: its spaces and hyphens hold."""
+    return shorten(name, width).replace(" ", "\u00a0").replace("-", "\u2011")
 
 
 def _unbroken(line: str) -> str:
@@ -109,5 +114,5 @@ def warnings_of(record: RunRecord) -> list[str]:
     found = [str(text) for text in record.plan.get("warnings", ())]
     for side in ("test", "validation"):
         for level in levels_of(record, side):
-            found += [f"{side} rows: {warning['text']}" for warning in level.metrics["warnings"]]
+            found += [f"{side} {several(record.noun)}: {warning['text']}" for warning in level.metrics["warnings"]]
     return list(dict.fromkeys(sentence(text) for text in found))

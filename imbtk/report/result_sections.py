@@ -23,6 +23,7 @@ from imbtk.report.wording import (
     plural,
     reason_of,
     sentence,
+    share_text,
     shorten,
     value_text,
 )
@@ -126,6 +127,10 @@ def _figure_cell(figure: Mapping[str, Any] | None) -> Cell:
     return Cell(value_text(figure), reason_of(figure), "number", sub=interval_text(figure))
 
 
+def _share_cell(figure: Mapping[str, Any] | None) -> Cell:
+    return Cell(share_text(figure), reason_of(figure), "number")
+
+
 def per_class_table(record: RunRecord, level: Level) -> Table:
     """Return the figures of each class at a level, with intervals and support."""
     _, rare = class_colours(record.train_counts, record.num_classes)
@@ -169,7 +174,8 @@ def overall_table(levels: Sequence[Level], positive: str | None = None) -> Table
     for metric in _overall_metrics(levels, positive):
         figures = [level.metrics["overall"].get(metric.key) for level in levels]
         name = metric.headed(None if positive is None else shorten(positive, 28))
-        rows.append((Cell(name, sub=metric.meaning), *(_figure_cell(figure) for figure in figures)))
+        shown = _share_cell if metric.key == "auprc_floor" else _figure_cell
+        rows.append((Cell(name, sub=metric.meaning), *(shown(figure) for figure in figures)))
     shots = {"many": "more than 100", "medium": "20 to 100", "few": "fewer than 20"}
     for key, words in shots.items():
         figures = [level.metrics["shots"][key] for level in levels]

@@ -17,8 +17,8 @@ from imbtk.report.wording import (
     per_cent,
     plural,
     reason_of,
+    share_text,
     shorten,
-    value_text,
 )
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _ranking_figures(positive: str | None, overall: Mapping[str, Any]) -> list[s
     keys = ("macro_auroc", "macro_auprc") if of is None else ("auroc", "auprc")
     found = [f"{OVERALL_METRICS[key].named(of)} {figure_text(overall[key])}" for key in keys]
     if of is not None:
-        found[-1] += f", by guessing {value_text(overall['auprc_floor'])}"
+        found[-1] += f", by guessing {share_text(overall['auprc_floor'])}"
     return found
 
 

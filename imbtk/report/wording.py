@@ -22,6 +22,7 @@ __all__ = [
     "ratio_text",
     "reason_of",
     "sentence",
+    "share_text",
     "shorten",
     "value_text",
 ]
@@ -93,6 +94,11 @@ def value_text(figure: Mapping[str, Any] | None) -> str:
     if figure is None or figure.get("value") is None:
         return NO_FIGURE
     return _fixed(figure["value"], decimals(_support(figure), figure.get("interval")))
+
+
+def share_text(figure: Mapping[str, Any] | None) -> str:
+    """Return a share that is known and not estimated, with two significant digits: ``"0.28"``, ``"0.0097"``."""
+    return NO_FIGURE if figure is None or figure.get("value") is None else f"{figure['value']:.2g}"
 
 
 def interval_text(figure: Mapping[str, Any] | None) -> str:

@@ -62,9 +62,9 @@ def test_reliability_bins_lie_where_the_units_do(scores):
 def test_no_reliability_point_from_a_single_unit():
     assert reliability_bins(np.array([True]), np.array([0.3])) == []
     assert reliability_bins(np.zeros(0, dtype=bool), np.zeros(0)) == []
-    # Ten of 0.1 and one of 0.9: the one stands with others, or nowhere.
-    bins = reliability_bins(np.arange(21) == 20, np.append(np.full(20, 0.1), 0.9))
-    assert [b["n"] for b in bins] == [20]
+    # The one of 0.9 among 39 of 0.1 cannot stand with them, and alone it says nothing.
+    bins = reliability_bins(np.arange(40) == 39, np.append(np.full(39, 0.1), 0.9))
+    assert [b["n"] for b in bins] == [39]
 
 
 def test_repeats_of_a_group_make_no_narrower_interval():

@@ -67,6 +67,6 @@ def test_warnings_once_each(make_run: Callable[..., Path]) -> None:
     record = read_run(make_run(rows=200, patients=60))
     assert warnings_of(record) == [
         "Class weights and oversampling act together.",
-        "Test rows: only 7 patients of 'class 1'.",
+        "Test images: only 7 patients of 'class 1'.",
         "Validation rows: only 7 patients of 'class 1'.",
     ]
