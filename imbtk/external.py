@@ -217,15 +217,15 @@ def _answers(
         raise DataError(f"none of the {len(rows)} rows could be read. The first one: {unreadable[0][1]}")
     kept = np.flatnonzero(good)
     return _Answers(
-        kept,
-        [rows.names[i] for i in kept],
-        None if labels is None else labels[kept],
-        None if rows.groups is None else [rows.groups[i] for i in kept],
-        np.concatenate(logits)[kept],
-        np.concatenate(probabilities)[kept],
-        unreadable,
-        np.concatenate(digests) if digests else None,
-        None if rows.group_classes is None else [rows.group_classes[i] for i in kept],
+        rows=kept,
+        names=[rows.names[i] for i in kept],
+        labels=None if labels is None else labels[kept],
+        group_names=None if rows.groups is None else [rows.groups[i] for i in kept],
+        logits=np.concatenate(logits)[kept],
+        probabilities=np.concatenate(probabilities)[kept],
+        unreadable=unreadable,
+        digests=np.concatenate(digests) if digests else None,
+        group_classes=None if rows.group_classes is None else [rows.group_classes[i] for i in kept],
     )
 
 
@@ -332,7 +332,19 @@ def _record(
         group_truth,
     )
     kind = str(predictor.description["kind"])
-    return RunRecord(folder, {"data": data}, {}, {}, metrics, split, {}, {SIDE: side}, None, None, kind)
+    return RunRecord(
+        folder=folder,
+        config={"data": data},
+        plan={},
+        environment={},
+        metrics=metrics,
+        split=split,
+        history={},
+        predictions={SIDE: side},
+        gallery=None,
+        audit=None,
+        kind=kind,
+    )
 
 
 def _write_predictions(path: Path, predictor: Predictor, answers: _Answers, group_truth: np.ndarray | None) -> None:

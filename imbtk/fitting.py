@@ -9,7 +9,7 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -113,16 +113,17 @@ def fit(
     config, validation = prepared.config, prepared.split.validation
     settings = _settings(prepared, network)
     batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
-    decay = prepared.model.weight_decay if config.weight_decay is None else config.weight_decay
-    groups = parameter_groups(network, decay, config.lr or prepared.model.lr, config.lr_backbone, config.freeze)
+    # Both were filled in when the run was prepared.
+    decay, lr = cast("float", config.weight_decay), cast("float", config.lr)
+    groups = parameter_groups(network, decay, lr, config.lr_backbone, config.freeze)
     history = train(
         network,
         make_optimizer(config.optimizer, groups, prepared.device),
         prepared.phases,
-        batches,
-        (validation, prepared.dataset.labels[validation]),
-        settings,
-        checkpoint,
+        batches=batches,
+        validation=(validation, prepared.dataset.labels[validation]),
+        settings=settings,
+        checkpoint=checkpoint,
         on_epoch=on_epoch,
         on_step=on_step,
     )

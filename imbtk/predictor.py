@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from imbtk.data.decode import decode_image
 from imbtk.data.new_rows import NewRows
 from imbtk.data.normalise import Normalisation
 from imbtk.data.pixels import pixels_of, resized
+from imbtk.data.store import available_cores, on_all_cores
 from imbtk.data.table import encode_table
 from imbtk.deployment import deployed, parse_deployment
 from imbtk.errors import DataError
@@ -188,7 +188,7 @@ class Predictor:
         """Yield the readable images of each stretch, and what is wrong with the others; one stretch is read ahead."""
         # Plugins of Pillow register when first used, which two threads must not do at once.
         Image.init()
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(available_cores()) as pool:
 
             def begin(start: int) -> list[Future[np.ndarray | str]]:
                 return [pool.submit(self._read, file) for file in rows.part(start, start + STREAM_BATCH)]
@@ -279,7 +279,8 @@ class Predictor:
         if isinstance(x, (str, Path)):
             x = [x]
         if isinstance(x, Sequence) and x and all(isinstance(path, (str, Path)) for path in x):
-            decoded = [decode_image(path, size, preprocessing["resize"], channels) for path in x]
+            paths, how = list(x), preprocessing["resize"]
+            decoded = on_all_cores(lambda row: decode_image(paths[row], size, how, channels), len(paths), None, "")
             return torch.from_numpy(np.stack(decoded))
         values = np.asarray(x)
         shape = tuple(self.description["sample_shape"])

@@ -77,7 +77,7 @@ class PreparedRun:
         How a class is going to be picked, for people.
     inner : tuple of PreparedRun
         Models of the same plan without the run's test rows, each of which predicts the rows of one fold: what a
-        decision is fitted on. None where no decision is fitted or folds do not allow it.
+        decision is fitted on. Empty where no decision is fitted or folds do not allow it.
     """
 
     config: RunConfig
@@ -145,7 +145,9 @@ def prepare(
     folds = make_folds(plan.items, dataset, _whole_context(config, dataset), config.seed, config.fold)
     split, dropped = induced(dataset, folds[config.fold])
     inner = [induced(dataset, cut)[0] for cut in inner_splits(dataset, folds, config.fold, config.seed)]
-    return prepare_split(config, catalogue, dataset, plan, model, split, dropped, len(folds), inner)
+    return prepare_split(
+        config, catalogue, dataset, plan=plan, model=model, split=split, dropped=dropped, folds=len(folds), inner=inner
+    )
 
 
 def prepare_split(
@@ -202,9 +204,24 @@ def prepare_split(
         warnings = (*warnings, *(why if rehearsal.fitted else ()))
     config = _resolved(config, dataset, plan, model, phases, context)
     prepared = PreparedRun(
-        config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model,
-        context.device, context.positive, warnings, rows, deployment, rehearsal.words,
-    )  # fmt: skip
+        config=config,
+        catalogue=catalogue,
+        dataset=dataset,
+        plan=plan,
+        split=split,
+        dropped=dropped,
+        folds=folds,
+        normalisation=normalisation,
+        phases=phases,
+        context=context,
+        model=model,
+        device=context.device,
+        positive=context.positive,
+        warnings=warnings,
+        rows=rows,
+        deployment=deployment,
+        decision=rehearsal.words,
+    )
     if not (outer and inner and rehearsal.fitted):
         return prepared
     return dataclasses.replace(prepared, inner=_inner_runs(prepared, inner, rehearsal))
@@ -275,9 +292,15 @@ def _inner_runs(prepared: PreparedRun, inner: Sequence[Split], rehearsal: Rehear
         copies = (dataclasses.replace(item, strategy=item.strategy.clone()) for item in prepared.plan.items)
         try:
             run = prepare_split(
-                config, prepared.catalogue, prepared.dataset, Plan(tuple(copies)), prepared.model, cut, nothing,
+                config,
+                prepared.catalogue,
+                prepared.dataset,
+                plan=Plan(tuple(copies)),
+                model=prepared.model,
+                split=cut,
+                dropped=nothing,
                 rehearsal=rehearsal,
-            )  # fmt: skip
+            )
         except ImbtkError as error:
             error.args = (
                 f"inner model {number} of {len(inner)}, which the decision needs to be fitted on out-of-fold rows: "

@@ -84,7 +84,7 @@ def inner_splits(dataset: Dataset, folds: Sequence[Split], fold: int, seed: int)
     Returns
     -------
     tuple of Split
-        None where the folds do not allow it: fewer than three, test sides that overlap and are not one and the same,
+        Empty where the folds do not allow it: fewer than three, test sides that overlap and are not one and the same,
         or a class that would be left without a training row.
 
     Notes

@@ -25,11 +25,11 @@ from imbtk.comparison.settings import ComparisonConfig
 from imbtk.config import RunConfig
 from imbtk.data.dataset import Dataset
 from imbtk.errors import ImbtkError
+from imbtk.files import write_atomically
 from imbtk.pipeline import run_prepared
 from imbtk.plugin_files import PluginFile
 from imbtk.preparation import PreparedRun, prepare
 from imbtk.reading import make_catalogue, read_data
-from imbtk.report.drawings import write_atomically
 from imbtk.report.progress import RunProgress
 from imbtk.training.memory import keep_memory
 

@@ -17,8 +17,8 @@ from imbtk.comparison.protocol import compared_rows
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.data.dataset import Dataset
 from imbtk.errors import RunFolderError
+from imbtk.files import write_atomically
 from imbtk.plugin_files import PluginFile
-from imbtk.report.drawings import write_atomically
 
 __all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "protocol_document", "read_protocol"]
 

@@ -80,7 +80,9 @@ def dataset_from_arrays(
             frame, labels, name=name, where=f"labels of {name}", keys=keys, given_split=given_split
         )
     options.refuse_unused(_USED_IMAGES, f"{name}, which holds images as arrays")
-    return _image_dataset(values, labels, keys, options, name, given_split, names, progress)
+    return _image_dataset(
+        values, labels, keys, options=options, name=name, given_split=given_split, row_names=names, progress=progress
+    )
 
 
 def _array(x: Any, what: str) -> np.ndarray:

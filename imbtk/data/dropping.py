@@ -82,8 +82,9 @@ def _without_conflicts(dataset: Dataset, digests: np.ndarray) -> tuple[np.ndarra
     sets = conflicting_sets(digests, dataset.labels)
     reasons: dict[int, str] = {}
     for rows in sets:
+        first = {labels[row]: f"{called(dataset.row_names[row])} ({names[labels[row]]})" for row in reversed(rows)}
         for row in rows:
-            others = [f"{called(dataset.row_names[i])} ({names[labels[i]]})" for i in rows if labels[i] != labels[row]]
+            others = [other for label, other in sorted(first.items()) if label != labels[row]]
             reasons[row] = f"contradicting labels: identical to {' and '.join(others[:3])}"
     kept = np.array([row for row in range(len(dataset)) if row not in reasons], dtype=np.int64)
     if not reasons:
@@ -103,12 +104,20 @@ def _leaks(dataset: Dataset) -> dict[int, str]:
     last = np.full(int(groups.max(initial=-1)) + 1, -1, dtype=np.int64)
     np.maximum.at(last, groups, sides)
     rows = np.flatnonzero(sides < last[groups])
-    names = dataset.group_names
-    kind = "group" if dataset.description.get("groups_known", True) else "copies of"
-    return {
-        int(row): f"leak: {kind} {names[group] if group < len(names) else group} on the {SPLIT_NAMES[last[group]]} side"
-        for row, group in zip(rows, groups[rows].tolist(), strict=True)
-    }
+    known, names = dataset.description.get("groups_known", True), dataset.group_names
+    there = np.flatnonzero(sides == last[groups])[::-1]
+    first = np.zeros(len(last), dtype=np.int64)
+    first[groups[there]] = there
+    reasons = {}
+    for row, group in zip(rows.tolist(), groups[rows].tolist(), strict=True):
+        other = int(first[group])
+        named = called(dataset.row_names[other] if dataset.row_names else str(other))
+        where = f"on the {SPLIT_NAMES[last[group]]} side"
+        name = names[group] if group < len(names) else str(group)
+        reasons[row] = (
+            f"leak: group {name} is {where} too ({named})" if known else f"leak: identical to {named} {where}"
+        )
+    return reasons
 
 
 def _leak_note(dataset: Dataset, reasons: Mapping[int, str]) -> str:
@@ -119,7 +128,8 @@ def _leak_note(dataset: Dataset, reasons: Mapping[int, str]) -> str:
         for side, word in enumerate(("training", "validation"))
         if sides[side]
     )
-    what = "identical images or their groups stand" if dataset.kind == "images" else "their groups stand"
+    known = dataset.description.get("groups_known", True)
+    what = "their groups (patients) stand" if known else "identical images stand"
     verb = "is" if len(reasons) == 1 else "are"
     return f"{said} {verb} left out, because {what} on a later side of the given split (--drop-leaks). {_LISTED}"
 

@@ -274,7 +274,15 @@ def _from_arrays(path: Path, options: DataOptions, labelled: bool) -> NewRows:
     labels = _texts(found.labels.tolist()) if labelled and found.labels is not None else None
     groups = _texts(found.groups.tolist()) if options.groups != "none" and found.groups is not None else None
     said = found.labels_from if labels else ""
-    return NewRows(found.names, None, found.values, groups, labels, said, found.notes)
+    return NewRows(
+        names=found.names,
+        files=None,
+        values=found.values,
+        groups=groups,
+        labels=labels,
+        labels_from=said,
+        notes=found.notes,
+    )
 
 
 def _from_builtin(name: str, options: DataOptions) -> NewRows:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from imbtk.errors import RunFolderError, as_sentence
+from imbtk.files import write_atomically
 from imbtk.report.blocks import Block, Cell, Plot, Section, Table, Text
 from imbtk.report.clean_svg import clean_svg
-from imbtk.report.drawings import Drawings, write_atomically
+from imbtk.report.drawings import Drawings
 from imbtk.report.palette import page_svg
 from imbtk.report.wording import one_line, plural
 

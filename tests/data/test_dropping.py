@@ -44,8 +44,8 @@ def test_conflicts_and_leaks_are_left_out_and_listed(file: Path) -> None:
     ]
     reasons = [row.reason for row in dataset.left_out]
     assert reasons[0] == "contradicting labels: identical to val[1] (1)"
-    assert reasons[2] == "leak: copies of train[2] on the test side"
-    assert reasons[3] == "leak: copies of train[4] on the validation side"
+    assert reasons[2] == "leak: identical to test[2] on the test side"
+    assert reasons[3] == "leak: identical to val[4] on the validation side"
     assert dataset.given_split is not None
     assert np.bincount(dataset.given_split).tolist() == [40 - 3, 16 - 2, 20]
     assert dataset.row_names[:3] == ("train[1]", "train[3]", "train[5]")
@@ -83,11 +83,13 @@ def test_a_group_is_left_out_whole(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "t.csv", index=False)
     dataset = load(tmp_path / "t.csv", DataOptions(drop_leaks=True))
     assert [(row.name, row.reason) for row in dataset.left_out] == [
-        ("1", "leak: group p on the test side"),
-        ("2", "leak: group p on the test side"),
-        ("9", "leak: group r on the validation side"),
+        ("1", "leak: group p is on the test side too (row 3)"),
+        ("2", "leak: group p is on the test side too (row 3)"),
+        ("9", "leak: group r is on the validation side too (row 7)"),
     ]
-    assert "3 training rows are left out, because their groups stand on a later side" in " ".join(dataset.notes)
+    assert "3 training rows are left out, because their groups (patients) stand on a later side" in " ".join(
+        dataset.notes
+    )
     assert load(tmp_path / "t.csv", DataOptions(ignore_split=True)).given_split is None
 
 
