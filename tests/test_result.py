@@ -16,10 +16,10 @@ from imbtk.errors import RunFolderError
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> imbtk.RunResult:
     generator = np.random.default_rng(0)
-    y = np.arange(180) % 3 // 2
+    y = np.arange(180) // 3 % 3 // 2
     x = np.clip(generator.normal(100 + 60 * y[:, None, None], 30, (180, 8, 8)), 0, 255).astype(np.uint8)
     out = tmp_path_factory.mktemp("runs") / "images"
-    return imbtk.run((x, y, np.arange(180) // 3), epochs=2, group_label="any:1", out=str(out), quiet=True)
+    return imbtk.run((x, y, np.arange(180) // 3), epochs=2, out=str(out), quiet=True)
 
 
 def test_the_figures_are_matplotlibs(images: imbtk.RunResult) -> None:

@@ -68,5 +68,5 @@ def test_warnings_once_each(make_run: Callable[..., Path]) -> None:
     assert warnings_of(record) == [
         "Class weights and oversampling act together.",
         "Test images: only 7 patients of 'class 1'.",
-        "Validation rows: only 7 patients of 'class 1'.",
+        "Validation images: only 7 patients of 'class 1'.",
     ]
