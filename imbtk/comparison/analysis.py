@@ -30,8 +30,8 @@ DECISION = "nothing, with the decision moved"
 """The row of the baseline's networks with another decision: no training of its own."""
 
 CONDITIONAL_ON = (
-    "given these trained models: intervals and tests say how figures would vary over new patients (or rows) from where "
-    "these came, not over another hospital"
+    "given these trained models: intervals and tests say how figures would vary over new groups (or rows) from where "
+    "these came, not over another place"
 )
 
 
@@ -116,6 +116,7 @@ def _data(judge: Judge, folder: ComparisonFolder) -> dict[str, Any]:
         "kind": known["kind"],
         "sample_shape": known.get("sample_shape"),
         "rows": len(rows.labels),
+        "group_name": rows.group_name,
         "groups": None if groups is None else len(np.unique(groups)),
         "class_names": list(rows.class_names),
         "class_counts": np.bincount(rows.labels, minlength=rows.num_classes).tolist(),

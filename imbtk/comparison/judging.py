@@ -57,7 +57,7 @@ class Judge:
         self.resampling = Resampling(rows, config.seed)
         self.outcomes: dict[str, Outcome] = {}
         self.resampled: dict[str, Resampled] = {}
-        self.unit = "row" if rows.groups is None else "patient"
+        self.unit = "row" if rows.groups is None else rows.group_name
         self.sign = 1.0 if METRICS[self.primary].higher_is_better else -1.0
 
     @property

@@ -31,6 +31,8 @@ class Rows:
         In which test fold a row is, in each repeat.
     positive : int, optional
         The positive class of binary data.
+    group_name : str
+        What a group is called.
     """
 
     labels: np.ndarray
@@ -38,6 +40,7 @@ class Rows:
     class_names: tuple[str, ...]
     fold: np.ndarray
     positive: int | None = None
+    group_name: str = "group"
 
     @property
     def num_classes(self) -> int:

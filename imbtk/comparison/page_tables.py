@@ -19,6 +19,7 @@ from imbtk.comparison.words import p_value
 from imbtk.report.blocks import Banner, Block, Cell, Details, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
 from imbtk.report.wording import reason_of, sentence, shorten
+from imbtk.wording import several
 
 __all__ = ["interactions_section", "table_section", "ungrouped_section"]
 
@@ -148,25 +149,26 @@ def ungrouped_section(document: Mapping[str, Any]) -> list[Section]:
     ungrouped = document["ungrouped"]
     if not ungrouped:
         return []
+    noun = document["data"]["group_name"]
+    nouns = several(noun)
     if ungrouped["reason"]:
-        return [Section("Patients ignored", "ungrouped", (Text(f"{sentence(ungrouped['reason'])}"),))]
+        title = f"{nouns.capitalize()} ignored"
+        return [Section(title, "ungrouped", (Text(f"{sentence(ungrouped['reason'])}"),))]
     names, name = document["data"]["class_names"], document["primary_name"]
     shown = range(len(names)) if len(names) <= 3 else ()
-    head = ["plan", "patients kept apart", "patients ignored", "flattered by"]
+    head = ["plan", f"{nouns} kept apart", f"{nouns} ignored", "flattered by"]
     head += [f"{shorten(names[k], 16)}, ignored" for k in shown]
     grouped = {row["name"]: row for row in document["rows"] if row["complete"]}
     rows = [_leak_row(document, row, grouped, shown) for row in ungrouped["rows"] if row["complete"]]
     lead = Text(
-        "The same plans, with rows dealt into folds as if nobody knew which come from one patient: a patient's rows "
-        "stand "
-        f"on both sides, and the network is tested on patients whom it has seen. First {name} with patients kept "
-        "apart; "
-        "then with patients ignored, with the interval that such a study would print, over rows; then by how much that "
-        "flatters, paired, with an interval over patients. Last the sensitivities that would be reported."
+        f"The same plans, with rows dealt into folds as if nobody knew which come from one {noun}: a {noun}'s rows "
+        f"stand on both sides, and the network is tested on {nouns} that it has seen. First {name} with {nouns} kept "
+        f"apart; then with {nouns} ignored, with the interval that such a study would print, over rows; then by how "
+        f"much that flatters, paired, with an interval over {nouns}. Last the sensitivities that would be reported."
     )
     table = Table(tuple(Cell(t, look="number" if i else "text") for i, t in enumerate(head)), tuple(rows))
     banners = [Banner(sentence(r["reason"]), "error", f"“{r['name']}”") for r in ungrouped["rows"] if not r["complete"]]
-    return [Section("Patients ignored: the leak, shown", "ungrouped", (lead, table, *banners))]
+    return [Section(f"{nouns.capitalize()} ignored: the leak, shown", "ungrouped", (lead, table, *banners))]
 
 
 def _leak_row(

@@ -10,6 +10,7 @@ from imbtk.comparison.settings import METRICS
 from imbtk.comparison.table import best_places, difference_text, interval_text, shown_classes, size_text, value_text
 from imbtk.comparison.words import p_value
 from imbtk.report.wording import one_line, shorten
+from imbtk.wording import several
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,8 +142,9 @@ def _leak_lines(document: Mapping[str, Any]) -> list[str]:
         if row["complete"]:
             by, between = difference_text(document, row["flatters_by"])
             unit = " points" if METRICS[document["primary"]].share else ""
+            nouns = several(document["data"]["group_name"]).capitalize()
             lines.append(
-                f"Patients ignored: '{row['name']}' would seem to reach {row['figure']['value']:.2f}, flattered by "
+                f"{nouns} ignored: '{row['name']}' would seem to reach {row['figure']['value']:.2f}, flattered by "
                 f"{by}{unit}{f' ({between})' if between else ''}."
             )
     return lines

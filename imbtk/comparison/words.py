@@ -12,6 +12,7 @@ from imbtk.comparison.settings import METRICS
 from imbtk.evaluation.figures import FEW_GROUPS
 from imbtk.evaluation.metric_table import Metric
 from imbtk.report.wording import join_words, plural
+from imbtk.wording import several
 
 __all__ = ["headline_sentences", "interaction_words", "p_value", "protocol_sentences", "row_warnings"]
 
@@ -26,13 +27,14 @@ def row_warnings(rows: Rows, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     found = []
     if rows.groups is None:
         found.append(
-            "groups (patients) are not known: splits, intervals and tests assume that no two rows come from one patient"
+            f"{several(rows.group_name)} are not known: splits, intervals and tests assume that no two rows come from "
+            f"one {rows.group_name}"
         )
     for k, name in enumerate(rows.class_names):
         where = rows.labels == k
         count = int(where.sum()) if rows.groups is None else len(np.unique(rows.groups[where]))
         if count < FEW_GROUPS:
-            noun = "row" if rows.groups is None else "patient"
+            noun = "row" if rows.groups is None else rows.group_name
             found.append(
                 f"class '{name}' has {plural(count, noun)}, fewer than {FEW_GROUPS}: its intervals are wide, and less "
                 "certain than they say"
@@ -79,7 +81,7 @@ def headline_sentences(document: Mapping[str, Any]) -> list[str]:
             f"({decision['verdict']}); "
             f"{which}."
         )
-    sentences.append(f"Judged over {unit}s, by one test for each plan, adjusted for their number.")
+    sentences.append(f"Judged over {several(unit)}, by one test for each plan, adjusted for their number.")
     return sentences
 
 
@@ -129,15 +131,15 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
     unit, names = document["unit"], data["class_names"]
     noun = "images" if data["kind"] == "images" else "rows"
     counts = join_words([f"{n:,} {name}" for n, name in zip(data["class_counts"], names, strict=True)])
-    patients = f" of {plural(data['groups'], 'patient')}" if data["groups"] else ""
+    grouped = f" of {plural(data['groups'], unit)}" if data["groups"] else ""
     repeats = "once" if options["repeats"] == 1 else f"{options['repeats']} times"
-    whole = "whole patients" if data["groups"] else "rows"
+    whole = f"whole {several(unit)}" if data["groups"] else "rows"
     stop = "the last epoch's weights" if options["early_stop"] is None else "the epoch that was best on validation rows"
     shape = data.get("sample_shape")
     size = f" on images of {shape[1]} × {shape[2]} pixels" if shape and data["kind"] == "images" else ""
     tested = "the difference of all its repeats" if options["repeats"] > 1 else "the difference"
     sentences = [
-        f"Data. {data['rows']:,} {noun}{patients} in {plural(len(names), 'class')}: {counts}.",
+        f"Data. {data['rows']:,} {noun}{grouped} in {plural(len(names), 'class')}: {counts}.",
         f"Splits. {whole.capitalize()} were dealt into {options['folds']} stratified folds, {repeats}, so that every "
         "class stands in every fold; each fold was the test side once. Of the others, one part in five was for "
         "validation: the calibration was fitted there, and so are the thresholds of plans that have any (out-of-fold "
@@ -155,10 +157,10 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         "pooled out-of-fold predictions and averaged over repeats; AUROC, AUPRC, log-loss and Brier score in each "
         "fold, "
         "then averaged.",
-        f"Intervals are at 95 % over {unit}s, each with all its repeats, given these trained models: for sensitivities "
-        f"Clopper–Pearson on the effective number of rows (Korn and Graubard 1998), for all other figures and for "
-        "paired "
-        f"differences a bootstrap of {unit}s stratified by class (Rao and Wu 1988) with Student's t.",
+        f"Intervals are at 95 % over {several(unit)}, each with all its repeats, given these trained models: for "
+        f"sensitivities Clopper–Pearson on the effective number of rows (Korn and Graubard 1998), for all other "
+        f"figures and for paired differences a bootstrap of {several(unit)} stratified by class (Rao and Wu 1988) with "
+        "Student's t.",
         f"Test. One figure, {document['primary_name']}, was tested once for each plan against the baseline, "
         "two-sided, by a "
         f"permutation test that swaps the two plans' names {unit} by {unit} ({tested} changes its sign), with Holm's "

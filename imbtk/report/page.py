@@ -36,7 +36,7 @@ from imbtk.wording import several
 __all__ = ["make_report", "render_page", "whole"]
 
 _LONGEST = 28
-_HYPHENED = re.compile(r"((?<!\S)(?:--[a-z]|[a-z])[a-z0-9]*(?:-[a-z0-9]+)+|(?<!\S)--[a-z]+)")
+_HYPHENED = re.compile(r"((?<!\S)--[a-z]+(?:-[a-z]+)*|^[a-z0-9]+(?:-[a-z0-9]+)+)")
 
 
 def make_report(run_folder: Path) -> Path:
@@ -139,7 +139,7 @@ def render_page(
 
 
 def whole(text: str) -> Markup:
-    """Return a text as HTML in which names with hyphens, options among them, are not broken in two.
+    """Return a text as HTML in which options, and a strategy's name that it begins with, are not broken in two.
 
     Examples
     --------

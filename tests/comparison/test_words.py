@@ -80,4 +80,4 @@ def test_abstentions_are_warned_of(simulate) -> None:  # type: ignore[no-untyped
 
 def test_unknown_patients_are_warned_of(simulate) -> None:  # type: ignore[no-untyped-def]
     rows, _ = simulate(0, grouped=False)
-    assert row_warnings(rows, [])[0].startswith("groups (patients) are not known: splits, intervals and tests assume")
+    assert row_warnings(rows, [])[0].startswith("groups are not known: splits, intervals and tests assume")

@@ -200,7 +200,8 @@ def test_render_page_serves_other_pages_too() -> None:
 
 
 def test_names_with_hyphens_are_not_broken_and_html_stays_text() -> None:
-    assert str(whole("say --group-label any:<b>, with class-weights")) == (
-        'say <span class="whole">--group-label</span> any:&lt;b&gt;, with <span class="whole">class-weights</span>'
+    assert str(whole("say --group-label any:<b>, out-of-fold")) == (
+        'say <span class="whole">--group-label</span> any:&lt;b&gt;, out-of-fold'
     )
+    assert str(whole("class-weights:scheme=sqrt")) == '<span class="whole">class-weights</span>:scheme=sqrt'
     assert str(whole("a-" * 20 + "b")) == "a-" * 20 + "b", "what is longer than a phone is wide may break"
