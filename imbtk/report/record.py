@@ -57,7 +57,7 @@ class SideRows:
     probabilities: np.ndarray
     group_truth: np.ndarray | None = None
 
-    @property
+    @cached_property
     def group_numbers(self) -> np.ndarray | None:
         """Return the groups as numbers from 0, int64 of shape (n,)."""
         if self.groups is None:
@@ -117,6 +117,11 @@ class RunRecord:
     gallery: Gallery | None
     audit: list[dict[str, Any]] | None
     kind: str | None
+
+    @cached_property
+    def shared(self) -> dict[str, Any]:
+        """What is worked out once and read by many sections, by a name of theirs."""
+        return {}
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
