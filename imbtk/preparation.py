@@ -29,9 +29,11 @@ from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits,
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
 from imbtk.training.setup import (
+    STOP_BY,
     choose_device,
     choose_epochs,
     choose_learning_rate,
+    choose_patience,
     choose_precision,
     choose_weight_decay,
 )
@@ -194,7 +196,7 @@ def prepare_split(
         rehearse_calibration(plan.items, dataset.labels[split.validation].numpy(), phases[-1].context)
         rehearsal = _rehearsed(plan, config, dataset, split, inner, phases[-1].context)
         warnings = (*warnings, *_not_out_of_fold(folds, inner, rehearsal))
-    config = _resolved(config, dataset, plan, model, phases, context)
+    config = _resolved(config, dataset, split, plan, model, phases, context)
     prepared = PreparedRun(
         config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model,
         context.device, context.positive, warnings, rows, deployment, rehearsal.words,
@@ -207,6 +209,7 @@ def prepare_split(
 def _resolved(
     config: RunConfig,
     dataset: Dataset,
+    split: Split,
     plan: Plan,
     model: ModelSpec,
     phases: Sequence[BuiltPhase],
@@ -217,11 +220,16 @@ def _resolved(
     if decay is None:
         steps = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
         decay = choose_weight_decay(model, config.optimizer, lr, steps)
+    early_stop, patience = config.early_stop or "none", config.patience
+    if config.early_stop is None and config.stops_early and len(split.validation):
+        early_stop, patience = STOP_BY, patience or choose_patience(context.epochs)
     return config.model_copy(
         update={
             "epochs": context.epochs,
             "model": model.name,
             "lr": lr,
+            "early_stop": early_stop,
+            "patience": patience,
             "weight_decay": decay,
             "strategies": tuple(map(str, plan.items)),
             "positive": None if context.positive is None else dataset.class_names[context.positive],
@@ -324,7 +332,7 @@ def _check_together(config: RunConfig) -> None:
         raise OptionError(
             "'lr_backbone' is the rate of a backbone that 'freeze' keeps as it is: leave one of them out."
         )
-    if config.patience is not None and not config.early_stop:
+    if config.patience is not None and not config.stops_early:
         raise OptionError("'patience' says when to stop early, and nothing is stopped early: add --early-stop METRIC.")
     if config.weights is not None and not Path(config.weights).is_file():
         raise DataError(

@@ -101,7 +101,7 @@ def _check_plan(plan: Plan, config: RunConfig, validation_rows: int) -> None:
         for item in dispatcher.answering(hook)
         if needs_rows(item, hook)
     ]
-    needy += ["early_stop"] if config.early_stop else []
+    needy += ["early_stop"] if config.early_stop and config.stops_early else []
     if needy:
         raise PlanError(
             f"{' and '.join(needy)}: fitted on rows that nothing is trained on: set validation_fraction=0.2, say."

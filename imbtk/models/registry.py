@@ -24,7 +24,7 @@ Kind = Literal["images", "table"]
 
 def default_model(kind: Kind) -> str:
     """Return the name of the network that data of this kind get if the user names none."""
-    return "small-cnn" if kind == "images" else "mlp"
+    return "small-cnn" if kind == "images" else "table-mlp"
 
 
 def model_names(offered: Mapping[str, ModelSpec], torchvision: bool = True) -> list[str]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -20,6 +19,7 @@ from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.losses import EpochLosses
 from imbtk.training.phases import BuiltPhase
+from imbtk.training.validation import validation_figures
 
 __all__ = [
     "TrainingSettings",
@@ -161,7 +161,7 @@ def train(
                 "seconds": seconds,
                 "samples_per_second": phase.order_length / seconds,
                 "train_loss": loss,
-                **_validate(network, batches, validation, settings),
+                **_validate(network, batches, validation, settings, phase.ledger.believed),
             }
             progress.history.append(record)
             on_epoch(epoch, record)
@@ -313,23 +313,14 @@ def predict(
 
 
 def _validate(
-    network: Network, batches: Batches, validation: tuple[torch.Tensor, torch.Tensor], settings: TrainingSettings
+    network: Network,
+    batches: Batches,
+    validation: tuple[torch.Tensor, torch.Tensor],
+    settings: TrainingSettings,
+    believed: torch.Tensor,
 ) -> EpochRecord:
     """Return the figures of an epoch on validation rows, over the classes that they have; none without rows."""
     rows, labels = validation
     if not len(rows):
         return {}
-    logits = predict(network, batches, rows, settings)
-    losses = nn.functional.cross_entropy(logits, labels, reduction="none").double()
-    hits = (logits.argmax(1) == labels).double()
-    support = torch.bincount(labels, minlength=logits.shape[1]).double()
-    present = support > 0
-    per_class_loss = torch.zeros_like(support).index_add_(0, labels, losses)[present] / support[present]
-    sensitivity = torch.zeros_like(support).index_add_(0, labels, hits)[present] / support[present]
-    return {
-        "validation_log_loss": float(losses.mean()),
-        "validation_balanced_log_loss": float(per_class_loss.mean()),
-        "validation_accuracy": float(hits.mean()),
-        "validation_balanced_accuracy": float(sensitivity.mean()),
-        "validation_worst_sensitivity": float(np.min(sensitivity.numpy())),
-    }
+    return validation_figures(predict(network, batches, rows, settings), labels, believed)

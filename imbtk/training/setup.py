@@ -11,9 +11,11 @@ from imbtk.models.spec import ModelSpec
 from imbtk.optimizers import eager
 
 __all__ = [
+    "STOP_BY",
     "choose_device",
     "choose_epochs",
     "choose_learning_rate",
+    "choose_patience",
     "choose_precision",
     "choose_weight_decay",
     "make_optimizer",
@@ -21,6 +23,10 @@ __all__ = [
 
 SAMPLES_SEEN = 100_000
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 100
+
+STOP_BY = "corrected_log_loss"
+PATIENCE = 0.3
+"""Of the epochs, without a gain: the rate falls along a cosine, and what was noise at its height may yet settle."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -57,6 +63,11 @@ def choose_precision(wanted: str, device: torch.device) -> Literal["fp32", "bf16
 def choose_epochs(rows: int) -> int:
     """Return the number of epochs in which about 100,000 samples are seen, between 5 and 100."""
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(SAMPLES_SEEN / max(rows, 1))))
+
+
+def choose_patience(epochs: int) -> int:
+    """Return how many of at most `epochs` epochs may go by without a gain before the training ends."""
+    return max(FEWEST_EPOCHS, round(PATIENCE * epochs))
 
 
 _SGD_RATE, _SGD_DECAY = 50, 2e-4
