@@ -219,7 +219,8 @@ def _resolved(
     lr, decay = config.lr or choose_learning_rate(model, config.optimizer), config.weight_decay
     if decay is None:
         steps = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
-        decay = choose_weight_decay(model, config.optimizer, lr, steps)
+        rarest = min(float(phase.ledger.ordered[phase.ledger.ordered > 0].min()) for phase in phases)
+        decay = choose_weight_decay(model, config.optimizer, lr, steps, config.batch_size * rarest)
     early_stop, patience = config.early_stop or "none", config.patience
     if config.early_stop is None and config.stops_early and len(split.validation):
         early_stop, patience = STOP_BY, patience or choose_patience(context.epochs)
