@@ -8,8 +8,8 @@ ordinary preprocessing. Images: a plain CNN written by hand. Prints the Markdown
 
 Each result is kept in ``--work``: the same command goes on where it was stopped, and trains nothing twice.
 
-The opponents were named beforehand: balanced logistic regression on tables, the CNN on images. Differences are paired by
-fold. Folds share training rows, so the variance is the corrected one of Nadeau & Bengio 2003, "Inference for the
+The opponents were named beforehand: balanced logistic regression on tables, the CNN on images. Differences are paired
+by fold. Folds share training rows, so the variance is the corrected one of Nadeau & Bengio 2003, "Inference for the
 generalization error", section 3 (for repeated cross-validation Bouckaert & Frank 2004); Holm's adjustment is over every
 data set, metric and plan.
 """
@@ -23,13 +23,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from by_hand_data import Data, Fold, available
-from by_hand_methods import METHODS, OURS
+from by_hand_methods import METHODS
 from by_hand_tables import Records, document
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, log_loss, roc_auc_score
 
@@ -118,7 +119,9 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, help="Deals of the folds; unless given, 5 of tables and 2 of images.")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="Two seeds of three folds of the built-in data and tables.")
+    parser.add_argument(
+        "--quick", action="store_true", help="Two seeds of three folds of the built-in data and tables."
+    )
     parser.add_argument("--table-only", action="store_true", help="Print what there is, train nothing.")
     given = parser.parse_args()
     if given.quick:
@@ -131,7 +134,7 @@ def main() -> None:
     wanted = list(cells(everything, given.folds, seeds))
     todo = [] if given.table_only else [cell for cell in wanted if not cell.path(given.work).exists()]
     with ProcessPoolExecutor(given.jobs) as pool:
-        for number, done in enumerate(pool.map(run_cell, todo, *zip(*[(sources, given.work)] * len(todo))), 1):
+        for number, done in enumerate(pool.map(run_cell, todo, repeat(sources), repeat(given.work)), 1):
             print(f"[{number}/{len(todo)}] {done}", flush=True)
     records: Records = {}
     for cell in wanted:

@@ -160,8 +160,8 @@ def _means(kind: str, names: list[str], records: Records) -> str:
 def _verdicts(differences: list[Difference], adjusted: np.ndarray) -> str:
     lines = [
         "### imbtk minus its opponent\n",
-        f"Two-sided p-values of the corrected paired t-test; Holm over all {len(differences)} cells. Positive is better "
-        "but for log-loss.\n",
+        f"Two-sided p-values of the corrected paired t-test; Holm over all {len(differences)} cells. Positive is "
+        "better, but for log-loss.\n",
         "| data | plan | figure | difference | p | p, Holm | |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]

@@ -95,9 +95,7 @@ def train(world: World, rows: int, plan: list[str], model: str, seed: int, setti
 
 def posterior_table(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
     """Print log-loss over Bayes, sensitivity and agreement of all plans."""
-    print(
-        f"\n{arguments.rows:,} rows, 1:{arguments.ratio:g}, {arguments.features} features, {arguments.seeds} seeds\n"
-    )
+    print(f"\n{arguments.rows:,} rows, 1:{arguments.ratio:g}, {arguments.features} features, {arguments.seeds} seeds\n")
     print("| model | plan | softmax | ledger alone | corrected, mean | worst seed | sensitivity |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     world = World(arguments.features, arguments.ratio)

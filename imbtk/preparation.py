@@ -137,7 +137,7 @@ def prepare(
     _check_together(config)
     config, dataset = read_data(config, data, catalogue, progress)
     model = find_model(
-        config.model or default_model(dataset.kind),
+        config.model or default_model(dataset.kind, len(dataset)),
         dataset.kind,
         dataset.sample_shape,
         offered_models(config, catalogue),

@@ -59,7 +59,9 @@ def prepare_fold(
     split = split_rows(dataset, kept, validation_fraction, config.seed)
     _check_plan(plan, config, len(split.validation))
     offered = offered_models(config, catalogue)
-    model = find_model(config.model or default_model(dataset.kind), dataset.kind, dataset.sample_shape, offered)
+    model = find_model(
+        config.model or default_model(dataset.kind, len(dataset)), dataset.kind, dataset.sample_shape, offered
+    )
     nothing = torch.empty(0, dtype=torch.int64)
     prepared = prepare_split(config, catalogue, dataset, plan, model, split, nothing)
     return prepared if weights is None else with_row_weights(prepared, torch.from_numpy(weights))

@@ -47,7 +47,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         strategy too, ``strategies__focal-loss`` (None takes it out); underscores in names count as dashes.
     model : str, optional
         ``table-mlp``, ``mlp``, ``linear``, ``small-cnn``, one of torchvision's, or ``package.module:factory``; None
-        takes ``table-mlp`` for tables and ``small-cnn`` for images.
+        takes ``table-mlp`` for tables of up to 10,000 rows, ``mlp`` for larger ones and ``small-cnn`` for images.
     epochs : int, optional
         By default at most as many as show about 100,000 samples, between 5 and 100, and stopped early: 100 up to 1,000
         rows.

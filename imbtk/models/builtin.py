@@ -239,7 +239,7 @@ def imbtk_models() -> Mapping[str, ModelSpec]:
             "table-mlp",
             TableMLP,
             "table",
-            "Two hidden layers of 64 units with dropout, outliers drawn in: the default for tables.",
+            "Two hidden layers of 64 units with dropout, outliers drawn in, for small tables.",
             lr=3e-3,
             weight_decay=0.3,
         ),

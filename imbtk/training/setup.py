@@ -103,8 +103,8 @@ def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int, 
 
     Notes
     -----
-    Decay acts in every step, the rarest class only in those that show a row of it: below one row in a batch the decay is
-    proportionally smaller. Otherwise the network forgets the class from one of its rows to the next; at 1:1,000 and
+    Decay acts in every step, the rarest class only in those that show a row of it: below one row in a batch the decay
+    is proportionally smaller. Otherwise the network forgets the class from one of its rows to the next; at 1:1,000 and
     batches of 64, whole decay keeps an ``mlp`` 13 % above the log-loss of Bayes.
 
     Examples

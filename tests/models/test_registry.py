@@ -18,15 +18,22 @@ MINE = ModelSpec("mine", SmallCNN)
 
 
 def test_defaults():
-    assert default_model("images") == "small-cnn"
-    assert default_model("table") == "table-mlp"
+    assert default_model("images", 100) == "small-cnn"
+    assert [default_model("table", rows) for rows in (100, 10_000, 10_001)] == ["table-mlp", "table-mlp", "mlp"]
 
 
 def test_names():
     names = model_names({"mine": MINE})
     assert {"small-cnn", "mlp", "linear", "resnet32", "mine", "resnet50", "vit_b_16"} <= set(names)
     assert names == sorted(names)
-    assert model_names({"mine": MINE}, torchvision=False) == ["linear", "mine", "mlp", "resnet32", "small-cnn", "table-mlp"]
+    assert model_names({"mine": MINE}, torchvision=False) == [
+        "linear",
+        "mine",
+        "mlp",
+        "resnet32",
+        "small-cnn",
+        "table-mlp",
+    ]
 
 
 @pytest.mark.parametrize("offered", [{}, imbtk_models()])
