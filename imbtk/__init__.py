@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imbtk.integrations.own_loop import compose
     from imbtk.integrations.scikit_learn import ImbalancedClassifier
     from imbtk.models.spec import ModelSpec
+    from imbtk.new_data import evaluate
     from imbtk.options import option
     from imbtk.pipeline import run
     from imbtk.prediction import CalibrationMap, DecisionRule
@@ -53,6 +54,7 @@ _HOMES = {
     "check": "imbtk.audit",
     "compose": "imbtk.integrations.own_loop",
     "compare": "imbtk.comparison.comparison",
+    "evaluate": "imbtk.new_data",
     "expected_rows": "imbtk.sampling",
     "hookimpl": "imbtk.hookspecs",
     "option": "imbtk.options",
@@ -86,6 +88,7 @@ __all__ = [
     "check",
     "compare",
     "compose",
+    "evaluate",
     "expected_rows",
     "hookimpl",
     "load",

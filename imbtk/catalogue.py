@@ -8,8 +8,7 @@ asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from imbtk._version import __version__
 from imbtk.errors import PlanError, PluginError, did_you_mean
 from imbtk.plugin import HookManager, Plugin, call_module_hook, check_answer, load_plugin
+from imbtk.plugin_files import PluginFile, read_plugin_file
 from imbtk.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -29,13 +29,19 @@ __all__ = ["Catalogue", "HookManager", "Plugin"]
 
 GROUP = "imbtk"
 
+Offered = Callable[[Plugin], Collection[str]]
+
+
+def _loaded(plugin: Plugin) -> Collection[str]:
+    return load_plugin(plugin).strategies
+
 
 class Catalogue:
     """Everything that plugins offer.
 
     Parameters
     ----------
-    files : sequence of path
+    files : sequence of path or PluginFile
         Plugins in files of their own, no packaging needed.
     built_in : sequence of str
         Names of core's own modules that offer models, sources and the like through the same hooks.
@@ -52,7 +58,7 @@ class Catalogue:
 
     def __init__(
         self,
-        files: Sequence[str | Path] = (),
+        files: Sequence[str | Path | PluginFile] = (),
         built_in: Sequence[str] = (),
         points: Sequence[EntryPoint] | None = None,
         without: Sequence[str] = (),
@@ -75,20 +81,23 @@ class Catalogue:
                     distribution.version if distribution else "",
                 )
             )
-        self._files = [self._load_file(Path(file)) for file in files]
+        self._files = [
+            self._load_file(file if isinstance(file, PluginFile) else read_plugin_file(file)) for file in files
+        ]
 
     # Loading -----------------------------------------------------------------------------------------------------
 
-    def _load_file(self, path: Path) -> Plugin:
-        if not path.is_file():
-            raise PluginError(f"there is no plugin file '{path}'. Give the path of a Python file.")
-        digest = sha256(path.read_bytes()).hexdigest()
-        name = f"imbtk_file_{path.stem}_{digest[:8]}".replace("-", "_")
-        plugin = Plugin(path.stem, name, str(path), f"sha256:{digest[:12]}", file=path)
+    def _load_file(self, file: PluginFile) -> Plugin:
+        provider = (file.path, f"sha256:{file.digest}")
+        plugin = Plugin(Path(file.path).stem, file.module_name, *provider, file=file)
         load_plugin(plugin)
         if plugin.error:
             raise plugin.error
         return plugin
+
+    def files(self) -> tuple[PluginFile, ...]:
+        """Return the plugins in files of their own, with their sources: for another process."""
+        return tuple(plugin.file for plugin in self._files if plugin.file is not None)
 
     def plugins(self) -> list[Plugin]:
         """Return every plugin, loaded: files first, then entry points by name. Failures carry their error."""
@@ -106,12 +115,19 @@ class Catalogue:
         return sorted({*from_files, *(plugin.name for plugin in self._plugins)})
 
     def find(self, name: str) -> tuple[type[Strategy], Plugin]:
-        """Return the strategy class of a name, and the plugin that offers it.
+        """Return the strategy class of a name, and the plugin that offers it; :meth:`offering` says how it is found."""
+        plugin = self.offering(name)
+        return plugin.strategies[name.replace("_", "-")], plugin
+
+    def offering(self, name: str, offered: Offered = _loaded) -> Plugin:
+        """Return the plugin that offers a strategy.
 
         Parameters
         ----------
         name : str
             ``focal-loss``; underscores count as dashes.
+        offered : callable
+            Tells the names of the strategies of a plugin, which may be known without loading it.
 
         Raises
         ------
@@ -122,14 +138,12 @@ class Catalogue:
         """
         name = name.replace("_", "-")
         places = [plugin for plugin in self._files if name in plugin.strategies]
-        named = [plugin for plugin in self._plugins if plugin.name == name]
-        for plugin in named:
-            if load_plugin(plugin).error:
-                raise plugin.error  # type: ignore[misc]
-        places += [plugin for plugin in named if name in plugin.strategies]
+        for plugin in [plugin for plugin in self._plugins if plugin.name == name]:
+            places += [plugin] if name in offered(plugin) else []
+            if plugin.error:
+                raise plugin.error
         if not places:
-            others = (load_plugin(plugin) for plugin in self._plugins if plugin.name != name)
-            places = [plugin for plugin in others if name in plugin.strategies]
+            places = [plugin for plugin in self._plugins if plugin.name != name and name in offered(plugin)]
         if len(places) > 1:
             raise PluginError(
                 f"strategy '{name}' is offered by {' and by '.join(repr(p.provider) for p in places)}. Uninstall one, "
@@ -137,11 +151,11 @@ class Catalogue:
             )
         if not places:
             raise PlanError(self._unknown(name))
-        return places[0].strategies[name], places[0]
+        return places[0]
 
     def _unknown(self, name: str) -> str:
         known = [n for plugin in self.plugins() for n in plugin.strategies]
-        failed = [plugin for plugin in self._plugins if plugin.error]
+        failed = self.failed()
         text = f"there is no strategy '{name}'.{did_you_mean(name, known)}"
         if name in self._switched_off:
             return (
@@ -155,16 +169,29 @@ class Catalogue:
         return text
 
     def strategies(self) -> dict[str, tuple[type[Strategy], Plugin]]:
-        """Return all strategies by name, each with its plugin; failed plugins are passed over.
+        """Return all strategies by name, each with its plugin; failed plugins are passed over."""
+        return {name: (plugin.strategies[name], plugin) for name, plugin in self.offers().items()}
+
+    def offers(self, offered: Offered = _loaded) -> dict[str, Plugin]:
+        """Return the plugin that offers each strategy, by the strategy's name; failed plugins are passed over.
 
         Where several plugins offer one name, it is the one that :meth:`find` takes, or the first if that refuses.
+
+        Parameters
+        ----------
+        offered : callable
+            Tells the names of the strategies of a plugin, which may be known without loading it.
         """
-        found: dict[str, tuple[type[Strategy], Plugin]] = {}
-        for plugin in sorted(self.plugins(), key=lambda p: p.file is None):
-            for name, cls in plugin.strategies.items():
-                if name not in found or (found[name][1].file is None and found[name][1].name != name == plugin.name):
-                    found[name] = (cls, plugin)
+        found: dict[str, Plugin] = {}
+        for plugin in (*self._files, *self._plugins):
+            for name in offered(plugin):
+                if name not in found or (found[name].file is None and found[name].name != name == plugin.name):
+                    found[name] = plugin
         return dict(sorted(found.items()))
+
+    def failed(self) -> list[Plugin]:
+        """Return the installed plugins that failed, of those that were loaded so far."""
+        return [plugin for plugin in self._plugins if plugin.error]
 
     def duplicates(self) -> dict[str, list[Plugin]]:
         """Return the names that more than one plugin offers, each with its plugins."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import Field, ValidationError
 
 from imbtk.data.options import DataOptions
 from imbtk.errors import ImbtkError, OptionError, did_you_mean
+from imbtk.unfinished import check_unfinished
 
 __all__ = ["RunConfig", "read_config", "write_config"]
+
+Config = TypeVar("Config", bound="RunConfig")
 
 EarlyStopMetric = Literal[
     "corrected_log_loss", "balanced_log_loss", "log_loss", "balanced_accuracy", "worst_sensitivity", "none"
@@ -70,6 +73,9 @@ class RunConfig(DataOptions):
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto is bf16 on a GPU that has it.")
     threads: int | None = Field(None, ge=1, description="CPU threads.")
     out: str | None = Field(None, description="Run folder; runs/<time>-<plan> unless given.")
+    discard_unfinished: bool = Field(
+        False, description="Delete what an earlier run into the same folder left unfinished, its checkpoint too."
+    )
 
     @property
     def stops_early(self) -> bool:
@@ -114,10 +120,21 @@ def make_config(values: dict[str, Any]) -> RunConfig:
     OptionError
         If an option does not exist or its value is refused.
     """
+    return validated(values, RunConfig)
+
+
+def validated(values: dict[str, Any], model: type[Config]) -> Config:
+    """Return a configuration of a kind; paths are taken as text.
+
+    Raises
+    ------
+    OptionError
+        If an option does not exist or its value is refused.
+    """
     try:
-        return RunConfig(**{name: _as_text(value) for name, value in values.items()})
+        return model(**{name: _as_text(value) for name, value in values.items()})
     except ValidationError as error:
-        raise OptionError(option_errors(error, RunConfig)) from None
+        raise OptionError(option_errors(error, model)) from None
 
 
 def _as_text(value: Any) -> Any:
@@ -144,19 +161,22 @@ def _sentence(problem: Any, model: type[RunConfig]) -> str:
 
 def write_config(config: RunConfig, path: Path) -> None:
     """Write a configuration so that ``imbtk run -c`` repeats the run; what is None is left out."""
-    values = {key: value for key, value in config.model_dump(mode="json").items() if value is not None and key != "out"}
+    dumped = config.model_dump(mode="json", exclude={"out", "discard_unfinished"})
+    values = {key: value for key, value in dumped.items() if value is not None}
     path.write_bytes(tomli_w.dumps(values).encode())
 
 
 def check_paths(config: RunConfig) -> None:
-    """Refuse a run folder that exists already.
+    """Refuse a run folder that exists already, or that something unfinished is in the way of.
 
     Raises
     ------
     ImbtkError
-        If the folder is there: runs are never overwritten.
+        If the folder is there: runs are never overwritten; nor, unless asked, what is unfinished.
     """
     if config.out and Path(config.out).exists():
         raise ImbtkError(
             f"the folder '{config.out}' exists already, and a run is never overwritten. Choose another --out."
         )
+    if config.out:
+        check_unfinished(Path(config.out), config.discard_unfinished)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import inspect
 import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +19,7 @@ from imbtk._version import __version__
 from imbtk.errors import ImbtkError, PluginError, as_sentence
 from imbtk.hookspecs import API_VERSION
 from imbtk.implementations import check_implementations
+from imbtk.plugin_files import PluginFile
 from imbtk.random_state import RandomStates
 from imbtk.strategy import Strategy
 
@@ -63,7 +62,7 @@ class Plugin:
     module_name: str
     distribution: str
     version: str
-    file: Path | None = None
+    file: PluginFile | None = None
     module: ModuleType | None = None
     error: PluginError | None = None
     strategies: dict[str, type[Strategy]] = field(default_factory=dict)
@@ -150,21 +149,10 @@ def _import(plugin: Plugin) -> tuple[ModuleType, str, str]:
     printed, states = io.StringIO(), RandomStates.now()
     try:
         with contextlib.redirect_stdout(printed):
-            module = importlib.import_module(plugin.module_name) if plugin.file is None else _import_file(plugin)
+            module = importlib.import_module(plugin.module_name) if plugin.file is None else plugin.file.module()
     finally:
         disturbed = states.disturbed()
     return module, disturbed, printed.getvalue().strip()
-
-
-def _import_file(plugin: Plugin) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(plugin.module_name, str(plugin.file))
-    if spec is None or spec.loader is None:
-        raise ImportError(f"'{plugin.file}' is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    # Before it runs, as import does: what it defines finds its module, and pickles.
-    sys.modules[plugin.module_name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _forget(plugin: Plugin, before: set[str]) -> None:

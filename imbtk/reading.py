@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from imbtk.catalogue import Catalogue
@@ -13,6 +13,7 @@ from imbtk.data.sources import Source
 from imbtk.errors import OptionError
 from imbtk.models.registry import find_model
 from imbtk.models.spec import ModelSpec
+from imbtk.plugin_files import PluginFile
 
 __all__ = ["BUILT_IN_PLUGINS", "Progress", "make_catalogue", "offered_models", "offered_sources", "read_data"]
 
@@ -23,9 +24,12 @@ Progress = Callable[[str, int, int], None]
 """``(description, done, total)``."""
 
 
-def make_catalogue(config: RunConfig) -> Catalogue:
-    """Return the catalogue of what is installed, what core offers, and the files that the configuration names."""
-    return Catalogue(config.plugins, BUILT_IN_PLUGINS, without=config.without)
+def make_catalogue(config: RunConfig, files: Sequence[PluginFile] = ()) -> Catalogue:
+    """Return the catalogue of what is installed, what core offers, and the files that the configuration names.
+
+    Where `files` are given, which were read already, they stand for those of the configuration.
+    """
+    return Catalogue(files or config.plugins, BUILT_IN_PLUGINS, without=config.without)
 
 
 def read_data(

@@ -6,6 +6,7 @@ A strategy is a class with options, declared as fields, which answers one hook o
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +15,7 @@ from imbtk.errors import OptionError, as_sentence, did_you_mean
 from imbtk.hookspecs import HOOKS, Hook
 from imbtk.implementations import check_implementations
 from imbtk.options import StrategySpec, parse_window
+from imbtk.plugin_files import class_recipe
 
 if TYPE_CHECKING:
     from imbtk.context import RunContext
@@ -88,6 +90,11 @@ class Strategy(BaseModel):
     def __hash__(self) -> int:
         return id(self)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle so that another process can read it, also where it cannot import the class."""
+        recipe = class_recipe(type(self))
+        return super().__reduce_ex__(protocol) if recipe is None else (_blank, recipe, self.__getstate__())
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
             object.__setattr__(self, name, value)
@@ -156,6 +163,12 @@ class Strategy(BaseModel):
         return f"{type(self).__name__}({changed})"
 
     __str__ = __repr__
+
+
+def _blank(make: Callable[..., type[Strategy]], *arguments: Any) -> Strategy:
+    """Return an instance without options, of the class that is made so: unpickling fills it."""
+    cls = make(*arguments)
+    return cls.__new__(cls)
 
 
 def _explain(cls: type[Strategy], error: ValidationError) -> str:

@@ -69,7 +69,7 @@ def describe_plugin(plugin: Plugin, duplicates: Mapping[str, Sequence[Plugin]]) 
         "module": plugin.module_name,
         "distribution": plugin.distribution,
         "version": plugin.version,
-        "file": None if plugin.file is None else str(plugin.file),
+        "file": None if plugin.file is None else plugin.file.path,
         "api": getattr(module, "imbtk_api", API_VERSION) if module else None,
         "strategies": {name: [hook.name for hook in cls.hooks()] for name, cls in plugin.strategies.items()},
         "hooks": [hook for hook in HOOKS if module and hasattr(module, hook)],

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
+import pickle
+import socket
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any, Literal
 
+import cloudpickle
 import joblib
 
 from imbtk.comparison.cells import CellResult, Job, run_cell
 from imbtk.comparison.grid import Cell
-from imbtk.errors import ImbtkError, OptionError
+from imbtk.errors import ImbtkError, OptionError, as_sentence
 
 __all__ = ["Backend", "check_backend", "default_jobs", "run_cells"]
 
@@ -54,25 +57,42 @@ def run_cells(
     Raises
     ------
     ImbtkError
-        If a worker was killed, or there is no cluster that can be used.
+        If a worker was killed, there is no cluster that can be used, or a worker cannot load a strategy.
+    PluginError
+        If a strategy cannot be handed to another process.
     """
     check_backend(backend, scheduler)
     if backend == "local" and (jobs == 1 or len(cells) == 1):
         for cell in cells:
             on_result(run_cell(job, cell))
         return
+    # Packed here and unpacked by our own function: a task that a worker cannot unpack breaks joblib's whole pool.
+    packed = [cloudpickle.dumps(cell) for cell in cells]
     with _dask(scheduler) if backend == "dask" else _local(jobs, job.config.threads or 1):
         parallel = joblib.Parallel(
             n_jobs=-1 if backend == "dask" else jobs, return_as="generator_unordered", batch_size=1
         )
         try:
-            for result in parallel(joblib.delayed(run_cell)(job, cell) for cell in cells):
+            for result in parallel(joblib.delayed(_run_packed)(job, cell) for cell in packed):
                 on_result(result)
         except joblib.externals.loky.process_executor.TerminatedWorkerError as error:
             raise ImbtkError(
                 "a process that ran a cell was killed, most likely for want of memory. What is done is kept; the same "
                 "command goes on from there. Lower --jobs."
             ) from error
+
+
+def _run_packed(job: Job, packed: bytes) -> CellResult:
+    """Unpack a cell, and run it."""
+    try:
+        cell = pickle.loads(packed)
+    except Exception as error:  # whatever a plugin's module may raise when it is imported
+        raise ImbtkError(
+            f"a process that runs cells (on {socket.gethostname()}) cannot load their strategies: "
+            f"{as_sentence(f'{type(error).__name__}: {error}')} Install there what is installed here, give a file of "
+            "strategies with --plugin, which is sent along, or run cells one by one here: --jobs 1."
+        ) from error
+    return run_cell(job, cell)
 
 
 def _local(jobs: int, threads: int) -> Any:
@@ -91,7 +111,7 @@ def check_backend(backend: Backend, scheduler: str | None) -> None:
         if scheduler is not None:
             raise OptionError("'scheduler' is that of a Dask cluster: add --backend dask, or leave it out.")
         return
-    if importlib.util.find_spec("distributed") is None:
+    if find_spec("distributed") is None:
         raise OptionError("the backend 'dask' needs Dask: pip install 'imbtk[dask]'.")
     if not _address(scheduler):
         raise OptionError(
@@ -123,5 +143,11 @@ def _dask(scheduler: str | None) -> Iterator[None]:
                 "a worker of the Dask cluster runs several tasks in one process, whose cells would share their random "
                 f"state. Start workers with one thread each: dask worker {address} --nthreads 1 --nworkers N."
             )
+        # Asked with a function that every Python has: what follows are functions of imbtk.
+        for worker, found in client.run(find_spec, "imbtk").items():
+            if found is None:
+                raise OptionError(
+                    f"the worker {worker} of the Dask cluster at '{address}' has no imbtk: install it there."
+                )
         with joblib.parallel_config(backend="dask"):
             yield

@@ -25,10 +25,11 @@ from imbtk.comparison.settings import ComparisonConfig
 from imbtk.config import RunConfig
 from imbtk.data.dataset import Dataset
 from imbtk.errors import ImbtkError
+from imbtk.files import write_atomically
 from imbtk.pipeline import run_prepared
+from imbtk.plugin_files import PluginFile
 from imbtk.preparation import PreparedRun, prepare
 from imbtk.reading import make_catalogue, read_data
-from imbtk.report.drawings import write_atomically
 from imbtk.report.progress import RunProgress
 from imbtk.training.memory import keep_memory
 
@@ -60,17 +61,24 @@ class Job:
         Of the comparison.
     data : Dataset, optional
         Where the data were handed over as arrays; otherwise each worker opens the decoded store of ``config.data``.
+    files : tuple of PluginFile
+        What ``config.plugins`` held when the comparison began: a worker needs no file, and later changes do not count.
     """
 
     config: ComparisonConfig
     folder: str
     data: Dataset | None = None
+    files: tuple[PluginFile, ...] = ()
+
+    def catalogue(self) -> Catalogue:
+        """Return the catalogue, made once in a process: a small cell takes less time than looking for plugins."""
+        return _catalogue(self.config, self.files, os.environ.get("IMBTK_PLUGINS"))
 
     def dataset(self, ungrouped: bool) -> Dataset:
         """Return the data, read once in a process, with their groups or without."""
         if self.data is not None:
             return without_groups(self.data) if ungrouped else self.data
-        data = _read(self.config.model_copy(update={"out": None}))
+        data = _read(self.config.model_copy(update={"out": None}), self.catalogue())
         return without_groups(data) if ungrouped else data
 
     def __getstate__(self) -> dict[str, Any]:
@@ -96,18 +104,13 @@ def without_groups(dataset: Dataset) -> Dataset:
 
 
 @lru_cache(maxsize=1)
-def _read(config: ComparisonConfig) -> Dataset:
-    return read_data(config)[1]
-
-
-def _catalogue(config: ComparisonConfig) -> Catalogue:
-    """Return the catalogue, made once in a process: a small cell takes less time than looking for plugins."""
-    return _cached_catalogue(config, os.environ.get("IMBTK_PLUGINS"))
+def _read(config: ComparisonConfig, catalogue: Catalogue) -> Dataset:
+    return read_data(config, catalogue=catalogue)[1]
 
 
 @lru_cache(maxsize=1)
-def _cached_catalogue(config: ComparisonConfig, allowed: str | None) -> Catalogue:
-    return make_catalogue(config)
+def _catalogue(config: ComparisonConfig, files: tuple[PluginFile, ...], allowed: str | None) -> Catalogue:
+    return make_catalogue(config, files)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def _failure_path(folder: Path, cell: Cell) -> Path:
 def cell_config(config: ComparisonConfig, cell: Cell, out: str | None = None) -> RunConfig:
     """Return the configuration of a cell's run: the comparison's, with a seed for each repeat."""
     values = {key: getattr(config, key) for key in RunConfig.model_fields}
-    values |= {"strategies": (), "fold": 0, "out": out, "seed": config.seed + cell.repeat}
+    values |= {"strategies": (), "fold": 0, "out": out, "discard_unfinished": True, "seed": config.seed + cell.repeat}
     return RunConfig(**values)
 
 
@@ -162,7 +165,7 @@ def prepare_cell(job: Job, cell: Cell, out: str | None = None, catalogue: Catalo
         cell_config(config, cell, out),
         with_split(dataset, split),
         cell.plan.strategies(),
-        catalogue=catalogue or _catalogue(config),
+        catalogue=catalogue or job.catalogue(),
     )
 
 

@@ -13,22 +13,40 @@ import torch
 
 from imbtk._version import __version__
 from imbtk.comparison.grid import PlanRow
+from imbtk.comparison.protocol import compared_rows
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.data.dataset import Dataset
 from imbtk.errors import RunFolderError
-from imbtk.report.drawings import write_atomically
+from imbtk.files import write_atomically
+from imbtk.plugin_files import PluginFile
 
 __all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "protocol_document", "read_protocol"]
 
 PROTOCOL_FILE = "protocol.json"
 SCHEMA_VERSION = 1
 
-_ELSEWHERE = ("out", "cache_dir", "plan", "each", "pairs", "plan_set", "strategies", "fold", "data")
+_ELSEWHERE = (
+    "out",
+    "cache_dir",
+    "plan",
+    "each",
+    "pairs",
+    "plan_set",
+    "strategies",
+    "fold",
+    "data",
+    "discard_unfinished",
+)
 """Options that change no number of a cell, or stand in the protocol in another form."""
 
 
 def protocol_document(
-    config: ComparisonConfig, dataset: Dataset, rows: Sequence[PlanRow], left_out: Mapping[str, str], device: str
+    config: ComparisonConfig,
+    dataset: Dataset,
+    rows: Sequence[PlanRow],
+    left_out: Mapping[str, str],
+    device: str,
+    files: Sequence[PluginFile] = (),
 ) -> dict[str, Any]:
     """Return what ``protocol.json`` holds: everything that the numbers of the comparison depend on.
 
@@ -42,6 +60,8 @@ def protocol_document(
     left_out : mapping of str to str
         Plans that make no sense for the data, with the reason.
     device : str
+    files : sequence of PluginFile
+        Plugins in files of their own: what they hold counts, and not where they lie.
     """
     known = dataset.groups is not None and bool(dataset.description.get("groups_known", True))
     options = {key: value for key, value in config.model_dump(mode="json").items() if key not in _ELSEWHERE}
@@ -60,9 +80,25 @@ def protocol_document(
         },
         "options": dict(sorted(options.items())),
         "plans": [{"name": row.name, "parts": list(row.parts)} for row in rows],
+        **_plugins(rows, files),
         "left_out": [{"plan": plan, "reason": reason} for plan, reason in left_out.items()],
         "notes": list(dataset.notes),
     }
+
+
+def _plugins(rows: Sequence[PlanRow], files: Sequence[PluginFile]) -> dict[str, Any]:
+    """Return which files of strategies there are, and who ships the strategies that are neither of these nor ours."""
+    found: dict[str, Any] = {}
+    if files:
+        found["plugin_files"] = [f"{Path(file.path).name} sha256:{file.digest}" for file in files]
+    paths = tuple(f"{file.path} " for file in files)
+    strangers = {
+        item.strategy.name: item.provider
+        for row in rows
+        for item in row.plan.items
+        if not item.provider.startswith(("imbtk ", "defined in ", *paths))
+    }
+    return {**found, "providers": strangers} if strangers else found
 
 
 def _digest(dataset: Dataset) -> str:
@@ -71,6 +107,9 @@ def _digest(dataset: Dataset) -> str:
     digest.update(dataset.labels.numpy().tobytes())
     if dataset.groups is not None:
         digest.update(dataset.groups.numpy().tobytes())
+    judged = compared_rows(dataset)
+    if len(judged) < len(dataset):
+        digest.update(judged.tobytes())
     # Some thousand samples, evenly spread: enough to tell data apart, quick for many gigabytes.
     rows = torch.linspace(0, len(dataset) - 1, min(len(dataset), 2048)).long()
     digest.update(dataset.x[rows].contiguous().numpy().tobytes())
@@ -142,11 +181,14 @@ def read_protocol(folder: Path) -> dict[str, Any]:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    both = before.get("providers", {}).keys() & now.get("providers", {}).keys()
     flat = [
         {
             **{key: document.get(key) for key in ("imbtk", "torch", "device")},
             **{f"data {key}": value for key, value in document["data"].items()},
-            **document["options"],
+            **{key: value for key, value in document["options"].items() if key != "plugins"},
+            "plugin files": document.get("plugin_files"),
+            **{f"strategy '{name}'": document.get("providers", {})[name] for name in both},
         }
         for document in (before, now)
     ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from imbtk.config import RunConfig, option_errors
+from imbtk.config import RunConfig, validated
 from imbtk.errors import OptionError
 
 __all__ = ["HIGHER_IS_BETTER", "METRICS", "ComparisonConfig", "make_comparison_config", "parse_shard"]
@@ -34,8 +34,9 @@ HIGHER_IS_BETTER = {name: name not in ("log_loss", "brier") for name in METRICS}
 class ComparisonConfig(RunConfig):
     """The configuration of a comparison: split, model, epochs and seed are its own, strategies belong to the plans."""
 
-    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold")
-    """Fields of a run that a comparison does not take: plans hold the strategies, and every fold is trained."""
+    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold", "discard_unfinished")
+    """Fields of a run that a comparison does not take: plans hold the strategies, every fold is trained, and
+    cells go on where they were."""
 
     plan: tuple[str, ...] = Field((), description="A plan to compare: strategies with spaces between, in quotes.")
     each: tuple[str, ...] = Field((), description="Strategies with commas between, each a plan by itself.")
@@ -67,6 +68,13 @@ class ComparisonConfig(RunConfig):
             raise ValueError("a comparison trains every fold; 'folds' says how many there are")
         return value
 
+    @field_validator("discard_unfinished")
+    @classmethod
+    def _nothing_unfinished(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("a comparison goes on where it was; its cells leave nothing to discard")
+        return value
+
 
 def make_comparison_config(values: dict[str, Any]) -> ComparisonConfig:
     """Return the validated configuration.
@@ -76,10 +84,7 @@ def make_comparison_config(values: dict[str, Any]) -> ComparisonConfig:
     OptionError
         If an option does not exist or its value is refused, or ``pairs`` is asked for without ``each``.
     """
-    try:
-        config = ComparisonConfig(**values)
-    except ValidationError as error:
-        raise OptionError(option_errors(error, ComparisonConfig)) from None
+    config = validated(values, ComparisonConfig)
     if config.pairs and not config.each:
         raise OptionError("'pairs' makes pairs of the strategies of 'each': add --each NAME,NAME.")
     return config
