@@ -13,7 +13,7 @@ import torch
 
 from imbtk.calibration_chain import rehearse_calibration
 from imbtk.catalogue import Catalogue
-from imbtk.config import RunConfig
+from imbtk.config import EarlyStopMetric, RunConfig
 from imbtk.context import Rows, RunContext, Split
 from imbtk.data.dataset import Dataset
 from imbtk.data.normalise import Normalisation, feature_scale, features_of
@@ -244,7 +244,8 @@ def _resolved(
         steps = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
         rarest = min(float(phase.ledger.ordered[phase.ledger.ordered > 0].min()) for phase in phases)
         decay = choose_weight_decay(model, config.optimizer, lr, steps, config.batch_size * rarest)
-    early_stop, patience = config.early_stop or "none", config.patience
+    early_stop: EarlyStopMetric = config.early_stop or "none"
+    patience = config.patience
     if config.early_stop is None and config.stops_early and len(split.validation):
         early_stop, patience = STOP_BY, patience or choose_patience(context.epochs)
     return config.model_copy(

@@ -198,7 +198,9 @@ class TableMLP(nn.Module):
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """Return features (B, width) for samples (B, D)."""
         drawn_in = samples * torch.rsqrt(1 + (samples / 3).square())
-        return self.dropout(F.relu(self.hidden2(self.dropout(F.relu(self.hidden1(drawn_in))))))
+        hidden: torch.Tensor = self.dropout(F.relu(self.hidden1(drawn_in)))
+        features: torch.Tensor = self.dropout(F.relu(self.hidden2(hidden)))
+        return features
 
 
 class Flat(nn.Module):

@@ -24,7 +24,7 @@ __all__ = [
 SAMPLES_SEEN = 100_000
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 100
 
-STOP_BY = "corrected_log_loss"
+STOP_BY: Literal["corrected_log_loss"] = "corrected_log_loss"
 PATIENCE = 0.3
 """Of the epochs, without a gain: the rate falls along a cosine, and what was noise at its height may yet settle."""
 
