@@ -64,7 +64,15 @@ class RunConfig(DataOptions):
     patience: int | None = Field(None, ge=1, description="With early_stop: stop after so many epochs without a gain.")
 
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1.")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto is bf16 on a GPU that has it.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Of training; auto tries what is fastest with the same losses, unless training is short."
+    )
+    memory_format: Literal["auto", "contiguous", "channels-last"] = Field(
+        "auto", description="Of images in memory; auto tries it together with the precision."
+    )
+    max_minutes: float | None = Field(
+        None, gt=0, description="End training at the end of an epoch, before the next would take longer than this."
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads.")
     out: str | None = Field(None, description="Run folder; runs/<time>-<plan> unless given.")
     discard_unfinished: bool = Field(

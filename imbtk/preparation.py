@@ -29,13 +29,8 @@ from imbtk.reading import Progress, make_catalogue, offered_models, read_data
 from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits, make_folds
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
-from imbtk.training.setup import (
-    choose_device,
-    choose_epochs,
-    choose_learning_rate,
-    choose_precision,
-    choose_weight_decay,
-)
+from imbtk.training.setup import choose_device, choose_epochs, choose_learning_rate, choose_weight_decay
+from imbtk.training.speed import Speed
 
 __all__ = [
     "PreparedRun",
@@ -53,7 +48,7 @@ class PreparedRun:
     Attributes
     ----------
     config : RunConfig
-        Resolved: model, epochs, learning rate, weight decay, precision are filled in.
+        Resolved, but for precision and memory format, which :func:`imbtk.settling.settled` fills in.
     dataset : Dataset
     plan : Plan
     split : Split
@@ -79,6 +74,8 @@ class PreparedRun:
     inner : tuple of PreparedRun
         Models of the same plan without the run's test rows, each of which predicts the rows of one fold: what a
         decision is fitted on. Empty where no decision is fitted or folds do not allow it.
+    speed : Speed, optional
+        What came of trying precisions and memory formats.
     """
 
     config: RunConfig
@@ -99,6 +96,7 @@ class PreparedRun:
     deployment: np.ndarray
     decision: str = "as trained"
     inner: tuple[PreparedRun, ...] = ()
+    speed: Speed | None = None
 
     @property
     def decision_rows(self) -> torch.Tensor:
@@ -251,7 +249,6 @@ def _resolved(
             "weight_decay": decay,
             "strategies": tuple(map(str, plan.items)),
             "positive": None if context.positive is None else dataset.class_names[context.positive],
-            "precision": choose_precision(config.precision, context.device),
         }
     )
 

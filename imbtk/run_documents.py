@@ -88,7 +88,8 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
             "normalisation",
             "of the pretrained weights" if prepared.model.mean else "mean and deviation of training rows",
         ),
-        ("device", f"{prepared.device}, {config.precision}, {threads}, seed {config.seed}"),
+        ("device", f"{prepared.device}, {threads}, seed {config.seed}"),
+        ("precision", _precision(prepared)),
         ("initial bias", "log of the effective prior"),
         ("decision", prepared.decision),
     ]
@@ -98,6 +99,15 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     if prepared.positive is not None:
         rows.append(("positive class", dataset.class_names[prepared.positive]))
     return [list(row) for row in rows]
+
+
+def _precision(prepared: PreparedRun) -> str:
+    """Return precision and memory format of training, and how they were chosen."""
+    config = prepared.config
+    if "auto" in (config.precision, config.memory_format):
+        return "chosen before the first step"
+    words = config.precision + (f", {config.memory_format}" if prepared.dataset.kind == "images" else "")
+    return words if prepared.speed is None else f"{words} ({prepared.speed.words})"
 
 
 def _of_given(prepared: PreparedRun) -> str:

@@ -27,6 +27,7 @@ from imbtk.plan import StrategyLike
 from imbtk.prediction import ABSTAIN
 from imbtk.preparation import PreparedRun
 from imbtk.probabilities import calibrate, fit_ledger
+from imbtk.settling import settled
 
 __all__ = ["ImbalancedClassifier"]
 
@@ -76,9 +77,13 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         Python files that offer strategies.
     domain : "digits", "photo" or "histology"
         What images show, for presets of augmentation.
+<<<<<<< HEAD
+    device, precision, memory_format, max_minutes
+=======
     categorical, numeric, drop, decimal, dates
         How columns of a DataFrame are taken, as the options of ``imbtk run``.
     device, precision : str
+>>>>>>> main
         As the options of ``imbtk run``.
     random_state : int, RandomState or None
         An int is the seed of a run.
@@ -143,6 +148,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         dates: str = "auto",
         device: str = "auto",
         precision: str = "auto",
+        memory_format: str = "auto",
+        max_minutes: float | None = None,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.strategies = strategies
@@ -170,6 +177,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.dates = dates
         self.device = device
         self.precision = precision
+        self.memory_format = memory_format
+        self.max_minutes = max_minutes
         self.random_state = random_state
 
     # Parameters ----------------------------------------------------------------------------------------------------
@@ -232,7 +241,9 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         for line in (*prepared.dataset.notes, *prepared.warnings):
             warnings.warn(line, stacklevel=2)
         with own_random_state():
-            fitted = fit(prepared, make_network(prepared))
+            network = make_network(prepared)
+            fitted = fit(settled(prepared, network), network)
+        prepared = fitted.prepared
         logits = fitted.logits(prepared.split.validation)
         self._calibration = calibrate(prepared, fit_ledger(prepared, logits), logits)
         self._decision = choose_decision(prepared, logits, self._calibration)
@@ -284,8 +295,13 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             name: getattr(self, name)
             for name in (
                 "model", "epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "warmup", "clip_norm",
+<<<<<<< HEAD
+                "early_stop", "patience", "deploy", "allow_overcorrection", "device", "precision",
+                "memory_format", "max_minutes",
+=======
                 "early_stop", "patience", "deploy", "allow_overcorrection", "device", "precision", "categorical",
                 "numeric", "drop", "decimal", "dates",
+>>>>>>> main
             )
         }  # fmt: skip
         seed = self.random_state

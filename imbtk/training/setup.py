@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 
+from imbtk.config import RunConfig
 from imbtk.errors import OptionError
+from imbtk.models.network import Network, parameter_groups, prefers_channels_last
 from imbtk.models.spec import ModelSpec
 from imbtk.optimizers import eager
 
@@ -14,9 +16,11 @@ __all__ = [
     "choose_device",
     "choose_epochs",
     "choose_learning_rate",
+    "choose_memory_format",
     "choose_precision",
     "choose_weight_decay",
     "make_optimizer",
+    "optimizer_for",
 ]
 
 SAMPLES_SEEN = 100_000
@@ -45,13 +49,28 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(wanted: str, device: torch.device) -> Literal["fp32", "bf16"]:
-    """Return the precision of the forward pass: bf16 on GPUs that have it, unless told otherwise.
+    """Return the precision of training where none is tried: bf16 on GPUs that have it, unless told otherwise.
 
-    On a CPU bf16 makes some networks faster and others slower, and changes the numbers: only if asked for.
+    On a CPU bf16 makes some networks faster and others slower, and changes the numbers: tried, or asked for.
     """
     if wanted == "auto":
         return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
     return "bf16" if wanted == "bf16" else "fp32"
+
+
+def choose_memory_format(wanted: str, network: Network) -> Literal["contiguous", "channels-last"]:
+    """Return the memory format of training where none is tried: channels-last for convolutions, unless told otherwise.
+
+    Raises
+    ------
+    OptionError
+        If channels-last is asked for and samples are no images.
+    """
+    if wanted == "channels-last" and len(network.sample_shape) != 3:
+        raise OptionError("'memory_format' channels-last is for images: leave it out for tables.")
+    if wanted == "auto":
+        return "channels-last" if prefers_channels_last(network) else "contiguous"
+    return "channels-last" if wanted == "channels-last" else "contiguous"
 
 
 def choose_epochs(rows: int) -> int:
@@ -98,6 +117,14 @@ def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int) 
         return _SGD_DECAY
     share = min(1.0, steps / spec.decay_steps) if spec.decay_steps else 1.0
     return float(f"{spec.weight_decay * share * spec.lr / lr:.3g}")
+
+
+def optimizer_for(network: Network, config: RunConfig, device: torch.device) -> torch.optim.Optimizer:
+    """Return the optimiser of a run over the parameters of its network, frozen ones left out."""
+    # Both were filled in when the run was prepared.
+    decay, lr = cast("float", config.weight_decay), cast("float", config.lr)
+    groups = parameter_groups(network, decay, lr, config.lr_backbone, config.freeze)
+    return make_optimizer(config.optimizer, groups, device)
 
 
 def make_optimizer(name: str, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
