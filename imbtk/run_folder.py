@@ -223,6 +223,7 @@ class RunFolder:
         batches: Batches,
         logits: Mapping[str, np.ndarray],
         calibration: CalibrationMap,
+        decision: DecisionRule,
         sections: Sequence[ExtraSection] = (),
         failures: Sequence[str] = (),
     ) -> list[str]:
@@ -233,7 +234,9 @@ class RunFolder:
         list of str
             `failures`, what plugins failed to do after training, and what of `sections` cannot be shown.
         """
-        make_gallery(self.path / "gallery.npz", self._prepared, batches, logits["test"], calibration)
+        probabilities = calibration.probabilities(logits["test"])
+        decided = decision.decide(logits["test"], probabilities)
+        make_gallery(self.path / "gallery.npz", self._prepared, batches, decided, probabilities)
         failed = self.write_additions(sections, failures)
         make_report(self.path)
         return failed
@@ -258,6 +261,8 @@ class RunFolder:
             NAMES_OF_LABELS: dataset.description.get(NAMES_OF_LABELS, {}),
             "feature_names": list(dataset.feature_names),
             "positive_class": prepared.config.positive,
+            "group_name": dataset.group_name,
+            "group_label": dataset.group_label,
             "preprocessing": dataset.preprocessing,
             "normalisation": prepared.normalisation.to_json(),
             "precision": "fp32",  # of predictions, whatever was trained with: as the run's own were made
@@ -272,7 +277,9 @@ class RunFolder:
         self, logits: Mapping[str, np.ndarray], calibration: CalibrationMap, decision: DecisionRule
     ) -> None:
         dataset = self._prepared.dataset
+        truth = dataset.group_truth
         header = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in dataset.class_names))
+        header += () if truth is None else ("group_truth",)
         names = (*dataset.class_names, "")  # the last one stands for an abstention, class number -1
 
         def lines() -> Iterator[Sequence[Any]]:
@@ -283,7 +290,8 @@ class RunFolder:
                 groups = self._group_names[rows.numpy()]
                 for i, row in enumerate(rows.tolist()):
                     shares = [repr(float(p)) for p in probabilities[i]]
-                    yield (row, side, groups[i], names[labels[i]], names[decided[i]], *shares)
+                    group = () if truth is None else (names[int(truth[row])],)
+                    yield (row, side, groups[i], names[labels[i]], names[decided[i]], *shares, *group)
 
         _write_csv(self.path / "predictions.csv", header, lines())
 
