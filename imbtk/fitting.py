@@ -210,11 +210,9 @@ def _checked_origin(head: Any, item: PlanItem, hook: str, width: int, num_classe
 
 def start_at_prior(head: torch.nn.Module, phase: BuiltPhase) -> None:
     """Put the bias of a head where a model without features would be: at the log of a phase's effective prior."""
-    ledger = phase.ledger
-    prior = ledger.weighted if ledger.effective is None else ledger.effective
     # A class without mass gets the logit of a single row, so that it is unlikely and not impossible.
     floor = 1.0 / max(1, int(phase.context.natural_counts.sum()))
-    set_prior_bias(head, prior.clamp_min(floor).log().float())
+    set_prior_bias(head, phase.ledger.believed.clamp_min(floor).log().float())
 
 
 def make_network(prepared: PreparedRun) -> Network:

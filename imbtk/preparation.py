@@ -13,7 +13,7 @@ import torch
 
 from imbtk.calibration_chain import rehearse_calibration
 from imbtk.catalogue import Catalogue
-from imbtk.config import RunConfig
+from imbtk.config import EarlyStopMetric, RunConfig
 from imbtk.context import Rows, RunContext, Split
 from imbtk.data.dataset import Dataset
 from imbtk.data.leaks import check_split
@@ -29,7 +29,14 @@ from imbtk.reading import Progress, make_catalogue, offered_models, read_data
 from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits, make_folds
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
-from imbtk.training.setup import choose_device, choose_epochs, choose_learning_rate, choose_weight_decay
+from imbtk.training.setup import (
+    STOP_BY,
+    choose_device,
+    choose_epochs,
+    choose_learning_rate,
+    choose_patience,
+    choose_weight_decay,
+)
 from imbtk.training.speed import Speed
 
 __all__ = [
@@ -134,7 +141,7 @@ def prepare(
     _check_together(config)
     config, dataset = read_data(config, data, catalogue, progress)
     model = find_model(
-        config.model or default_model(dataset.kind),
+        config.model or default_model(dataset.kind, len(dataset)),
         dataset.kind,
         dataset.sample_shape,
         offered_models(config, catalogue),
@@ -203,7 +210,7 @@ def prepare_split(
             error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
             raise
         warnings = (*warnings, *(why if rehearsal.fitted else ()))
-    config = _resolved(config, dataset, plan, model, phases, context)
+    config = _resolved(config, dataset, split, plan, model, phases, context)
     prepared = PreparedRun(
         config=config,
         catalogue=catalogue,
@@ -231,6 +238,7 @@ def prepare_split(
 def _resolved(
     config: RunConfig,
     dataset: Dataset,
+    split: Split,
     plan: Plan,
     model: ModelSpec,
     phases: Sequence[BuiltPhase],
@@ -240,12 +248,19 @@ def _resolved(
     lr, decay = config.lr or choose_learning_rate(model, config.optimizer), config.weight_decay
     if decay is None:
         steps = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
-        decay = choose_weight_decay(model, config.optimizer, lr, steps)
+        rarest = min(float(phase.ledger.ordered[phase.ledger.ordered > 0].min()) for phase in phases)
+        decay = choose_weight_decay(model, config.optimizer, lr, steps, config.batch_size * rarest)
+    early_stop: EarlyStopMetric = config.early_stop or "none"
+    patience = config.patience
+    if config.early_stop is None and config.stops_early and len(split.validation):
+        early_stop, patience = STOP_BY, patience or choose_patience(context.epochs)
     return config.model_copy(
         update={
             "epochs": context.epochs,
             "model": model.name,
             "lr": lr,
+            "early_stop": early_stop,
+            "patience": patience,
             "weight_decay": decay,
             "strategies": tuple(map(str, plan.items)),
             "positive": None if context.positive is None else dataset.class_names[context.positive],
@@ -353,7 +368,7 @@ def _check_together(config: RunConfig) -> None:
         raise OptionError(
             "'lr_backbone' is the rate of a backbone that 'freeze' keeps as it is: leave one of them out."
         )
-    if config.patience is not None and not config.early_stop:
+    if config.patience is not None and not config.stops_early:
         raise OptionError("'patience' says when to stop early, and nothing is stopped early: add --early-stop METRIC.")
     if config.weights is not None and not Path(config.weights).is_file():
         raise DataError(

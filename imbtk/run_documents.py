@@ -67,11 +67,13 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     splitter = [item for item in prepared.plan.items if any(h.name == "imbtk_split" for h in item.strategy.hooks())]
     split = f"by {splitter[0]}{_of_given(prepared)}" if splitter else _default_split(dataset.given_split)
     stop = "the last epoch's weights"
-    if config.early_stop:
-        stop = f"the best epoch of the last phase by {config.early_stop.replace('_', ' ')}"
+    if config.early_stop not in (None, "none"):
+        patience = f", at most {plural(config.patience, 'epoch')} without a gain" if config.patience else ""
+        stop = f"the best epoch of the last phase by {str(config.early_stop).replace('_', ' ')}{patience}"
     shape, noun = "x".join(map(str, dataset.sample_shape)), "images" if dataset.kind == "images" else "rows"
     sample = f"{shape} images, {config.resize}" if dataset.kind == "images" else f"{shape} features"
     epochs, threads = plural(config.epochs or 0, "epoch"), plural(torch.get_num_threads(), "thread")
+    most = "at most " if config.patience else ""
     rows = [
         (
             "data",
@@ -82,7 +84,7 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         (
             "training",
             f"{config.optimizer}, {config.schedule} schedule with {config.warmup:.0%} warm-up, learning rate "
-            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}, {epochs}, {stop}",
+            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}, {most}{epochs}, {stop}",
         ),
         (
             "normalisation",

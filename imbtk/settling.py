@@ -31,7 +31,7 @@ def training_settings(prepared: PreparedRun, network: Network) -> TrainingSettin
         clip_norm=config.clip_norm,
         precision=choose_precision(config.precision, prepared.device),
         channels_last=choose_memory_format(config.memory_format, network) == "channels-last",
-        early_stop=config.early_stop,
+        early_stop=None if config.early_stop == "none" else config.early_stop,
         patience=config.patience,
         # The time is for the run with its inner models, which are trained for as many epochs.
         seconds=60 * config.max_minutes / (1 + len(prepared.inner)) if config.max_minutes else math.inf,

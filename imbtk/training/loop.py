@@ -154,7 +154,7 @@ def train(
             "seconds": seconds,
             "samples_per_second": phase.order_length / seconds,
             "train_loss": loss,
-            **validate(network, batches, validation, settings),
+            **validate(network, batches, validation, settings, phase.ledger.believed),
         }
         progress.history.append(record)
         on_epoch(epoch, record)

@@ -13,10 +13,12 @@ from imbtk.models.spec import ModelSpec
 from imbtk.optimizers import eager
 
 __all__ = [
+    "STOP_BY",
     "choose_device",
     "choose_epochs",
     "choose_learning_rate",
     "choose_memory_format",
+    "choose_patience",
     "choose_precision",
     "choose_weight_decay",
     "make_optimizer",
@@ -25,6 +27,10 @@ __all__ = [
 
 SAMPLES_SEEN = 100_000
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 100
+
+STOP_BY: Literal["corrected_log_loss"] = "corrected_log_loss"
+PATIENCE = 0.3
+"""Of the epochs, without a gain: the rate falls along a cosine, and what was noise at its height may yet settle."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -78,6 +84,11 @@ def choose_epochs(rows: int) -> int:
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(SAMPLES_SEEN / max(rows, 1))))
 
 
+def choose_patience(epochs: int) -> int:
+    """Return how many of at most `epochs` epochs may go by without a gain before the training ends."""
+    return max(FEWEST_EPOCHS, round(PATIENCE * epochs))
+
+
 _SGD_RATE, _SGD_DECAY = 50, 2e-4
 """For SGD: its rate over that of AdamW, and its decay. At AdamW's 0.001 it is 0.05 at batches of 64, the 0.1 at 128 of
 Cao et al. (2019), Learning imbalanced datasets with label-distribution-aware margin loss, section 4.2.
@@ -95,7 +106,7 @@ def choose_learning_rate(spec: ModelSpec, optimizer: str) -> float:
     return spec.lr if optimizer == "adamw" else _SGD_RATE * spec.lr
 
 
-def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int) -> float:
+def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int, rarest: float = 1.0) -> float:
     """Return the weight decay that suits a model, where the user gave none.
 
     Parameters
@@ -106,6 +117,14 @@ def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int) 
         Peak learning rate of the run.
     steps : int
         Batches of the whole run.
+    rarest : float
+        Rows of the rarest class in a batch, in expectation.
+
+    Notes
+    -----
+    Decay acts in every step, the rarest class only in those that show a row of it: below one row in a batch the decay
+    is proportionally smaller. Otherwise the network forgets the class from one of its rows to the next; at 1:1,000 and
+    batches of 64, whole decay keeps an ``mlp`` 13 % above the log-loss of Bayes.
 
     Examples
     --------
@@ -116,6 +135,7 @@ def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int) 
     if optimizer != "adamw":
         return _SGD_DECAY
     share = min(1.0, steps / spec.decay_steps) if spec.decay_steps else 1.0
+    share *= min(1.0, rarest)
     return float(f"{spec.weight_decay * share * spec.lr / lr:.3g}")
 
 
