@@ -50,7 +50,7 @@ def test_many_classes_take_a_bounded_number_of_steps(monkeypatch: pytest.MonkeyP
     labels = np.concatenate([np.arange(300), rng.integers(300, size=600)])
     logits = rng.normal(size=(900, 300)) + 1.5 * np.eye(300)[labels]
     steps, best_step = [], _threshold_search._best_step
-    monkeypatch.setattr(_threshold_search, "_best_step", lambda *given: steps.append(0) or best_step(*given))
+    monkeypatch.setattr(_threshold_search, "_best_step", lambda *a, **k: steps.append(0) or best_step(*a, **k))
     best_shift(logits, labels, "mcc", None, range(300))
     # Each class at least once, and not the twenty rounds that few classes may take.
     assert 300 <= len(steps) <= 3000
