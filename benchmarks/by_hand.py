@@ -124,7 +124,9 @@ def main() -> None:
     parser.add_argument("--breakhis", type=Path, help="A folder of BreakHis images.")
     parser.add_argument("--only", nargs="+", metavar="DATA", help="Only these data sets.")
     parser.add_argument("--work", type=Path, default=Path("by-hand"), help="Where results are kept.")
-    parser.add_argument("--out", type=Path, help="Write the tables here too; between its marks if it is docs/defaults.md.")
+    parser.add_argument(
+        "--out", type=Path, help="Write the tables here too; between its marks if it is docs/defaults.md."
+    )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, help="Deals of the folds; unless given, 5 of tables and 2 of images.")
     parser.add_argument("--jobs", type=int, default=2)
