@@ -86,6 +86,12 @@ def test_who_says_how_many_epochs_gets_them() -> None:
     assert (both.early_stop, both.patience) == ("log_loss", None)
 
 
+def test_a_table_that_is_shown_ten_times_keeps_the_last_epoch() -> None:
+    many = ready(17_000).config
+    assert (many.epochs, many.early_stop, many.patience) == (9, "none", None)
+    assert (ready(17_000, patience=2).config.early_stop, ready(14_000).config.early_stop) == ("corrected_log_loss",) * 2
+
+
 @pytest.mark.parametrize("options", [{"epochs": 9}, {"early_stop": "none"}])
 def test_patience_without_a_stop_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="'patience' says when to stop early, and nothing is stopped early"):
