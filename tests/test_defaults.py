@@ -161,19 +161,21 @@ def test_decay_follows_how_often_a_batch_shows_the_rarest_class() -> None:
     assert decays[0] == pytest.approx(1.5 * 64 * 6.4 / 2560, rel=0.1)
 
 
-def test_rows_of_a_table_are_only_borrowed() -> None:
+def test_the_estimators_rows_are_only_borrowed() -> None:
     x, y = noisy(200, 0)
-    x = x.astype(np.float32)
-    model = ImbalancedClassifier(model="linear").fit(x, y)
-    # Scaled by the mean of all rows, of which four in five found the epoch; whoever sets rows aside keeps them apart.
-    assert np.allclose(model._normalisation.mean.numpy(), x.mean(axis=0), atol=1e-6)
-    apart = ImbalancedClassifier(model="linear", validation_fraction=0.2).fit(x, y)
-    assert not np.allclose(apart._normalisation.mean.numpy(), x.mean(axis=0), atol=1e-3)
+    model = ImbalancedClassifier(["class-weights"], random_state=3).fit(x, y)
+    kept = next(int(record["epoch"]) for record in model.history_ if record["kept"])
+    # The network is that of a training on all rows for as many epochs.
+    same = ImbalancedClassifier(["class-weights"], epochs=kept + 1, random_state=3).fit(x, y)
+    assert np.allclose(model.decision_function(x), same.decision_function(x), atol=1e-6)
+    apart = ImbalancedClassifier(["class-weights"], validation_fraction=0.2, random_state=3).fit(x, y)
+    assert not np.allclose(apart.decision_function(x), same.decision_function(x), atol=1e-3)
     assert [r["train_loss"] for r in apart.history_] == [r["train_loss"] for r in model.history_]
 
 
-def test_rows_of_images_stay_apart() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), np.uint8)
-    model = ImbalancedClassifier(["class-weights"]).fit(images, np.arange(40) % 4 // 3)
-    mean = images.astype(np.float64).mean() / 255
-    assert abs(float(model._normalisation.mean[0]) - mean) > 1e-4
+@pytest.mark.parametrize("strategies", [["threshold"], ["calibrate"], ["class-weights@0-100"], ["class-weights@30%-"]])
+def test_borrowed_rows_serve_whatever_needs_them(strategies: list[str]) -> None:
+    x, y = noisy(200, 0, 3)
+    model = ImbalancedClassifier(strategies, model="linear").fit(x, y, sample_weight=np.arange(200) % 3)
+    assert set(model.predict(x)) <= {0, 1}
+    assert any(record["kept"] for record in model.history_)

@@ -69,7 +69,7 @@ def prepare_fold(
     return prepared if weights is None else with_row_weights(prepared, torch.from_numpy(weights))
 
 
-def on_all_rows(prepared: PreparedRun, strategies: Any, weights: np.ndarray | None) -> PreparedRun:
+def on_all_rows(prepared: PreparedRun, strategies: Any, weights: np.ndarray | None, epochs: int) -> PreparedRun:
     """Return the same run with its validation rows among the training rows, and nothing left to choose.
 
     Parameters
@@ -78,9 +78,15 @@ def on_all_rows(prepared: PreparedRun, strategies: Any, weights: np.ndarray | No
         From :func:`prepare_fold`.
     strategies, weights
         As there.
+    epochs : int
+        How long to train. Where strategies have windows the schedule stays what the windows were meant for.
     """
     rows, nothing = torch.cat([prepared.split.train, prepared.split.validation]).sort().values, torch.empty(0).long()
-    config = prepared.config.model_copy(update={"early_stop": "none", "patience": None, "allow_overcorrection": True})
+    if any(item.window for item in prepared.plan.items):
+        epochs = prepared.context.epochs
+    config = prepared.config.model_copy(
+        update={"epochs": epochs, "early_stop": "none", "patience": None, "allow_overcorrection": True}
+    )
     plan = Plan.build(_copies(strategies), prepared.catalogue)
     whole = prepare_split(
         config,
