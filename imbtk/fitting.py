@@ -223,7 +223,8 @@ def _settings(prepared: PreparedRun, network: Network) -> TrainingSettings:
         clip_norm=config.clip_norm,
         precision="bf16" if config.precision == "bf16" else "fp32",
         channels_last=prefers_channels_last(network),
-        early_stop=config.early_stop,
+        early_stop=None if prepared.unseen else config.early_stop,
+        stop_after=prepared.unseen.epochs if prepared.unseen else None,
         patience=config.patience,
     )
 

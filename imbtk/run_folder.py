@@ -34,7 +34,10 @@ from imbtk.report.page import make_report
 from imbtk.run_documents import environment, groups_known, plan_document
 from imbtk.training.batches import Batches
 
-__all__ = ["RunFolder"]
+__all__ = ["LOGITS_FILE", "RunFolder"]
+
+LOGITS_FILE = "logits.npz"
+"""In a cell of a comparison: which rows of the data are the test side, and what the network says of them."""
 
 UNFINISHED = ".unfinished"
 
@@ -81,8 +84,8 @@ class RunFolder:
         _write_json(self.path / "audit.json", quick_audit(self._prepared.dataset, self._prepared.split))
 
     def evaluated_rows(self) -> dict[str, torch.Tensor]:
-        """Return validation and test rows."""
-        return {"validation": self._prepared.split.validation, "test": self._prepared.split.test}
+        """Return validation and test rows, by side; none where all rows are for training."""
+        return self._prepared.sides if self._prepared.unseen is None else {}
 
     def known_groups(self, rows: torch.Tensor) -> np.ndarray | None:
         """Return the groups of rows, None where groups are not known."""
@@ -195,6 +198,10 @@ class RunFolder:
         _write_json(self.path / "metrics.json", metrics)
         save_network(self.path / "model", network, self._model_description(calibration, decision))
 
+    def write_logits(self, logits: np.ndarray) -> None:
+        """Write the logits (n, K) of the test rows, as trained, for what a comparison fits on rows unseen."""
+        np.savez(self.path / LOGITS_FILE, rows=self._prepared.split.test.numpy(), logits=logits)
+
     def write_page(
         self,
         batches: Batches,
@@ -210,7 +217,8 @@ class RunFolder:
         list of str
             `failures`, what plugins failed to do after training, and what of `sections` cannot be shown.
         """
-        make_gallery(self.path / "gallery.npz", self._prepared, batches, logits["test"], calibration)
+        test = logits.get("test", np.empty((0, self._prepared.dataset.num_classes)))
+        make_gallery(self.path / "gallery.npz", self._prepared, batches, test, calibration)
         failed = self.write_additions(sections, failures)
         make_report(self.path)
         return failed

@@ -34,7 +34,7 @@ HIGHER_IS_BETTER = {name: name not in ("log_loss", "brier") for name in METRICS}
 class ComparisonConfig(RunConfig):
     """The configuration of a comparison: split, model, epochs and seed are its own, strategies belong to the plans."""
 
-    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold")
+    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold", "from_comparison", "row")
     """Fields of a run that a comparison does not take: plans hold the strategies, and every fold is trained."""
 
     plan: tuple[str, ...] = Field((), description="A plan to compare: strategies with spaces between, in quotes.")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbtk.report.estimate_section import estimate_of, estimate_words
 from imbtk.report.record import sample_kind
 from imbtk.report.wording import figure_text, fitted_on_words, one_line, per_cent, plural, reason_of, shorten
 
@@ -89,7 +90,11 @@ def print_results(
         figures += [f"AUROC {figure_text(auroc)}", f"accuracy {figure_text(overall['accuracy'])}"]
         console.print(Text("  " + "\n  ".join(figures)))
         warnings += [warning["text"] for warning in level["warnings"]]
-    console.print(Text("  In brackets: 95 % intervals, given this trained model.", style="dim"))
+    if (estimate := estimate_of(metrics_document)) is not None:
+        console.print()
+        console.print(Text(estimate_words(estimate)))
+    else:
+        console.print(Text("  In brackets: 95 % intervals, given this trained model.", style="dim"))
     if kind is None:
         _print_decision(console, run_folder / "decision.json", noun)
     for text in dict.fromkeys(warnings):

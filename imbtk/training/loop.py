@@ -47,6 +47,7 @@ class TrainingSettings:
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = False
     early_stop: str | None = None
+    stop_after: int | None = None
     patience: int | None = None
 
 
@@ -167,7 +168,7 @@ def train(
             on_epoch(epoch, record)
             if checkpoint is not None:
                 checkpoint.save_if_due(network, optimizer, phases, epoch + 1, progress.history)
-            if phase is phases[-1] and settings.early_stop and _keep_best(network, progress, epoch, settings):
+            if phase is phases[-1] and _ends_here(network, progress, epoch, settings):
                 break
     if progress.best_state is not None:
         network.load_state_dict(progress.best_state)
@@ -272,6 +273,13 @@ def check_losses(losses: torch.Tensor, logits: torch.Tensor, phase: BuiltPhase) 
             f"the criterion that the plan makes ({names}) returned {shape} for a batch of {len(logits)}: it must give "
             f"one loss for each sample, shape ({len(logits)},), unreduced."
         )
+
+
+def _ends_here(network: Network, progress: _Progress, epoch: int, settings: TrainingSettings) -> bool:
+    """Return whether training is over before the last epoch."""
+    if settings.stop_after is not None:
+        return epoch + 1 >= settings.stop_after
+    return bool(settings.early_stop) and _keep_best(network, progress, epoch, settings)
 
 
 def _keep_best(network: Network, progress: _Progress, epoch: int, settings: TrainingSettings) -> bool:
