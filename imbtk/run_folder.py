@@ -81,7 +81,10 @@ class RunFolder:
 
     def write_audit(self) -> None:
         """Write what the data themselves have to say, for the page."""
-        _write_json(self.path / "audit.json", quick_audit(self._prepared.dataset, self._prepared.split))
+        found = quick_audit(self._prepared.dataset, self._prepared.split)
+        if self._prepared.unseen is not None:
+            found = [finding for finding in found if finding["name"] not in ("split", "leak", "prospects")]
+        _write_json(self.path / "audit.json", found)
 
     def evaluated_rows(self) -> dict[str, torch.Tensor]:
         """Return validation and test rows, by side; none where all rows are for training."""

@@ -9,7 +9,7 @@ from typing import Any
 from imbtk.comparison import plots
 from imbtk.comparison.page_tables import interactions_section, table_section, ungrouped_section
 from imbtk.comparison.table import interval_text, size_text, value_text
-from imbtk.comparison.words import headline_sentences
+from imbtk.comparison.words import headline_sentences, model_commands
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles, name_cell
 from imbtk.report.drawings import Drawings, write_atomically
 from imbtk.report.page import render_page
@@ -38,6 +38,7 @@ def make_page(folder: Path, document: Mapping[str, Any]) -> Path:
         _cost_section(document, drawings),
         *interactions_section(document),
         *ungrouped_section(document),
+        _model_section(document, folder),
         _methods_section(document),
         _warnings_section(document),
     ]
@@ -211,6 +212,16 @@ def _cost_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
         if row["kind"] != "decision"
     ]
     return Section("What it costs", "cost", (plot, Table(tuple(head), tuple(lines))))
+
+
+def _model_section(document: Mapping[str, Any], folder: Path) -> Section:
+    lines = tuple((Cell(what), Cell(command, look="code")) for what, command in model_commands(document, folder))
+    text = (
+        "Each command trains one row on all rows of the data and keeps the figures of this page as its estimate. "
+        "The same works for every row of the table. Probabilities and thresholds are fitted on what the models of the "
+        "first repeat said of rows that they had not seen."
+    )
+    return Section("The model", "model", (Text(text), Table((Cell("What"), Cell("Command")), lines)))
 
 
 def _methods_section(document: Mapping[str, Any]) -> Section:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbtk.comparison.table import best_places, difference_text, interval_text, shown_classes, size_text, value_text
-from imbtk.comparison.words import p_value, points
+from imbtk.comparison.words import model_commands, p_value, points
 from imbtk.report.wording import one_line, shorten
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
         console.print(Text(f"left out: '{left['plan']}': {left['reason']}", style="dim"))
     for warning in document["warnings"]:
         console.print(Text.assemble(("! ", "bold yellow"), one_line(warning)))
+    console.print(Text("\nThe model, trained on all rows:", style="bold"))
+    for what, command in model_commands(document, folder):
+        console.print(Text.assemble(f"  {command}", (f"  # {what}", "dim")), soft_wrap=True)
     console.print(Text.assemble(("\nComparison ", "bold"), str(folder)), soft_wrap=True)
     console.print(Text.assemble(("Page ", "bold"), str(folder / "report.html")), soft_wrap=True)
 

@@ -76,6 +76,8 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
     }
     after = " Dotted: here other strategies take over." if starts else ""
     drawn: list[Block] = []
+    if not any(name.startswith("validation_") for name in history):
+        captions = {"loss": "Training: what it makes small, with the weights of the strategies."}
     for panel, caption in captions.items():
         figure = plots.learning_curves(history, starts, panels=[panel])
         drawn.append(drawings.add(f"learning_{panel}", figure, data, caption + after))

@@ -181,7 +181,9 @@ def test_what_cannot_be_carried_is_refused_before_a_cell_runs(
 
 def test_a_worker_that_cannot_load_a_strategy_says_why(patients_csv: Path, tmp_path: Path) -> None:
     config = make_comparison_config({"data": str(patients_csv), **QUICK})
-    with pytest.raises(ImbtkError, match=r"cannot load their strategies: ModuleNotFoundError: No module named 'nobody_imb'"):
+    with pytest.raises(
+        ImbtkError, match=r"cannot load their strategies: ModuleNotFoundError: No module named 'nobody_imb'"
+    ):
         _run_packed(Job(config, str(tmp_path)), b"cnobody_imb\nFromPackage\n.")
 
 
