@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from imbtk.integrations.own_loop import compose
     from imbtk.integrations.scikit_learn import ImbalancedClassifier
     from imbtk.models.spec import ModelSpec
+    from imbtk.new_data import evaluate
     from imbtk.options import option
     from imbtk.prediction import CalibrationMap, DecisionRule
     from imbtk.result import RunResult, load
@@ -54,6 +55,7 @@ _HOMES = {
     "check": "imbtk.audit",
     "compose": "imbtk.integrations.own_loop",
     "compare": "imbtk.comparison.comparison",
+    "evaluate": "imbtk.new_data",
     "expected_rows": "imbtk.sampling",
     "hookimpl": "imbtk.hookspecs",
     "option": "imbtk.options",
@@ -88,6 +90,7 @@ __all__ = [
     "check",
     "compare",
     "compose",
+    "evaluate",
     "expected_rows",
     "hookimpl",
     "load",

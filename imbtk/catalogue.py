@@ -8,7 +8,7 @@ asked for.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["Catalogue", "HookManager", "Plugin"]
 
 GROUP = "imbtk"
+
+Offered = Callable[[Plugin], Collection[str]]
+
+
+def _loaded(plugin: Plugin) -> Collection[str]:
+    return load_plugin(plugin).strategies
 
 
 class Catalogue:
@@ -109,12 +115,19 @@ class Catalogue:
         return sorted({*from_files, *(plugin.name for plugin in self._plugins)})
 
     def find(self, name: str) -> tuple[type[Strategy], Plugin]:
-        """Return the strategy class of a name, and the plugin that offers it.
+        """Return the strategy class of a name, and the plugin that offers it; :meth:`offering` says how it is found."""
+        plugin = self.offering(name)
+        return plugin.strategies[name.replace("_", "-")], plugin
+
+    def offering(self, name: str, offered: Offered = _loaded) -> Plugin:
+        """Return the plugin that offers a strategy.
 
         Parameters
         ----------
         name : str
             ``focal-loss``; underscores count as dashes.
+        offered : callable
+            Tells the names of the strategies of a plugin, which may be known without loading it.
 
         Raises
         ------
@@ -125,14 +138,12 @@ class Catalogue:
         """
         name = name.replace("_", "-")
         places = [plugin for plugin in self._files if name in plugin.strategies]
-        named = [plugin for plugin in self._plugins if plugin.name == name]
-        for plugin in named:
-            if load_plugin(plugin).error:
-                raise plugin.error  # type: ignore[misc]
-        places += [plugin for plugin in named if name in plugin.strategies]
+        for plugin in [plugin for plugin in self._plugins if plugin.name == name]:
+            places += [plugin] if name in offered(plugin) else []
+            if plugin.error:
+                raise plugin.error
         if not places:
-            others = (load_plugin(plugin) for plugin in self._plugins if plugin.name != name)
-            places = [plugin for plugin in others if name in plugin.strategies]
+            places = [plugin for plugin in self._plugins if plugin.name != name and name in offered(plugin)]
         if len(places) > 1:
             raise PluginError(
                 f"strategy '{name}' is offered by {' and by '.join(repr(p.provider) for p in places)}. Uninstall one, "
@@ -140,11 +151,11 @@ class Catalogue:
             )
         if not places:
             raise PlanError(self._unknown(name))
-        return places[0].strategies[name], places[0]
+        return places[0]
 
     def _unknown(self, name: str) -> str:
         known = [n for plugin in self.plugins() for n in plugin.strategies]
-        failed = [plugin for plugin in self._plugins if plugin.error]
+        failed = self.failed()
         text = f"there is no strategy '{name}'.{did_you_mean(name, known)}"
         if name in self._switched_off:
             return (
@@ -158,16 +169,29 @@ class Catalogue:
         return text
 
     def strategies(self) -> dict[str, tuple[type[Strategy], Plugin]]:
-        """Return all strategies by name, each with its plugin; failed plugins are passed over.
+        """Return all strategies by name, each with its plugin; failed plugins are passed over."""
+        return {name: (plugin.strategies[name], plugin) for name, plugin in self.offers().items()}
+
+    def offers(self, offered: Offered = _loaded) -> dict[str, Plugin]:
+        """Return the plugin that offers each strategy, by the strategy's name; failed plugins are passed over.
 
         Where several plugins offer one name, it is the one that :meth:`find` takes, or the first if that refuses.
+
+        Parameters
+        ----------
+        offered : callable
+            Tells the names of the strategies of a plugin, which may be known without loading it.
         """
-        found: dict[str, tuple[type[Strategy], Plugin]] = {}
-        for plugin in sorted(self.plugins(), key=lambda p: p.file is None):
-            for name, cls in plugin.strategies.items():
-                if name not in found or (found[name][1].file is None and found[name][1].name != name == plugin.name):
-                    found[name] = (cls, plugin)
+        found: dict[str, Plugin] = {}
+        for plugin in (*self._files, *self._plugins):
+            for name in offered(plugin):
+                if name not in found or (found[name].file is None and found[name].name != name == plugin.name):
+                    found[name] = plugin
         return dict(sorted(found.items()))
+
+    def failed(self) -> list[Plugin]:
+        """Return the installed plugins that failed, of those that were loaded so far."""
+        return [plugin for plugin in self._plugins if plugin.error]
 
     def duplicates(self) -> dict[str, list[Plugin]]:
         """Return the names that more than one plugin offers, each with its plugins."""

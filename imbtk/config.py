@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from imbtk.data.options import DataOptions
 from imbtk.errors import ImbtkError, OptionError, did_you_mean
+from imbtk.unfinished import check_unfinished
 
 __all__ = ["RunConfig", "read_config", "write_config"]
 
@@ -72,6 +73,9 @@ class RunConfig(DataOptions):
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto is bf16 on a GPU that has it.")
     threads: int | None = Field(None, ge=1, description="CPU threads.")
     out: str | None = Field(None, description="Run folder; runs/<time>-<plan> unless given.")
+    discard_unfinished: bool = Field(
+        False, description="Delete what an earlier run into the same folder left unfinished, its checkpoint too."
+    )
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -152,19 +156,22 @@ def _sentence(problem: Any, model: type[RunConfig]) -> str:
 
 def write_config(config: RunConfig, path: Path) -> None:
     """Write a configuration so that ``imbtk run -c`` repeats the run; what is None is left out."""
-    values = {key: value for key, value in config.model_dump(mode="json").items() if value is not None and key != "out"}
+    dumped = config.model_dump(mode="json", exclude={"out", "discard_unfinished"})
+    values = {key: value for key, value in dumped.items() if value is not None}
     path.write_bytes(tomli_w.dumps(values).encode())
 
 
 def check_paths(config: RunConfig) -> None:
-    """Refuse a run folder that exists already.
+    """Refuse a run folder that exists already, or that something unfinished is in the way of.
 
     Raises
     ------
     ImbtkError
-        If the folder is there: runs are never overwritten.
+        If the folder is there: runs are never overwritten; nor, unless asked, what is unfinished.
     """
     if config.out and Path(config.out).exists():
         raise ImbtkError(
             f"the folder '{config.out}' exists already, and a run is never overwritten. Choose another --out."
         )
+    if config.out:
+        check_unfinished(Path(config.out), config.discard_unfinished)

@@ -133,6 +133,8 @@ def rehearse_decision(
     """
 
     def asked(logits: np.ndarray) -> Decision | None:
+        if not Dispatcher(items).answering("imbtk_decide"):
+            return None
         copies = [dataclasses.replace(item, strategy=item.strategy.clone()) for item in items]
         return _asked(copies, logits, CalibrationMap().probabilities(logits), labels, groups, context)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 import typing
 from dataclasses import asdict, dataclass
@@ -35,7 +36,7 @@ class OptionDescription:
     default : object
         As JSON has it; None where there is none, or none is the default.
     description : str
-    minimum, maximum : float, optional
+    minimum, maximum : int or float, optional
     choices : tuple of str, optional
     required : bool
     above_minimum, below_maximum : bool
@@ -46,8 +47,8 @@ class OptionDescription:
     type: str
     default: Any
     description: str
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     choices: tuple[Any, ...] | None = None
     required: bool = False
     above_minimum: bool = False
@@ -87,8 +88,8 @@ class StrategyDescription:
     options : tuple of OptionDescription
     distribution : str
         Who ships it.
-    class_name, module : str
-        Where it is.
+    class_name, module, file : str
+        Where it is; a class that was made in a session has no file.
     examples : tuple of str
         The strategy as one may write it behind ``-s``.
     """
@@ -101,6 +102,7 @@ class StrategyDescription:
     distribution: str
     class_name: str
     module: str
+    file: str
     examples: tuple[str, ...]
 
     @property
@@ -156,8 +158,16 @@ def describe(cls: type[Strategy], provider: str = "") -> StrategyDescription:
         distribution=provider,
         class_name=cls.__name__,
         module=cls.__module__,
+        file=_file_of(cls),
         examples=tuple(examples),
     )
+
+
+def _file_of(cls: type) -> str:
+    try:
+        return inspect.getfile(cls)
+    except (OSError, TypeError):
+        return ""
 
 
 def describe_options(model: type[BaseModel]) -> tuple[OptionDescription, ...]:

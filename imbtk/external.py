@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,8 @@ from imbtk.predictor import Predictor
 from imbtk.report.evaluation_page import make_evaluation_page
 from imbtk.report.record import RunRecord, SideRows, read_run
 from imbtk.result import RunResult
+from imbtk.seen import SeenRows, seen_document
+from imbtk.unfinished import check_unfinished, writing_folder
 
 __all__ = ["Evaluation", "evaluate_new"]
 
@@ -44,11 +44,14 @@ class Evaluation:
         What ``evaluation.json`` holds.
     metrics : dict, optional
         What ``metrics.json`` holds; None for data without labels.
+    kind : str
+        "images" or "table".
     """
 
     folder: Path
     document: dict[str, Any]
     metrics: dict[str, Any] | None
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class _Answers:
     logits: np.ndarray
     probabilities: np.ndarray
     unreadable: list[tuple[str, str]]
+    digests: np.ndarray | None
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -79,6 +83,8 @@ def evaluate_new(
     *,
     data: str,
     with_prior: bool = False,
+    allow_seen: bool = False,
+    discard_unfinished: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a run on new data and write a folder: figures, predictions and page where there are labels.
@@ -97,18 +103,23 @@ def evaluate_new(
         What the data are called.
     with_prior : bool
         Estimate the class frequencies of the data from the probabilities alone.
+    allow_seen : bool
+        Go on where rows or groups are among those that the run was trained or validated on.
+    discard_unfinished : bool
+        Delete what an earlier evaluation left unfinished in the same place.
     progress : callable, optional
         ``(description, done, total)``.
 
     Raises
     ------
     DataError
-        If there are no labels, one is no class of the run, or no row can be read.
+        If there are no labels, one is no class of the run, no row can be read, or the run has seen some of them.
     ImbtkError
-        If the folder exists.
+        If the folder exists, or something unfinished is in its way.
     """
     if folder.exists():
         raise ImbtkError(f"the folder '{folder}' exists already, and is not overwritten. Choose another --out.")
+    check_unfinished(folder, discard_unfinished)
     record = read_run(Path(run))
     names = predictor.class_names
     if rows.labels is None and not with_prior:
@@ -118,21 +129,34 @@ def evaluate_new(
             "(--estimate-prior)."
         )
     labels = None if rows.labels is None else _numbers(rows, names)
-    answers = _answers(predictor, rows, labels, progress)
-    document = _document(run, predictor, answers, data, rows.notes)
+    seen, kind = SeenRows.read(Path(run)), str(predictor.description["kind"])
+    answers = _answers(predictor, rows, labels, seen, progress)
+    met = seen_document(seen, answers.digests, answers.names, answers.group_names, kind)
+    if met["refused"] and not allow_seen:
+        raise DataError(_refusal(data, met))
+    document = _document(run, predictor, answers, data, rows.notes) | {"seen": met}
     metrics = None if labels is None else _metrics(RunResult(run), predictor, answers)
     if with_prior:
         document["prior"] = prior_document(record, predictor, answers.logits, answers.groups, answers.labels)
-    temporary = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    _write_json(temporary / "evaluation.json", document)
-    _write_predictions(temporary / "predictions.csv", predictor, answers)
-    if metrics is not None:
-        _write_json(temporary / "metrics.json", metrics)
-        make_evaluation_page(_record(temporary, record, predictor, answers, metrics, data), document)
-    os.replace(temporary, folder)
-    return Evaluation(folder, document, metrics)
+    with writing_folder(folder, discard_unfinished) as temporary:
+        _write_json(temporary / "evaluation.json", document)
+        _write_predictions(temporary / "predictions.csv", predictor, answers)
+        if metrics is not None:
+            _write_json(temporary / "metrics.json", metrics)
+            make_evaluation_page(_record(temporary, record, predictor, answers, metrics, data), document)
+    return Evaluation(folder, document, metrics, kind)
+
+
+def _refusal(data: str, met: dict[str, Any]) -> str:
+    """Return why rows that were seen are not evaluated, and what to do."""
+    names = ""
+    if met["groups"]:
+        names = " Groups are compared by name: if these are others of the same names, say --allow-seen too."
+    return (
+        f"'{data}' is not new to this run: {met['said']} Figures on such rows say nothing about new ones. Take them "
+        "out (split.csv of the run names its test rows), or evaluate all the same with --allow-seen (allow_seen=True "
+        f"in Python): page and evaluation.json will say how many were seen.{names}"
+    )
 
 
 def _numbers(rows: NewRows, class_names: tuple[str, ...]) -> np.ndarray:
@@ -156,10 +180,18 @@ def _numbers(rows: NewRows, class_names: tuple[str, ...]) -> np.ndarray:
     return np.array([number[label] for label in labels], dtype=np.int64)
 
 
-def _answers(predictor: Predictor, rows: NewRows, labels: np.ndarray | None, progress: Progress | None) -> _Answers:
+def _answers(
+    predictor: Predictor,
+    rows: NewRows,
+    labels: np.ndarray | None,
+    seen: SeenRows | None,
+    progress: Progress | None,
+) -> _Answers:
     logits, probabilities = [], []
+    digests: list[np.ndarray] = []
+    note = None if seen is None else lambda samples: digests.append(seen.row_digests(samples.numpy()))
     errors: list[str | None] = []
-    for part in predictor.predict_stream(rows):
+    for part in predictor.predict_stream(rows, note):
         logits.append(part.logits)
         probabilities.append(part.probabilities)
         errors += part.errors
@@ -171,13 +203,14 @@ def _answers(predictor: Predictor, rows: NewRows, labels: np.ndarray | None, pro
         raise DataError(f"none of the {len(rows)} rows could be read. The first one: {unreadable[0][1]}")
     kept = np.flatnonzero(good)
     return _Answers(
-        kept,
-        [rows.names[i] for i in kept],
-        None if labels is None else labels[kept],
-        None if rows.groups is None else [rows.groups[i] for i in kept],
-        np.concatenate(logits)[kept],
-        np.concatenate(probabilities)[kept],
-        unreadable,
+        rows=kept,
+        names=[rows.names[i] for i in kept],
+        labels=None if labels is None else labels[kept],
+        group_names=None if rows.groups is None else [rows.groups[i] for i in kept],
+        logits=np.concatenate(logits)[kept],
+        probabilities=np.concatenate(probabilities)[kept],
+        unreadable=unreadable,
+        digests=np.concatenate(digests) if digests else None,
     )
 
 
@@ -254,7 +287,19 @@ def _record(
         answers.probabilities,
     )
     kind = str(predictor.description["kind"])
-    return RunRecord(folder, {"data": data}, {}, {}, metrics, split, {}, {SIDE: side}, None, None, kind)
+    return RunRecord(
+        folder=folder,
+        config={"data": data},
+        plan={},
+        environment={},
+        metrics=metrics,
+        split=split,
+        history={},
+        predictions={SIDE: side},
+        gallery=None,
+        audit=None,
+        kind=kind,
+    )
 
 
 def _write_predictions(path: Path, predictor: Predictor, answers: _Answers) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from imbtk.context import RunContext
 from imbtk.decisions import choose_decision
 from imbtk.dispatch import Dispatcher, who, wrong_result
 from imbtk.draw import Draw
+from imbtk.errors import TrainingError
 from imbtk.hookspecs import HOOKS
+from imbtk.models.batch_size import check_smallest_batch
 from imbtk.models.heads import LinearHead
 from imbtk.models.network import (
     Network,
@@ -73,8 +75,20 @@ class Fitted:
     settings: TrainingSettings
 
     def logits(self, rows: torch.Tensor) -> np.ndarray:
-        """Return the logits of rows of the data set, (n, K) float64."""
+        """Return the logits of rows of the data set, (n, K) float64.
+
+        Raises
+        ------
+        TrainingError
+            If they are not finite: training went out of bounds, though its last losses were finite.
+        """
         logits: np.ndarray = predict(self.network, self.batches, rows, self.settings).double().numpy()
+        bad = rows[~torch.from_numpy(logits).isfinite().all(1)].tolist()
+        if bad:
+            raise TrainingError(
+                f"the trained network gives logits that are not finite for {len(bad)} of {len(rows)} rows that it was "
+                f"not trained on, row {bad[0]} among them. Lower --lr, or set --clip-norm."
+            )
         return logits
 
 
@@ -99,16 +113,17 @@ def fit(
     config, validation = prepared.config, prepared.split.validation
     settings = _settings(prepared, network)
     batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
-    decay = prepared.model.weight_decay if config.weight_decay is None else config.weight_decay
-    groups = parameter_groups(network, decay, config.lr or prepared.model.lr, config.lr_backbone, config.freeze)
+    # Both were filled in when the run was prepared.
+    decay, lr = cast("float", config.weight_decay), cast("float", config.lr)
+    groups = parameter_groups(network, decay, lr, config.lr_backbone, config.freeze)
     history = train(
         network,
         make_optimizer(config.optimizer, groups, prepared.device),
         prepared.phases,
-        batches,
-        (validation, prepared.dataset.labels[validation]),
-        settings,
-        checkpoint,
+        batches=batches,
+        validation=(validation, prepared.dataset.labels[validation]),
+        settings=settings,
+        checkpoint=checkpoint,
         on_epoch=on_epoch,
         on_step=on_step,
     )
@@ -191,13 +206,23 @@ def start_at_prior(head: torch.nn.Module, phase: BuiltPhase) -> None:
 
 
 def make_network(prepared: PreparedRun) -> Network:
-    """Build the network with the plan's head, its bias at the log of the effective prior."""
+    """Build the network with the plan's head, its bias at the log of the effective prior.
+
+    Raises
+    ------
+    ImbtkError
+        If the plan's head is none, or the network cannot learn from batches as small as the run has them.
+    """
     first = prepared.phases[0]
     make_head = head_maker(prepared.plan.items, first.context)
     network = build_network(
         prepared.model, prepared.dataset.sample_shape, make_head, prepared.config.seed, first.context.num_classes
     )
     network.head_origin = make_head.origin
+    if prepared.config.freeze:
+        network.freeze_backbone()
+    smallest = min(phase.smallest_batch for phase in prepared.phases)
+    check_smallest_batch(network, smallest, prepared.config.batch_size)
     _rehearse_with_features(prepared, network)
     start_at_prior(network.head, first)
     network.to(prepared.device)

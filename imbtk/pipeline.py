@@ -81,7 +81,15 @@ def run_prepared(
         folder.write_decision(decision_document(prepared, decided, calibration, logits, unseen))
         folder.write_calibration(calibration_document(prepared, ledger_fit, calibration, logits))
         extra = {name: _heard(metric, observers.failures) for name, metric in extra_metrics.items()}
-        metrics = _evaluate(prepared, folder, logits, calibration, decision, 0 if cell else RESAMPLES, extra)
+        metrics = _evaluate(
+            prepared,
+            folder,
+            logits,
+            calibration=calibration,
+            decision=decision,
+            resamples=0 if cell else RESAMPLES,
+            extra=extra,
+        )
         folder.write_results(network, fitted.history, logits, calibration, decision, metrics)
         observers.run_end(folder.run_description, metrics)
         # All is trained and written: what a plugin fails to do from here on is said, and takes nothing away.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp, softmax
+import scipy  # its parts are loaded when used
 
 __all__ = ["ABSTAIN", "CalibrationMap", "DecisionRule", "pooled"]
 
@@ -48,8 +48,8 @@ class CalibrationMap:
         if self.shift is not None:
             logits = logits + self.shift
         if self.tables is None:
-            return np.asarray(log_softmax(logits, axis=1))
-        probabilities = softmax(logits, axis=1)
+            return np.asarray(scipy.special.log_softmax(logits, axis=1))
+        probabilities = scipy.special.softmax(logits, axis=1)
         for k, (x, y) in enumerate(self.tables):
             probabilities[:, k] = np.interp(probabilities[:, k], x, y)
         total = probabilities.sum(axis=1, keepdims=True)
@@ -57,7 +57,9 @@ class CalibrationMap:
         probabilities = np.where(total > 0, probabilities / np.where(total > 0, total, 1.0), flat)
         with np.errstate(divide="ignore"):
             tabled = np.log(probabilities)
-        return np.asarray(tabled if self.late_shift is None else log_softmax(tabled + self.late_shift, axis=1))
+        return np.asarray(
+            tabled if self.late_shift is None else scipy.special.log_softmax(tabled + self.late_shift, axis=1)
+        )
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return probabilities of shape (N, K), rows summing to one, for logits of shape (N, K)."""
@@ -150,7 +152,11 @@ class DecisionRule:
         That is the softmax of the shifted logits or log-probabilities, so that a row on the border between two classes
         is unsure whichever of them is decided; under a cost matrix it is the decided class's probability.
         """
-        shares = probabilities if self.cost is not None else softmax(self._scores(logits, probabilities), axis=1)
+        shares = (
+            probabilities
+            if self.cost is not None
+            else scipy.special.softmax(self._scores(logits, probabilities), axis=1)
+        )
         decided = self.forced(logits, probabilities)
         return np.asarray(np.take_along_axis(shares, decided[:, None], axis=1)[:, 0])
 
@@ -233,6 +239,8 @@ def pooled(logits: np.ndarray, probabilities: np.ndarray, starts: np.ndarray) ->
     """
     sizes = np.diff(np.append(starts, len(probabilities)))
     mean = np.add.reduceat(probabilities, starts, axis=0) / sizes[:, None]
-    trained = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
-    scores = [logsumexp(trained[a : a + m], axis=0) - np.log(m) for a, m in zip(starts, sizes, strict=True)]
+    trained = scipy.special.log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    scores = [
+        scipy.special.logsumexp(trained[a : a + m], axis=0) - np.log(m) for a, m in zip(starts, sizes, strict=True)
+    ]
     return np.stack(scores), mean

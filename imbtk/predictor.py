@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from imbtk.data.decode import decode_image
 from imbtk.data.new_rows import NewRows
 from imbtk.data.normalise import Normalisation
 from imbtk.data.pixels import pixels_of, resized
+from imbtk.data.store import available_cores, on_all_cores
 from imbtk.data.table import encode_table
 from imbtk.deployment import deployed, parse_deployment
 from imbtk.errors import DataError
@@ -150,13 +150,17 @@ class Predictor:
         """Return calibrated probabilities, (N, K) float64."""
         return self.calibration.probabilities(self.logits(x))
 
-    def predict_stream(self, rows: NewRows | Sequence[str | Path]) -> Iterator[PredictedRows]:
+    def predict_stream(
+        self, rows: NewRows | Sequence[str | Path], on_samples: Callable[[torch.Tensor], object] | None = None
+    ) -> Iterator[PredictedRows]:
         """Yield answers for rows of any number, a stretch at a time; what cannot be read is an answer too.
 
         Parameters
         ----------
         rows : NewRows or sequence of path
             From :func:`imbtk.data.new_rows.new_rows`, or image files.
+        on_samples : callable, optional
+            Shown the readable samples of each stretch, as the training had them before normalisation.
 
         Raises
         ------
@@ -172,6 +176,8 @@ class Predictor:
             probabilities, names = logits.copy(), np.full(len(errors), "", dtype=object)
             good = np.array([error is None for error in errors])
             if samples is not None:
+                if on_samples is not None:
+                    on_samples(samples)
                 logits[good] = self._forward(samples)
                 probabilities[good] = self.calibration.probabilities(logits[good])
                 names[good] = self.decided_names(logits[good], probabilities[good])
@@ -182,7 +188,7 @@ class Predictor:
         """Yield the readable images of each stretch, and what is wrong with the others; one stretch is read ahead."""
         # Plugins of Pillow register when first used, which two threads must not do at once.
         Image.init()
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(available_cores()) as pool:
 
             def begin(start: int) -> list[Future[np.ndarray | str]]:
                 return [pool.submit(self._read, file) for file in rows.part(start, start + STREAM_BATCH)]
@@ -273,7 +279,8 @@ class Predictor:
         if isinstance(x, (str, Path)):
             x = [x]
         if isinstance(x, Sequence) and x and all(isinstance(path, (str, Path)) for path in x):
-            decoded = [decode_image(path, size, preprocessing["resize"], channels) for path in x]
+            paths, how = list(x), preprocessing["resize"]
+            decoded = on_all_cores(lambda row: decode_image(paths[row], size, how, channels), len(paths), None, "")
             return torch.from_numpy(np.stack(decoded))
         values = np.asarray(x)
         shape = tuple(self.description["sample_shape"])

@@ -100,8 +100,8 @@ class PreparedRun:
     decision : str
         How a class is going to be picked, for people.
     inner : tuple of PreparedRun
-        Models of the same plan without the run's test rows, each of which predicts the test rows of another fold: what
-        a decision is fitted on. None where no decision is fitted or folds do not allow it.
+        Models of the same plan without the run's test rows, each of which predicts the rows of one fold: what a
+        decision is fitted on. Empty where no decision is fitted or folds do not allow it.
     unseen : Unseen, optional
         Where the run trains on all rows: what is fitted on top of the network is fitted on this.
     """
@@ -182,7 +182,9 @@ def prepare(
     folds = make_folds(plan.items, dataset, _whole_context(config, dataset), config.seed, config.fold)
     split, dropped = induced(dataset, folds[config.fold])
     inner = [induced(dataset, cut)[0] for cut in inner_splits(dataset, folds, config.fold, config.seed)]
-    return prepare_split(config, catalogue, dataset, plan, model, split, dropped, len(folds), inner)
+    return prepare_split(
+        config, catalogue, dataset, plan=plan, model=model, split=split, dropped=dropped, folds=len(folds), inner=inner
+    )
 
 
 def prepare_split(
@@ -236,15 +238,37 @@ def prepare_split(
     outer = rehearsal is None
     if rehearsal is None:
         rehearse_calibration(plan.items, dataset.labels[known].numpy(), phases[-1].context)
-        models = len(inner) if unseen is None else unseen.models
-        unseen_rows = torch.cat([cut.test for cut in inner]) if inner else known
-        rehearsal = _rehearsed(plan, config, dataset, unseen_rows, models, phases[-1].context)
-        warnings = (*warnings, *_not_out_of_fold(folds, inner, rehearsal))
+        why = _not_out_of_fold(folds, inner)
+        try:
+            models = len(inner) if unseen is None else unseen.models
+            unseen_rows = torch.cat([cut.test for cut in inner]) if inner else known
+            rehearsal = _rehearsed(plan, config, dataset, unseen_rows, models, phases[-1].context)
+        except ImbtkError as error:
+            # Whoever fails on few rows may advise folds, which there are already.
+            error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
+            raise
+        warnings = (*warnings, *(why if rehearsal.fitted else ()))
     config = _resolved(config, dataset, plan, model, phases, context)
     prepared = PreparedRun(
-        config, catalogue, dataset, plan, split, dropped, folds, normalisation, phases, context, model,
-        context.device, context.positive, warnings, rows, deployment, rehearsal.words, unseen=unseen,
-    )  # fmt: skip
+        config=config,
+        catalogue=catalogue,
+        dataset=dataset,
+        plan=plan,
+        split=split,
+        dropped=dropped,
+        folds=folds,
+        normalisation=normalisation,
+        phases=phases,
+        context=context,
+        model=model,
+        device=context.device,
+        positive=context.positive,
+        warnings=warnings,
+        rows=rows,
+        deployment=deployment,
+        decision=rehearsal.words,
+        unseen=unseen,
+    )
     if not (outer and inner and rehearsal.fitted):
         return prepared
     return dataclasses.replace(prepared, inner=_inner_runs(prepared, inner, rehearsal))
@@ -295,13 +319,13 @@ def _rehearsed(
     return dataclasses.replace(rehearsal, words=f"{rehearsal.words}, fitted on {of}")
 
 
-def _not_out_of_fold(folds: int, inner: Sequence[Split], rehearsal: Rehearsal) -> tuple[str, ...]:
+def _not_out_of_fold(folds: int, inner: Sequence[Split]) -> tuple[str, ...]:
     """Return what must be said where a decision could be fitted on out-of-fold rows but for the folds."""
-    if inner or folds < FEWEST_FOLDS or not rehearsal.fitted:
+    if inner or folds < FEWEST_FOLDS:
         return ()
     return (
-        f"the decision is fitted on validation rows, although the split has {folds} folds: out-of-fold rows need test "
-        "sides that do not overlap, and a training row of each class when two of them are left out.",
+        f"the decision is fitted on validation rows, although the split has {folds} folds: out-of-fold rows need folds "
+        "that do not overlap, and a training row of each class when two of them are left out.",
     )
 
 
@@ -314,9 +338,15 @@ def _inner_runs(prepared: PreparedRun, inner: Sequence[Split], rehearsal: Rehear
         copies = (dataclasses.replace(item, strategy=item.strategy.clone()) for item in prepared.plan.items)
         try:
             run = prepare_split(
-                config, prepared.catalogue, prepared.dataset, Plan(tuple(copies)), prepared.model, cut, nothing,
+                config,
+                prepared.catalogue,
+                prepared.dataset,
+                plan=Plan(tuple(copies)),
+                model=prepared.model,
+                split=cut,
+                dropped=nothing,
                 rehearsal=rehearsal,
-            )  # fmt: skip
+            )
         except ImbtkError as error:
             error.args = (
                 f"inner model {number} of {len(inner)}, which the decision needs to be fitted on out-of-fold rows: "

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import chisquare
+from scipy.special import chdtrc
 
 from imbtk.calibration_chain import calibration_chain
 from imbtk.deployment import deployed
@@ -155,9 +155,14 @@ def _figure_weights(labels: np.ndarray, natural: np.ndarray, deployment: np.ndar
         expected = natural * len(labels)
         possible = expected > 0
         strange = bool(counts[~possible].any())
-        if not strange and chisquare(counts[possible], expected[possible]).pvalue > CHANCE:
+        if not strange and _chance(counts[possible], expected[possible]) > CHANCE:
             return None
     return prior_weights(labels, deployment)
+
+
+def _chance(counts: np.ndarray, expected: np.ndarray) -> float:
+    """Return how likely counts this far from the expected ones are, by Pearson's chi-squared statistic."""
+    return float(chdtrc(len(counts) - 1, ((counts - expected) ** 2 / expected).sum()))
 
 
 def _centred(shift: np.ndarray) -> list[float]:

@@ -146,7 +146,8 @@ class RunResult:
     def __repr__(self) -> str:
         of, figures = "test", self._overall
         if figures is None:
-            of, figures = "estimated", self.metrics.get("estimate", {}).get("figures", {})
+            found = self.metrics.get("estimate", {}).get("figures", ())
+            of, figures = "estimated", {figure["metric"]: figure for figure in found}
         value = (figures.get("balanced_accuracy") or {}).get("value")
         shown = "unknown" if value is None else f"{value:.3f}"
         return f"RunResult({str(self.folder)!r}, {of} balanced accuracy {shown})"

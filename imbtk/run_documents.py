@@ -64,7 +64,7 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     """Return what the run does where the user said nothing, as (what, value) for people."""
     config, dataset = prepared.config, prepared.dataset
     splitter = [item for item in prepared.plan.items if any(h.name == "imbtk_split" for h in item.strategy.hooks())]
-    split = f"by {splitter[0]}" if splitter else _default_split(dataset.given_split)
+    split = f"by {splitter[0]}{_of_given(prepared)}" if splitter else _default_split(dataset.given_split)
     if prepared.unseen is not None:
         split = "none: all rows are for training; what is fitted afterwards is fitted on rows that other models, of the"
         split += f" same plan, had not seen ({prepared.unseen.models} models of the comparison)"
@@ -95,10 +95,28 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     ]
     if prepared.inner:
         more = plural(len(prepared.inner), "more training")
-        rows.append(("inner models", f"{more}, for the decision: each leaves the test rows of two folds out"))
+        rows.append(("inner models", f"{more}, for the decision: each leaves the rows of two folds out"))
     if prepared.positive is not None:
         rows.append(("positive class", dataset.class_names[prepared.positive]))
     return [list(row) for row in rows]
+
+
+def _of_given(prepared: PreparedRun) -> str:
+    """Return what a split strategy made of the split that the data give."""
+    given, split = prepared.dataset.given_split, prepared.split
+    if given is None:
+        return ""
+    kept: list[str] = []
+    moved: list[str] = []
+    train = torch.cat([split.train, prepared.dropped])
+    for number, rows in enumerate((train, split.validation, split.test)):
+        side = torch.nonzero(given == number)[:, 0]
+        if len(side):
+            (kept if torch.equal(rows.sort().values, side) else moved).append(SPLIT_NAMES[number])
+    said = [f"the data's own {join_words(kept)} rows kept"] if kept else []
+    if moved:
+        said.append(f"{'' if kept else 'the given '}{join_words(moved)} rows dealt anew")
+    return f", {', '.join(said)}"
 
 
 def _default_split(given: torch.Tensor | None) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import json
 import logging
-import os
 import re
 import shutil
 import time
@@ -22,6 +21,8 @@ from imbtk._version import __version__
 from imbtk.audit import quick_audit
 from imbtk.config import check_paths, write_config
 from imbtk.data.dataset import SPLIT_NAMES
+from imbtk.data.dropping import write_left_out
+from imbtk.data.naming import NAMES_OF_LABELS
 from imbtk.errors import ImbtkError
 from imbtk.gallery import make_gallery
 from imbtk.models.network import Network
@@ -32,14 +33,17 @@ from imbtk.preparation import PreparedRun
 from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
 from imbtk.run_documents import environment, groups_known, plan_document
+from imbtk.seen import SeenRows
 from imbtk.training.batches import Batches
+from imbtk.unfinished import begin, finish, unfinished_path
 
 __all__ = ["LOGITS_FILE", "RunFolder"]
 
 LOGITS_FILE = "logits.npz"
 """In a cell of a comparison: which rows of the data are the test side, and what the network says of them."""
 
-UNFINISHED = ".unfinished"
+_DIGESTED = 4096
+"""Rows that are in memory together while their content is digested."""
 
 
 class RunFolder:
@@ -63,7 +67,7 @@ class RunFolder:
         self._places: tuple[str, ...] = ()
         check_paths(prepared.config)
         self.final = Path(prepared.config.out or _free_name(Path("runs"), str(prepared.plan)))
-        self.path = self.final.with_name(self.final.name + UNFINISHED)
+        self.path = unfinished_path(self.final)
         self.plan_document = plan_document(prepared)
 
     @property
@@ -101,19 +105,14 @@ class RunFolder:
 
         Meanwhile what plugins log goes to ``log.txt``; `observers` are those beside the plan's strategies.
         """
-        shutil.rmtree(self.path, ignore_errors=True)
-        try:
-            self.path.mkdir(parents=True)
-        except OSError as error:
-            raise ImbtkError(
-                f"the run folder '{self.final}' cannot be made: {(error.strerror or str(error)).lower()}. Choose "
-                "another --out."
-            ) from error
         prepared = self._prepared
+        begin(self.final, prepared.config.discard_unfinished)
         write_config(prepared.config, self.path / "config.toml")
         _write_json(self.path / "plan.json", self.plan_document)
         _write_json(self.path / "environment.json", environment(prepared))
         self._write_split()
+        self._write_seen()
+        write_left_out(prepared.dataset, self.path)
         began = time.time()
         self.log(f"imbtk {__version__}: {prepared.plan}")
         for line in self.plan_document["warnings"]:
@@ -133,9 +132,7 @@ class RunFolder:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise
         self.log(f"done in {time.time() - began:.1f} s")
-        if self.final.exists():
-            raise ImbtkError(f"'{self.final}' appeared while the run was going on; the run is in '{self.path}'.")
-        os.replace(self.path, self.final)
+        finish(self.final)
         self.path = self.final
 
     def log(self, line: str, when: float | None = None) -> None:
@@ -169,6 +166,15 @@ class RunFolder:
             for row in range(len(dataset))
         )
         _write_csv(self.path / "split.csv", ("row", "file", "label", "group", "split"), rows_out)
+
+    def _write_seen(self) -> None:
+        """Write digests of what training and validation see, and of the groups that these rows are of."""
+        dataset, split = self._prepared.dataset, self._prepared.split
+        rows = torch.unique(torch.cat([split.train, split.validation]))
+        known, names = dataset.known_groups(rows), dataset.group_names
+        groups = [] if known is None else torch.unique(known).tolist()
+        samples = (dataset.x[part].numpy() for part in torch.split(rows, _DIGESTED))
+        SeenRows.of(samples, (names[group] if names else str(group) for group in groups)).write(self.path)
 
     def _group_name(self, row: int) -> str:
         dataset = self._prepared.dataset
@@ -243,6 +249,7 @@ class RunFolder:
             "kind": dataset.kind,
             "sample_shape": list(dataset.sample_shape),
             "class_names": list(dataset.class_names),
+            NAMES_OF_LABELS: dataset.description.get(NAMES_OF_LABELS, {}),
             "feature_names": list(dataset.feature_names),
             "positive_class": prepared.config.positive,
             "preprocessing": dataset.preprocessing,
@@ -279,7 +286,7 @@ def _free_name(parent: Path, plan: str) -> Path:
     slug = re.sub(r"[^A-Za-z0-9.=@%+-]+", "_", plan)[:60].strip("_.") or "nothing"
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}"
     path, number = parent / stem, 2
-    while path.exists() or path.with_name(path.name + UNFINISHED).exists():
+    while path.exists() or unfinished_path(path).exists():
         path, number = parent / f"{stem}-{number}", number + 1
     return path
 

@@ -69,7 +69,7 @@ def induced(dataset: Dataset, split: Split) -> tuple[Split, torch.Tensor]:
 
 
 def inner_splits(dataset: Dataset, folds: Sequence[Split], fold: int, seed: int) -> tuple[Split, ...]:
-    """Return, for each other fold, a split that has that fold's test rows and nothing of the test rows of `fold`.
+    """Return splits whose test sides are together all rows outside of the run's test side, which none of them has.
 
     What is trained on these predicts every row outside of the run's test side without having seen it.
 
@@ -84,35 +84,62 @@ def inner_splits(dataset: Dataset, folds: Sequence[Split], fold: int, seed: int)
     Returns
     -------
     tuple of Split
-        None where the folds do not allow it: fewer than three, test sides that overlap (a test side that the data give
-        is the same in every fold), or a class that would be left without a training row.
+        Empty where the folds do not allow it: fewer than three, test sides that overlap and are not one and the same,
+        or a class that would be left without a training row.
 
     Notes
     -----
-    Validation rows are those of the other fold without the run's test rows, so they were chosen as its own were, whole
-    groups at a time. Where none are left (a splitter that takes the next fold's test rows), the same share is cut from
-    the training rows by whole groups, drawn by the seed alone.
+    Where each fold has a test side of its own, there is a split for each other fold. Validation rows are those of the
+    other fold without the run's test rows, so they were chosen as its own were, whole groups at a time. Where none are
+    left (a splitter that takes the next fold's test rows), the same share is cut from the training rows by whole
+    groups, drawn by the seed alone.
+
+    Where the data give the test side, all folds have it, and validation sides go round instead: there is a split for
+    each fold, which predicts that fold's validation rows and validates on those of the next one.
     """
+    if len(folds) < FEWEST_FOLDS:
+        return ()
+    run = folds[fold]
+    inner = _of_own_test_sides(dataset, folds, fold, seed) or _of_one_test_side(folds, run)
+    trained = _classes(dataset, run.train)
+    return inner if all(_classes(dataset, split.train) == trained for split in inner) else ()
+
+
+def _of_own_test_sides(dataset: Dataset, folds: Sequence[Split], fold: int, seed: int) -> tuple[Split, ...]:
+    """Return a split for each other fold, none if test sides overlap or leave rows out."""
     run = folds[fold]
     others = [split for place, split in enumerate(folds) if place != fold]
-    predicted = torch.cat([split.test for split in others] or [torch.empty(0, dtype=torch.int64)])
     known = torch.cat([run.train, run.validation])
-    apart = len(torch.unique(predicted)) == len(predicted) and bool(torch.isin(predicted, known).all())
-    if len(folds) < FEWEST_FOLDS or not apart or not all(len(split.test) for split in others):
+    if not all(len(split.test) for split in others) or not _are_apart([split.test for split in others], known):
         return ()
 
     def seen(rows: torch.Tensor) -> torch.Tensor:
         return rows[torch.isin(rows, known)]
 
     inner = [Split(seen(split.train), seen(split.validation), split.test) for split in others]
-    trained = _classes(dataset, run.train)
-    if any(_classes(dataset, split.train) != trained for split in inner):
-        return ()
     share = len(run.validation) / len(known)
     return tuple(
         split if len(split.validation) or not share else _with_validation(dataset, split, share, seed, place)
         for place, split in enumerate(inner)
     )
+
+
+def _of_one_test_side(folds: Sequence[Split], run: Split) -> tuple[Split, ...]:
+    """Return a split for each fold where all have one test side and validation goes round over the other rows."""
+    known, sides = torch.cat([run.train, run.validation]), [split.validation for split in folds]
+    one = all(torch.equal(split.test, run.test) for split in folds)
+    if not one or not _are_apart(sides, known) or len(torch.cat(sides)) < len(known):
+        return ()
+    inner = []
+    for side, following in zip(sides, [*sides[1:], sides[0]], strict=True):
+        inner.append(Split(known[~torch.isin(known, torch.cat([side, following]))].sort().values, following, side))
+    return tuple(inner)
+
+
+def _are_apart(sides: Sequence[torch.Tensor], known: torch.Tensor) -> bool:
+    """Return whether sides have no row in common, and only rows of `known`."""
+    rows = torch.cat(list(sides))
+    return len(torch.unique(rows)) == len(rows) and bool(torch.isin(rows, known).all())
 
 
 def _classes(dataset: Dataset, rows: torch.Tensor) -> list[int]:

@@ -56,6 +56,38 @@ def write_images(folder: Path, rows: int, seed: int = 0) -> Path:
     return folder
 
 
+MEDMNIST = {"train": 40, "val": 16, "test": 20}
+"""Rows on each side of what :func:`write_medmnist` writes."""
+
+
+@pytest.fixture(scope="session")
+def write_medmnist() -> Callable[..., Path]:
+    """Return a function that writes an npz of MedMNIST's layout, each side half 0 and half 1.
+
+    Unless `clean`, ``train[0]`` (0) and ``val[1]`` (1) are one image; ``train[2]`` is in test, ``train[4]`` in
+    validation, ``val[6]`` in test as well; ``train[8]`` and ``train[10]`` are one image, which harms nobody.
+    """
+
+    def write(path: Path, *, clean: bool = False, seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
+        labels = {side: (np.arange(rows) % 2)[:, None].astype(np.uint8) for side, rows in MEDMNIST.items()}
+        images = {
+            side: (rng.integers(0, 128, (rows, 8, 8)) + 100 * labels[side][:, :, None]).astype(np.uint8)
+            for side, rows in MEDMNIST.items()
+        }
+        if not clean:
+            images["val"][1] = images["train"][0]
+            images["test"][2] = images["train"][2]
+            images["val"][4] = images["train"][4]
+            images["test"][6] = images["val"][6]
+            images["train"][10] = images["train"][8]
+        arrays = {f"{side}_images": pixels for side, pixels in images.items()}
+        np.savez(path, **arrays, **{f"{side}_labels": values for side, values in labels.items()})  # type: ignore[arg-type]
+        return path
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def table_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a run on a table with patients; it is read, never changed."""

@@ -248,3 +248,13 @@ def test_the_resolved_weight_decay_is_what_training_uses() -> None:
         weights.append(torch.cat([parameter.flatten() for parameter in network.parameters()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_network_that_overflows_on_new_rows_is_no_traceback() -> None:
+    x, y = np.arange(80, dtype=np.float32).reshape(40, 2), np.arange(40) % 2
+    prepared = prepare(make_config({"epochs": 1, "model": "linear"}), (x, y))
+    fitted = fit(prepared, make_network(prepared))
+    with torch.no_grad():
+        fitted.network.head.weight.fill_(torch.inf)  # type: ignore[union-attr, operator]
+    with pytest.raises(TrainingError, match=r"logits that are not finite for 6 of 6 rows .* Lower --lr"):
+        fitted.logits(prepared.split.validation)

@@ -220,12 +220,66 @@ def test_without_need_or_folds_there_are_no_inner_models() -> None:
     assert len(prepare(config(fold=4), DATA, ["stratified-split:folds=5", "reject"]).inner) == 4
 
 
-def test_folds_that_share_a_test_side_are_told_of() -> None:
-    data = dataclasses.replace(load(DATA), given_split=torch.from_numpy(np.where(FOLD_OF == 0, 2, 0)))
-    run = prepare(config(fold=0), data, ["stratified-split:folds=3", "threshold"])
+def given(*sides: int) -> Dataset:
+    """Return the data with folds of groups put on given sides."""
+    return dataclasses.replace(load(DATA), given_split=torch.from_numpy(np.array(sides)[FOLD_OF]))
+
+
+def test_with_a_given_test_side_each_fold_is_predicted_by_a_model_that_has_seen_neither_it_nor_the_test_rows() -> None:
+    data = given(0, 1, 2, 0)
+    run = prepare(config(fold=1), data, ["stratified-split:folds=3", "threshold"])
+    assert data.given_split is not None
+    test = torch.nonzero(data.given_split == 2)[:, 0]
+    assert torch.equal(run.split.test, test)
+    assert not run.warnings
+    assert run.decision == "by threshold, fitted on 120 out-of-fold rows of 3 inner models"
+    # Every row beside the test rows is predicted once, training and validation rows of the data alike.
+    assert torch.equal(run.decision_rows.sort().values, torch.nonzero(data.given_split != 2)[:, 0])
+    for number, inner in enumerate(run.inner):
+        sides = (inner.split.train, inner.split.validation, inner.split.test)
+        assert [len(side) for side in sides] == [40, 40, 40]
+        assert len(torch.cat([*sides, test]).unique()) == ROWS
+        groups = [set(GROUPS[side].tolist()) for side in sides]
+        assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
+        fold = prepare(config(fold=number), data, ["stratified-split:folds=3"]).split
+        assert torch.equal(inner.split.test, fold.validation)
+    assert len(out_of_fold_logits(run)) == 120
+
+
+def test_what_becomes_of_a_given_split_is_said() -> None:
+    from imbtk.run_documents import plan_document
+
+    def said(data: Dataset, *strategies: str) -> str:
+        document = plan_document(prepare(config(fold=0), data, strategies))
+        return str(dict(map(tuple, document["defaults"]))["split"])
+
+    by = "by stratified-split"
+    assert said(given(0, 1, 2, 0), by[3:]) == f"{by}, the data's own train, validation and test rows kept"
+    folds = f"{by}:folds=3"
+    assert said(given(0, 1, 2, 0), folds[3:]) == (
+        f"{folds}, the data's own test rows kept, train and validation rows dealt anew, fold 0 of 3"
+    )
+    assert said(given(0, 1, 1, 0), folds[3:]) == f"{folds}, the given train and validation rows dealt anew, fold 0 of 3"
+    assert said(load(DATA), folds[3:]) == f"{folds}, fold 0 of 3"
+
+
+class Overlap(Strategy):
+    """Three folds that all have the first eighth as test rows, and validate on overlapping rows."""
+
+    @hookimpl
+    def imbtk_split(self, dataset: Dataset, context: RunContext) -> list[Split]:
+        rows = torch.arange(ROWS)
+        return [Split(rows[60 + i :], rows[20 : 60 + i], rows[:20]) for i in range(3)]
+
+
+def test_folds_that_allow_no_out_of_fold_rows_are_told_of() -> None:
+    data = (X, NAMES[LABELS])
+    run = prepare(config(fold=0), data, [Overlap(), "threshold"])
     assert run.inner == ()
     assert any("fitted on validation rows, although the split has 3 folds" in said for said in run.warnings)
-    assert not prepare(config(fold=0), data, ["stratified-split:folds=3"]).warnings
+    assert not prepare(config(fold=0), data, [Overlap()]).warnings
+    with pytest.raises(DataError, match=r"stratified-split:folds=5\)\. Beware: .*although the split has 3 folds"):
+        prepare(config(fold=0), data, [Overlap(), 'threshold:floor="malignant>=0.99",bound=lower-limit'])
 
 
 def test_the_rehearsal_is_with_those_rows() -> None:

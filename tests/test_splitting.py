@@ -86,12 +86,32 @@ def test_validation_rows_are_the_other_folds_without_the_runs_test_rows() -> Non
     assert torch.equal(again.validation, third.validation)
 
 
+def one_test_side() -> list[Split]:
+    """Return three folds with one test side: each is the validation side once."""
+    *sides, test = (split.test for split in rotating(4))
+    return [Split(torch.cat([s for j, s in enumerate(sides) if j != i]), sides[i], test) for i in range(3)]
+
+
+@pytest.mark.parametrize("fold", range(3))
+def test_of_one_test_side_each_fold_is_predicted_once_and_validates_once(fold: int) -> None:
+    folds, data = one_test_side(), dataset()
+    inner = inner_splits(data, folds, fold, seed=0)
+    assert [cut.test.tolist() for cut in inner] == [split.validation.tolist() for split in folds]
+    assert [cut.validation.tolist() for cut in inner] == [folds[i].validation.tolist() for i in (1, 2, 0)]
+    for cut in inner:
+        check_split(data, cut)
+        known = torch.cat([cut.train, cut.validation, cut.test]).sort().values
+        assert torch.equal(known, torch.cat([folds[0].train, folds[0].validation]).sort().values)
+
+
 def test_where_folds_do_not_allow_it_there_are_none() -> None:
     data, folds = dataset(), rotating(4)
     assert inner_splits(data, rotating(2, validation=False), 0, 0) == ()
     assert inner_splits(data, folds[:1], 0, 0) == ()
-    same = [Split(f.train[~torch.isin(f.train, folds[0].test)], f.validation, folds[0].test) for f in folds[:3]]
-    assert inner_splits(data, same, 0, 0) == ()
+    # One test side for all, and validation sides that leave rows out, or that overlap.
+    some = [Split(f.train[~torch.isin(f.train, folds[3].test)], f.validation, folds[3].test) for f in folds[:3]]
+    assert inner_splits(data, some, 0, 0) == ()
+    assert inner_splits(data, one_test_side()[:1] * 3, 0, 0) == ()
     empty = torch.empty(0, dtype=torch.int64)
     assert inner_splits(data, [*folds[:3], Split(folds[3].train, folds[3].validation, empty)], 0, 0) == ()
     # A fold whose test rows the run does not have at all.

@@ -47,7 +47,7 @@ def _conflicts(subject: Subject) -> Finding:
     text = (
         f"Identical images have different labels, {plural(len(sets), 'time')}. One of the labels is wrong, or the "
         "image does not decide the class; no result on them can be right. imbtk run refuses these data: correct the "
-        "labels or take these images out."
+        "labels, take these images out, or have every copy left out: --drop-conflicts."
     )
     rows: list[tuple[Cell, ...]] = [
         (" = ".join(name for name, _ in members[:4]), ", ".join(dict.fromkeys(label for _, label in members)))

@@ -63,7 +63,8 @@ def _leak(subject: Subject, split: Split) -> Finding:
     text = (
         f"{len(torn):,} {what if len(torn) == 1 else many} on more than one side of the split: {listing(torn, 5)}. "
         "What the model has seen in training it would be tested on: every figure would be too good. imbtk run refuses "
-        "this split: correct it, or leave it out and let imbtk split whole groups."
+        "this split: correct it; or have these rows left out of training and validation: --drop-leaks; or let imbtk "
+        "split whole groups: --ignore-split."
     )
     rows: list[tuple[Cell, ...]] = [(straddler.name, *straddler.rows) for straddler in torn]
     title = f"The split leaks: {plural(len(torn), 'patient')}" if known else "The split leaks identical images"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +28,8 @@ def evaluate(
     out: str | None,
     deploy: str | None,
     trust_model: bool,
+    allow_seen: bool,
+    discard_unfinished: bool,
     estimate_prior: bool,
     as_json: bool,
     quiet: bool,
@@ -39,39 +39,29 @@ def evaluate(
 
     RUN is a run folder. DATA is a folder with a folder for each class, a CSV manifest or table, an .npz of arrays, or
     what a plugin reads; classes are called as they were in training, and need not all be there. A folder is written
-    with every figure and its interval, the predictions and a page. Nothing is fitted on the new data.
+    with every figure and its interval, the predictions and a page. Nothing is fitted on the new data; rows that the run
+    was trained or validated on are refused.
 
     \b
     imbtk evaluate runs/first cohort.csv --group-column patient
     imbtk evaluate runs/first unlabelled/ --estimate-prior
     """
-    config = make_config({name: value for name, value in given.items() if value not in (None, ())})
-    # Only now: a mistake in the options is told at once, without loading torch.
-    from imbtk.data.source_rows import open_new_rows
-    from imbtk.external import evaluate_new
-    from imbtk.predictor import Predictor
-    from imbtk.reading import make_catalogue, offered_sources
-    from imbtk.report.progress import RunProgress
-    from imbtk.training.setup import choose_device
+    # A mistake in the options is told at once, without loading torch.
+    options = make_config({name: value for name, value in given.items() if value not in (None, ())})
+    from imbtk.new_data import evaluate as evaluate_run
 
-    predictor = Predictor.load(run, choose_device(config.device), trust_model=trust_model)
-    if deploy is not None:
-        predictor = predictor.at_deployment(deploy)
-    sources = offered_sources(make_catalogue(config))
-    rows = open_new_rows([data], config, predictor.description, sources=sources, labelled=True)
-    progress: RunProgress
-    with (
-        contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext(),
-        RunProgress(quiet or as_json) as progress,
-    ):
-        found = evaluate_new(
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        found = evaluate_run(
             run,
-            predictor,
-            rows,
-            Path(out) if out else _free_name(data),
-            data=data,
-            with_prior=estimate_prior,
-            progress=progress.on_data,
+            data,
+            out=out,
+            deploy=deploy,
+            estimate_prior=estimate_prior,
+            allow_seen=allow_seen,
+            trust_model=trust_model,
+            discard_unfinished=discard_unfinished,
+            quiet=quiet or as_json,
+            **options.model_dump(exclude_unset=True),
         )
     if as_json:
         document = {"folder": str(found.folder), "evaluation": found.document, "metrics": found.metrics}
@@ -83,7 +73,7 @@ def evaluate(
         if found.metrics is not None:
             from imbtk.report.terminal import print_results
 
-            print_results(console, found.metrics, found.folder, kind=str(predictor.description["kind"]))
+            print_results(console, found.metrics, found.folder, kind=found.kind)
         _print_rest(console, found.document, found.folder)
 
 
@@ -91,8 +81,9 @@ def _print_rest(console: Console, document: Mapping[str, Any], folder: Path) -> 
     """Print what was left out, and the estimated class frequencies with their assumption."""
     from rich.text import Text
 
-    for note in document["notes"]:
-        console.print(Text(f"! {note}"))
+    for note in (*document["notes"], document["seen"]["said"]):
+        if note:
+            console.print(Text(f"! {note}"))
     for name in document["missing_classes"]:
         console.print(Text(f"! the data have no row of class '{name}': its figures, and means over all, are missing"))
     if document["unreadable"]:
@@ -125,16 +116,6 @@ def _print_prior(console: Console, prior: Mapping[str, Any]) -> None:
     console.print(Text(f'\nTo use it:  --deploy "{prior["deploy"]}"'), soft_wrap=True)
 
 
-def _free_name(data: str) -> Path:
-    """Return a folder name that is not taken: time, then the data."""
-    slug = re.sub(r"[^A-Za-z0-9.-]+", "_", Path(data).name or data)[:60].strip("_.") or "data"
-    stem = Path("evaluations") / f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}"
-    path, number = stem, 2
-    while path.exists():
-        path, number = stem.with_name(f"{stem.name}-{number}"), number + 1
-    return path
-
-
 command = SectionedCommand(
     "evaluate",
     callback=evaluate,
@@ -143,7 +124,7 @@ command = SectionedCommand(
     params=[
         click.Argument(["run"], type=click.Path(), metavar="RUN"),
         click.Argument(["data"], type=click.Path(), metavar="DATA"),
-        *data_flags((*DATA_FLAGS, "label_column", "label_level")),
+        *data_flags((*DATA_FLAGS, "label_column", "label_level", "class_names")),
         trust_flag(),
         Flag(
             ["--deploy"],
@@ -158,7 +139,19 @@ command = SectionedCommand(
             is_flag=True,
             help="Estimate the class frequencies of the data without labels, if only these differ from training.",
         ),
+        Flag(
+            ["--allow-seen"],
+            section="Data",
+            is_flag=True,
+            help="Go on where rows or groups are among those that the run was trained or validated on.",
+        ),
         Flag(["--out", "out"], section="Output", type=click.Path(), metavar="DIR", help="Folder to write."),
+        Flag(
+            ["--discard-unfinished"],
+            section="Output",
+            is_flag=True,
+            help="Delete what an earlier evaluation into the same folder left unfinished.",
+        ),
         Flag(["--json", "as_json"], section="Output", is_flag=True, help="Print the result as one JSON object."),
         Flag(["--quiet", "-q"], section="Output", is_flag=True, help="Print nothing but errors."),
         traceback_option(),

@@ -19,8 +19,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Comparison": ("folds", "repeats", "primary", "margin", "also_ungrouped"),
     "Strategies": ("strategies", "plugins", "without", "allow_overcorrection", "from_comparison", "row"),
     "Data": (
-        "label_level", "where", "path_column", "label_column", "group_column", "split_column", "groups",
-        "group_pattern", "positive", "induce_imbalance", "image_size", "resize", "domain", "cache_dir",
+        "label_level", "where", "path_column", "label_column", "class_names", "group_column", "split_column", "groups",
+        "group_pattern", "ignore_split", "drop_conflicts", "drop_leaks", "positive", "induce_imbalance", "image_size",
+        "resize", "domain", "cache_dir",
     ),
     "Model": ("model", "pretrained", "weights", "freeze", "lr_backbone"),
     "Training": (
@@ -28,7 +29,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "patience", "fold", "seed", "device", "precision", "threads",
     ),
     "Probabilities and decisions": ("deploy", "decide"),
-    "Output": ("out",),
+    "Output": ("out", "discard_unfinished"),
 }  # fmt: skip
 """Under which heading each field stands in the help; what is not named here stands under :data:`OTHER`."""
 
@@ -45,6 +46,7 @@ _METAVARS = {
     "strategies": "SPEC",
     "plugins": "FILE.py",
     "without": "NAME",
+    "class_names": "LABEL=NAME,…",
     "where": "COLUMN=VALUE",
     "group_pattern": "REGEX",
     "induce_imbalance": "IF[:step]",

@@ -18,7 +18,9 @@ from imbtk.errors import ImbtkError
 
 __all__ = ["DATA_FLAGS", "command", "data_flags", "trust_flag"]
 
-DATA_FLAGS = ("plugins", "without", "where", "path_column", "group_column", "groups", "group_pattern", "device")
+DATA_FLAGS = (
+    "plugins", "without", "where", "path_column", "group_column", "groups", "group_pattern", "ignore_split", "device",
+)  # fmt: skip
 """Options of a run that also say how new rows are to be read."""
 
 _JSON_LINES = (".jsonl", ".ndjson")

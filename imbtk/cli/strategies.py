@@ -15,7 +15,8 @@ from imbtk.catalogue import Catalogue, Plugin
 from imbtk.cli.completion import StrategyName
 from imbtk.cli.flags import Flag, SectionedCommand
 from imbtk.cli.program import COMMANDS, traceback_option
-from imbtk.describe import StrategyDescription, describe
+from imbtk.describe import StrategyDescription
+from imbtk.descriptions import Descriptions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,9 +38,9 @@ def strategies(name: str | None, plugin_files: tuple[str, ...], as_json: bool, s
             raise click.UsageError("--source shows one strategy: imbtk strategies NAME --source.")
         click.echo(Path(inspect.getfile(catalogue.find(name)[0])).read_text(encoding="utf-8"), nl=False)
         return
-    found = catalogue.strategies() if name is None else {name: catalogue.find(name)}
-    described = [describe(cls, plugin.provider) for cls, plugin in found.values()]
-    failed = [plugin for plugin in catalogue.plugins() if plugin.error] if name is None else []
+    descriptions = Descriptions(catalogue)
+    described = descriptions.all() if name is None else [descriptions.find(name)]
+    failed = catalogue.failed() if name is None else []
     if as_json:
         click.echo(json.dumps([description.to_json() for description in described], indent=1))
         for plugin in failed:
@@ -53,7 +54,7 @@ def strategies(name: str | None, plugin_files: tuple[str, ...], as_json: bool, s
         return
     from imbtk.cli.strategy_page import print_page
 
-    print_page(console, described[0], Path(inspect.getfile(next(iter(found.values()))[0])))
+    print_page(console, described[0])
 
 
 def _print_list(console: Console, described: Iterable[StrategyDescription], failed: list[Plugin]) -> None:

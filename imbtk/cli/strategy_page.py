@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
@@ -19,15 +18,13 @@ __all__ = ["print_page"]
 _WIDEST = 100
 
 
-def print_page(console: Console, description: StrategyDescription, file: Path) -> None:
+def print_page(console: Console, description: StrategyDescription) -> None:
     """Print all that is known of a strategy: what it does, its options, formula, paper, and how to write it.
 
     Parameters
     ----------
     console : rich.console.Console
     description : StrategyDescription
-    file : Path
-        Where it is written.
     """
     console = Console(file=console.file, width=min(console.width, _WIDEST), highlight=False)
     console.print(Text.assemble((description.name, "bold cyan"), (f"  {description.distribution}", "dim")))
@@ -51,7 +48,7 @@ def print_page(console: Console, description: StrategyDescription, file: Path) -
         console.print(Text(f"  imbtk run DATA -s {example}"))
     if not description.takes_window:
         console.print(Text("  It acts once in a run and takes no window of epochs."))
-    console.print(Text(f"\nWritten in {file}", style="dim"), soft_wrap=True)
+    console.print(Text(f"\nWritten in {description.file}", style="dim"), soft_wrap=True)
 
 
 def _heading(console: Console, title: str) -> None:

@@ -31,7 +31,10 @@ from imbtk.splitting import induced
 
 __all__ = ["OWN_OPTIONS", "prepare_row"]
 
-OWN_OPTIONS = ("from_comparison", "row", "data", "plugins", "out", "cache_dir", "device", "threads", "without")
+OWN_OPTIONS = (
+    "from_comparison", "row", "data", "plugins", "without", "out", "discard_unfinished", "cache_dir", "device",
+    "threads",
+)  # fmt: skip
 """Options that stay the run's own; all others are the comparison's."""
 
 _ALSO_CALLED = {"nothing, decision moved": DECISION, "baseline": BASELINE}

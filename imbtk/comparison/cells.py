@@ -25,11 +25,11 @@ from imbtk.comparison.settings import ComparisonConfig
 from imbtk.config import RunConfig
 from imbtk.data.dataset import Dataset
 from imbtk.errors import ImbtkError
+from imbtk.files import write_atomically
 from imbtk.pipeline import run_prepared
 from imbtk.plugin_files import PluginFile
 from imbtk.preparation import PreparedRun, prepare
 from imbtk.reading import make_catalogue, read_data
-from imbtk.report.drawings import write_atomically
 from imbtk.report.progress import RunProgress
 from imbtk.training.memory import keep_memory
 
@@ -146,7 +146,7 @@ def _failure_path(folder: Path, cell: Cell) -> Path:
 def cell_config(config: ComparisonConfig, cell: Cell, out: str | None = None) -> RunConfig:
     """Return the configuration of a cell's run: the comparison's, with a seed for each repeat."""
     values = {key: getattr(config, key) for key in RunConfig.model_fields}
-    values |= {"strategies": (), "fold": 0, "out": out, "seed": config.seed + cell.repeat}
+    values |= {"strategies": (), "fold": 0, "out": out, "discard_unfinished": True, "seed": config.seed + cell.repeat}
     return RunConfig(**values)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import stats
@@ -62,21 +63,21 @@ def figures(
         Which figures: see :func:`imbtk.evaluation.resampling.replicate_figures`.
     """
     parts: list[Figures] = []
+    of = partial(_of, rows, outcome, unit=unit, weights=weights)
     if "decisions" in families:
         everyone = np.ones(len(rows.labels), dtype=bool)
-        parts += [
-            _means([_of(rows, outcome, r, everyone, unit, weights, ["decisions"]) for r in range(len(rows.fold))])
-        ]
+        parts += [_means([of(r, where=everyone, families=["decisions"]) for r in range(len(rows.fold))])]
     other = [family for family in families if family != "decisions"]
     if other:
-        parts += [_means([_of(rows, outcome, r, rows.fold[r] == f, unit, weights, other) for r, f in _cells(rows)])]
+        parts += [_means([of(r, where=rows.fold[r] == f, families=other) for r, f in _cells(rows)])]
     return {name: value for part in parts for name, value in part.items()}
 
 
 def fold_figures(rows: Rows, outcome: Outcome, name: str) -> np.ndarray:
     """Return a figure of each cell's test rows, repeat by repeat, (R · F,)."""
     unit, weights = np.zeros(len(rows.labels), dtype=np.int64), np.ones((1, 1))
-    cells = [_of(rows, outcome, r, rows.fold[r] == f, unit, weights, FAMILIES) for r, f in _cells(rows)]
+    of = partial(_of, rows, outcome, unit=unit, weights=weights, families=FAMILIES)
+    cells = [of(r, where=rows.fold[r] == f) for r, f in _cells(rows)]
     return np.array([float(cell[name][0]) for cell in cells])
 
 

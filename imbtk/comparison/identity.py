@@ -13,11 +13,12 @@ import torch
 
 from imbtk._version import __version__
 from imbtk.comparison.grid import PlanRow
+from imbtk.comparison.protocol import compared_rows
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.data.dataset import Dataset
 from imbtk.errors import RunFolderError
+from imbtk.files import write_atomically
 from imbtk.plugin_files import PluginFile
-from imbtk.report.drawings import write_atomically
 
 __all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "differences", "protocol_document", "read_protocol"]
 
@@ -36,6 +37,7 @@ _ELSEWHERE = (
     "data",
     "from_comparison",
     "row",
+    "discard_unfinished",
 )
 """Options that change no number of a cell, or stand in the protocol in another form."""
 
@@ -114,6 +116,9 @@ def _digest(dataset: Dataset) -> str:
     digest.update(dataset.labels.numpy().tobytes())
     if dataset.groups is not None:
         digest.update(dataset.groups.numpy().tobytes())
+    judged = compared_rows(dataset)
+    if len(judged) < len(dataset):
+        digest.update(judged.tobytes())
     # Some thousand samples, evenly spread: enough to tell data apart, quick for many gigabytes.
     rows = torch.linspace(0, len(dataset) - 1, min(len(dataset), 2048)).long()
     digest.update(dataset.x[rows].contiguous().numpy().tobytes())

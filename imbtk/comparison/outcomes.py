@@ -113,6 +113,8 @@ def read_outcome(
     cells = [
         [_read_cell(folder, Cell(plan, r, f, ungrouped), class_names) for f in range(folds)] for r in range(repeats)
     ]
+    # A test side that the data give is in no fold: the other rows are numbered anew, in their order.
+    judged = np.unique(np.concatenate([cell["row"] for cell in cells[0]]))
     size = sum(len(cell["row"]) for cell in cells[0])
     k = len(class_names)
     labels, fold = np.full(size, -1), np.full((repeats, size), -1)
@@ -121,8 +123,8 @@ def read_outcome(
     probabilities, priors = np.zeros((repeats, size, k)), np.zeros((repeats, size, k))
     for r, f in np.ndindex(repeats, folds):
         cell = cells[r][f]
-        row = cell["row"]
-        if row.max(initial=0) >= size or (fold[r, row] >= 0).any():
+        row = np.searchsorted(judged, cell["row"])
+        if len(judged) < size or not np.isin(cell["row"], judged).all() or (fold[r, row] >= 0).any():
             raise RunFolderError(
                 f"the cells of '{plan.name}' in '{folder}' are of different splits. Take another --out."
             )

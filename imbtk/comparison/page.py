@@ -10,8 +10,9 @@ from imbtk.comparison import plots
 from imbtk.comparison.page_tables import interactions_section, table_section, ungrouped_section
 from imbtk.comparison.table import interval_text, size_text, value_text
 from imbtk.comparison.words import headline_sentences, model_commands
+from imbtk.files import write_atomically
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles, name_cell
-from imbtk.report.drawings import Drawings, write_atomically
+from imbtk.report.drawings import Drawings
 from imbtk.report.page import render_page
 from imbtk.report.wording import one_line, plural, sentence, shorten
 

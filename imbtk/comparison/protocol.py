@@ -13,7 +13,7 @@ from imbtk.data.dataset import Dataset
 from imbtk.draw import Draw
 from imbtk.errors import DataError
 
-__all__ = ["VALIDATION_PARTS", "deal", "make_split", "make_splits", "with_split"]
+__all__ = ["VALIDATION_PARTS", "compared_rows", "deal", "make_split", "make_splits", "split_note", "with_split"]
 
 VALIDATION_PARTS = 5
 """Of the rows outside the test fold, one part in so many is for validation."""
@@ -97,8 +97,31 @@ def _deal_once(table: np.ndarray, parts: int, rng: np.random.Generator) -> np.nd
     return part
 
 
+def compared_rows(dataset: Dataset) -> np.ndarray:
+    """Return the rows that plans are compared on, (n,) int64: all but the test side that the data give.
+
+    Those are for the model that is chosen by the comparison, once: a choice made on them would not be independent.
+    """
+    if dataset.given_split is None:
+        return np.arange(len(dataset))
+    return np.flatnonzero(dataset.given_split.numpy() != 2)
+
+
+def split_note(dataset: Dataset) -> str:
+    """Return what is to be said of a split that the data give, empty if they give none."""
+    if dataset.given_split is None:
+        return ""
+    left = len(dataset) - len(compared_rows(dataset))
+    if not left:
+        return "The split that the data give has no test side: all of its rows are dealt into the folds."
+    return (
+        f"The data give a test side: its {left} rows are in no fold, and stay unseen until imbtk run tests the plan "
+        "that you choose. Training and validation rows are dealt into the folds. --ignore-split deals all rows."
+    )
+
+
 def make_splits(dataset: Dataset, folds: int, repeats: int, seed: int) -> list[list[Split]]:
-    """Return the splits by repeat and fold: test folds that are disjoint and together all rows.
+    """Return the splits by repeat and fold: test folds that are disjoint and together all rows to compare on.
 
     Parameters
     ----------
@@ -121,21 +144,25 @@ def make_split(dataset: Dataset, folds: int, repeat: int, fold: int, seed: int) 
     The validation rows are dealt from the rows outside the test fold in the same way, one part in five, or fewer parts
     where a class has fewer groups left.
     """
-    labels, groups = dataset.labels.numpy(), _groups(dataset)
+    rows = compared_rows(dataset)
+    labels, groups = dataset.labels.numpy()[rows], _groups(dataset)[rows]
     part = deal(labels, groups, folds, Draw(seed, f"comparison, repeat {repeat}").numpy())
     rest = np.flatnonzero(part != fold)
     parts = min(VALIDATION_PARTS, _fewest_groups(labels[rest], groups[rest]))
     rng = Draw(seed, f"comparison, repeat {repeat}, validation of fold {fold}").numpy()
     inner = deal(labels[rest], groups[rest], parts, rng)
     sides = (rest[inner != 0], rest[inner == 0], np.flatnonzero(part == fold))
-    return Split(*(torch.from_numpy(side) for side in sides))
+    return Split(*(torch.from_numpy(rows[side]) for side in sides))
 
 
 def with_split(dataset: Dataset, split: Split) -> Dataset:
-    """Return the data set with a split of its own, which a plan without a split strategy keeps."""
-    side = torch.zeros(len(dataset), dtype=torch.int64)
-    side[split.validation], side[split.test] = 1, 2
-    return dataclasses.replace(dataset, given_split=side)
+    """Return the data set with a split of its own, which a plan without a split strategy keeps.
+
+    What was left out of the data is listed once, in the folder of the comparison, and not in that of every cell.
+    """
+    side = torch.full((len(dataset),), -1, dtype=torch.int64)
+    side[split.train], side[split.validation], side[split.test] = 0, 1, 2
+    return dataclasses.replace(dataset, given_split=side, left_out=())
 
 
 def _groups(dataset: Dataset) -> np.ndarray:
@@ -148,8 +175,8 @@ def _fewest_groups(labels: np.ndarray, groups: np.ndarray) -> int:
 
 
 def _check_enough(dataset: Dataset, folds: int) -> None:
-    labels, groups = dataset.labels.numpy(), _groups(dataset)
-    pairs = np.unique(np.column_stack([labels, groups]), axis=0)
+    rows = compared_rows(dataset)
+    pairs = np.unique(np.column_stack([dataset.labels.numpy()[rows], _groups(dataset)[rows]]), axis=0)
     counts = np.bincount(pairs[:, 0], minlength=dataset.num_classes)
     # Two folds leave half of the groups, of which one is for validation.
     needed = max(folds, 4 if folds == 2 else 3)

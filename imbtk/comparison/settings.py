@@ -34,8 +34,9 @@ HIGHER_IS_BETTER = {name: name not in ("log_loss", "brier") for name in METRICS}
 class ComparisonConfig(RunConfig):
     """The configuration of a comparison: split, model, epochs and seed are its own, strategies belong to the plans."""
 
-    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold", "from_comparison", "row")
-    """Fields of a run that a comparison does not take: plans hold the strategies, and every fold is trained."""
+    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold", "discard_unfinished", "from_comparison", "row")
+    """Fields of a run that a comparison does not take: plans hold the strategies, every fold is trained, and
+    cells go on where they were."""
 
     plan: tuple[str, ...] = Field((), description="A plan to compare: strategies with spaces between, in quotes.")
     each: tuple[str, ...] = Field((), description="Strategies with commas between, each a plan by itself.")
@@ -65,6 +66,20 @@ class ComparisonConfig(RunConfig):
     def _no_fold(cls, value: int) -> int:
         if value:
             raise ValueError("a comparison trains every fold; 'folds' says how many there are")
+        return value
+
+    @field_validator("from_comparison", "row")
+    @classmethod
+    def _no_row(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise ValueError("a row of a comparison is trained by 'imbtk run'")
+        return value
+
+    @field_validator("discard_unfinished")
+    @classmethod
+    def _nothing_unfinished(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("a comparison goes on where it was; its cells leave nothing to discard")
         return value
 
 

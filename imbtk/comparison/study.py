@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from imbtk.comparison.cells import Job, failure_of, is_done, prepare_cell
 from imbtk.comparison.grid import Cell, PlanRow, grid, make_rows
 from imbtk.comparison.identity import check_folder, default_folder, protocol_document
 from imbtk.comparison.progress import GridProgress
-from imbtk.comparison.protocol import make_splits
+from imbtk.comparison.protocol import make_splits, split_note
 from imbtk.comparison.settings import ComparisonConfig
+from imbtk.data.dropping import write_left_out
 from imbtk.errors import ImbtkError
 from imbtk.plan import StrategyLike
 from imbtk.reading import make_catalogue, read_data
@@ -56,6 +58,8 @@ def prepare_study(
     rows = make_rows(config, catalogue, plans)
     read, dataset = read_data(config, data, catalogue, progress.on_data)
     config = config.model_copy(update={"image_size": read.image_size})
+    if said := split_note(dataset):
+        dataset = dataclasses.replace(dataset, notes=(*dataset.notes, said))
     make_splits(dataset, config.folds, config.repeats, config.seed)
     job = Job(config, "", dataset)
     resolved = prepare_cell(job, Cell(rows[0], 0, 0), catalogue=catalogue).config
@@ -66,6 +70,7 @@ def prepare_study(
     protocol = protocol_document(config, dataset, rows, left_out, device, catalogue.files())
     folder = Path(config.out) if config.out else default_folder(protocol)
     check_folder(folder, protocol)
+    write_left_out(dataset, folder)
     # What came from a path is opened anew by each worker, out of the decoded store.
     job = Job(config, str(folder), dataset if data is not None else None, catalogue.files())
     return Study(job, folder, grid(rows, config), left_out, device)

@@ -11,7 +11,7 @@ from typing import Any
 from imbtk.comparison.analysis import analyse
 from imbtk.comparison.page import make_page
 from imbtk.comparison.table import csv_text, markdown_table
-from imbtk.report.drawings import write_atomically
+from imbtk.files import write_atomically
 from imbtk.report.wording import sentence
 
 __all__ = ["DOCUMENT_FILE", "comparison_schema", "write_results"]

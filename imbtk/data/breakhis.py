@@ -91,13 +91,13 @@ def parse_name(path: str) -> BreakHisName | None:
         return None
     code = match["code"].upper()
     return BreakHisName(
-        "benign" if match["tumor_class"].upper() == "B" else "malignant",
-        code,
-        TUMOR_TYPES[code],
-        (match["patient"] + match["letters"]).upper(),
-        match["patient"],
-        int(match["magnification"]),
-        int(match["sequence"]),
+        tumor_class="benign" if match["tumor_class"].upper() == "B" else "malignant",
+        tumor_code=code,
+        tumor_type=TUMOR_TYPES[code],
+        slide=(match["patient"] + match["letters"]).upper(),
+        patient=match["patient"],
+        magnification=int(match["magnification"]),
+        sequence=int(match["sequence"]),
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from imbtk.data.arrays import dataset_from_arrays
 from imbtk.data.dataset import Dataset
 from imbtk.data.options import DataOptions
 from imbtk.data.store import Progress
-from imbtk.data.table import dataset_from_table
 from imbtk.errors import DataError, OptionError, did_you_mean
 from imbtk.options import parse_spec
 
@@ -58,16 +58,14 @@ def _refuse_others(given: dict[str, Any], known: tuple[str, ...], name: str) -> 
 
 
 def _digits(given: dict[str, Any], options: DataOptions) -> Dataset:
-    from sklearn.datasets import load_digits
-
     from imbtk.data.imbalance import with_induced
 
     _refuse_others(given, ("imbalance", "profile", "seed"), "digits")
-    bunch = load_digits()
+    images, labels = _read_digits()
     # Pixels are whole numbers in 0..16, so that no two of them meet in 0..255.
-    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
+    pixels = np.rint(images * (255 / 16)).astype(np.uint8)
     plain = options.model_copy(update={"domain": "digits" if options.domain == "auto" else options.domain})
-    dataset = dataset_from_arrays(pixels, bunch.target, None, plain, name="builtin:digits")
+    dataset = dataset_from_arrays(pixels, labels, None, plain, name="builtin:digits")
     dataset.description.update({"source": "builtin"})
     if options.induce_imbalance is not None:
         if "imbalance" in given or "profile" in given:
@@ -82,8 +80,30 @@ def _digits(given: dict[str, Any], options: DataOptions) -> Dataset:
     return with_induced(dataset, f"{factor}:{profile}", seed, is_default="imbalance" not in given)
 
 
+def _read_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Return images (N, 8, 8) and labels (N,) as ``load_digits`` does: loading scikit-learn takes a second, and pandas.
+
+    Raises
+    ------
+    DataError
+        If scikit-learn comes without its data.
+    """
+    path = Path(str(distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")))
+    try:
+        values = np.loadtxt(path, delimiter=",", dtype=np.int64)
+    except OSError as error:
+        raise DataError(
+            f"the digits that come with scikit-learn cannot be read: {error}. Install it again "
+            "(pip install --force-reinstall scikit-learn)."
+        ) from None
+    return values[:, :-1].reshape(-1, 8, 8), values[:, -1]
+
+
 def _breast_cancer(given: dict[str, Any], options: DataOptions) -> Dataset:
+    import pandas as pd
     from sklearn.datasets import load_breast_cancer
+
+    from imbtk.data.table import dataset_from_table
 
     _refuse_others(given, (), "breast-cancer")
     options.refuse_unused(set(), "builtin:breast-cancer, which is a table")

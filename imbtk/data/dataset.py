@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-__all__ = ["SPLIT_NAMES", "Dataset", "InducedImbalance"]
+__all__ = ["SPLIT_NAMES", "Dataset", "InducedImbalance", "LeftOutRow"]
 
 SPLIT_NAMES = ("train", "validation", "test")
 """Names of the sides of a split; ``given_split`` holds positions in this tuple."""
@@ -33,6 +33,27 @@ class InducedImbalance:
 
 
 @dataclass(frozen=True)
+class LeftOutRow:
+    """A row that is in the data and not in the data set, because the user had it left out.
+
+    Attributes
+    ----------
+    name : str
+        What it is called: the file's path within the data, ``train[17]``.
+    label : str
+        Its class, as the data have it.
+    side : str
+        Its side of the given split, empty if the data give none.
+    reason : str
+    """
+
+    name: str
+    label: str
+    side: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Samples, labels, groups and names.
 
@@ -51,7 +72,7 @@ class Dataset:
     group_names : tuple of str
         Name of each group.
     given_split : Tensor of int64, shape (N,), optional
-        0, 1, 2 for train, validation, test, where the data come with a split.
+        0, 1, 2 for train, validation, test, where the data come with a split; -1 for a row that is on no side.
     row_names : tuple of str
         What a row is called in reports: the file's path within the data, or the row's number.
     domain : "digits", "photo", "histology" or "table"
@@ -67,6 +88,8 @@ class Dataset:
         Sentences that every report must say: an induced imbalance, what was done to odd files.
     description : dict
         Facts for the record: path or arguments, digest of the content, number of files.
+    left_out : tuple of LeftOutRow
+        Rows of the data that the user had left out.
     """
 
     name: str
@@ -84,6 +107,7 @@ class Dataset:
     preprocessing: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     description: dict[str, Any] = field(default_factory=dict)
+    left_out: tuple[LeftOutRow, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,11 @@ from imbtk.errors import DataError, OptionError, did_you_mean
 
 __all__ = ["FolderSource"]
 
-_USED = {"image_size", "resize", "label_level", "where", "group_pattern", "groups", "domain"}
+_USED = {"image_size", "resize", "label_level", "where", "group_pattern", "groups", "domain", "drop_conflicts"}
+
+
+_ALIKE = 0.9
+"""From this share of folders with the same sub-folders on, these are taken for the classes."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,7 @@ def _labels(tree: _Tree, names: list[BreakHisName] | None, options: DataOptions)
             f"{tree.root}: no image in the folder {listing([repr(name) for name in tree.empty])}, so its class has no "
             "sample. Add images or take the folder away."
         )
+    _refuse_groups_above_classes(tree)
     labels = [inner[0] for inner in tree.inner]
     if len(set(labels)) == 1:
         raise DataError(
@@ -165,6 +171,33 @@ def _labels(tree: _Tree, names: list[BreakHisName] | None, options: DataOptions)
             "are folders further down, say which level: --label-level 2."
         )
     return labels, f"class folders of {tree.root}"
+
+
+def _refuse_groups_above_classes(tree: _Tree) -> None:
+    """Refuse a tree of ``patient/class/`` folders, which would be taken for as many classes as there are patients.
+
+    It is one if there are at least three folders, no image lies directly in them, and nine in ten have no sub-folders
+    but some of a set that is smaller than the number of folders, each of which stands in several.
+    """
+    below: dict[str, set[str]] = {}
+    for inner in tree.inner:
+        if len(inner) < 3:
+            return
+        below.setdefault(inner[0], set()).add(inner[1])
+    found = Counter(name for names in below.values() for name in names)
+    common = sorted(name for name, count in found.items() if count > 1)
+    alike = sum(names <= set(common) for names in below.values())
+    sides = all(side_of(name) is not None for name in common)
+    if len(below) < 3 or not 2 <= len(common) < len(below) or alike < _ALIKE * len(below) or sides:
+        return
+    pattern = "^([^/]+)/" if tree.sides is None else "^[^/]+/([^/]+)/"
+    some, names = (listing([repr(name) for name in found], 3) for found in (sorted(below), common))
+    raise DataError(
+        f"{tree.root} has {len(below)} folders ({some}), and {'all' if alike == len(below) else alike} of them hold "
+        f"the same sub-folders: {names}. These look like the classes, and the folders above them like patients "
+        f"(groups). If so, add --label-level 2 --group-pattern '{pattern}' to the command; if the {len(below)} folders "
+        "are the classes after all, --label-level 1."
+    )
 
 
 def _labels_at(tree: _Tree, level: int) -> list[str]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from imbtk.data.labels import is_missing, listing, text_of
 from imbtk.data.options import parse_where
 from imbtk.data.splits import side_of
 from imbtk.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "GROUP_NAMES",
@@ -22,7 +24,9 @@ __all__ = [
     "column_named",
     "filter_rows",
     "find_column",
+    "is_column",
     "is_file",
+    "is_frame",
     "label_column",
     "read_csv",
     "split_column",
@@ -71,6 +75,8 @@ def read_csv(path: Path) -> pd.DataFrame:
             f"{path}: every row needs {len(header)} fields, as many as there are column names, but not so in: "
             f"{listing(odd)}. A field that holds the separator needs quotes."
         )
+    import pandas as pd
+
     # A column without a name gets the one that pandas gives it.
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
     return pd.DataFrame(lines, columns=names, index=pd.RangeIndex(1, len(lines) + 1), dtype=str)
@@ -86,6 +92,18 @@ def _read_lines(path: Path) -> list[list[str]]:
     if not lines:
         raise DataError(f"{path} is empty: a CSV file needs a line of column names and rows below it.")
     return lines
+
+
+def is_frame(x: object) -> TypeGuard[pd.DataFrame]:
+    """Return whether something is a DataFrame, without loading pandas: whoever made it has."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(x, pandas.DataFrame)
+
+
+def is_column(x: object) -> TypeGuard[pd.Series]:
+    """Return whether something is a column or the index of a DataFrame, without loading pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(x, (pandas.Series, pandas.Index))
 
 
 def find_column(frame: pd.DataFrame, names: Sequence[str]) -> Any | None:

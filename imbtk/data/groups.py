@@ -8,15 +8,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from imbtk.data.breakhis import BreakHisName, parse_name
 from imbtk.data.faults import Faults
 from imbtk.data.labels import is_missing, listing, text_of
 from imbtk.errors import DataError
 
-__all__ = ["GroupKeys", "Grouping", "group_rows", "keys_from_breakhis", "keys_from_column", "keys_from_pattern"]
+__all__ = [
+    "GroupKeys",
+    "Grouping",
+    "conflicting_sets",
+    "group_rows",
+    "keys_from_breakhis",
+    "keys_from_column",
+    "keys_from_pattern",
+]
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,10 @@ class GroupKeys:
 
     keys: tuple[str, ...]
     origin: str
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> GroupKeys:
+        """Return the groups of some rows."""
+        return GroupKeys(tuple(self.keys[row] for row in rows), self.origin)
 
 
 @dataclass(frozen=True)
@@ -148,7 +158,7 @@ def group_rows(
     content = None if digests is None else _content_numbers(digests)
     identical = 0 if content is None else len(content) - int(content.max(initial=-1) + 1)
     if content is not None and identical:
-        _check_conflicts(content, labels, class_names, row_names, faults)
+        _check_conflicts(_conflicts(content, labels), labels, class_names, row_names, faults)
     if keys is None and not identical:
         return Grouping(None, (), False, "", 0)
     if keys is None:
@@ -181,6 +191,9 @@ def _by_first_row(numbers: np.ndarray) -> np.ndarray:
 
 def _merged(groups: np.ndarray, content: np.ndarray) -> np.ndarray:
     """Return the finest partition in which each group and each content is in one part."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     size = int(groups.max()) + 1
     nodes = size + int(content.max()) + 1
     edges = coo_matrix((np.ones(len(groups)), (groups, content + size)), shape=(nodes, nodes))
@@ -188,28 +201,38 @@ def _merged(groups: np.ndarray, content: np.ndarray) -> np.ndarray:
     return _by_first_row(parts[groups])
 
 
+def conflicting_sets(digests: np.ndarray, labels: torch.Tensor) -> list[list[int]]:
+    """Return the sets of rows with the same digest, (N, 16) uint8, and different labels, (N,) int64."""
+    return _conflicts(_content_numbers(digests), labels)
+
+
+def _conflicts(content: np.ndarray, labels: torch.Tensor) -> list[list[int]]:
+    numbers = labels.numpy()
+    order = np.lexsort((numbers, content))
+    same = content[order][1:] == content[order][:-1]
+    torn = np.unique(content[order][1:][same & (numbers[order][1:] != numbers[order][:-1])])
+    rows = np.flatnonzero(np.isin(content, torn))
+    sets: dict[int, list[int]] = {int(number): [] for number in torn}
+    for row in rows.tolist():
+        sets[int(content[row])].append(row)
+    return list(sets.values())
+
+
 def _check_conflicts(
-    content: np.ndarray,
+    conflicts: Sequence[Sequence[int]],
     labels: torch.Tensor,
     class_names: Sequence[str],
     row_names: Sequence[str],
     faults: Faults | None,
 ) -> None:
-    numbers = labels.numpy()
-    order = np.lexsort((numbers, content))
-    same = content[order][1:] == content[order][:-1]
-    torn = np.unique(content[order][1:][same & (numbers[order][1:] != numbers[order][:-1])])
-    if not len(torn):
+    if not conflicts:
         return
-    sets = [
-        tuple((row_names[row], class_names[numbers[row]]) for row in np.flatnonzero(content == number).tolist())
-        for number in torn
-    ]
+    sets = [tuple((row_names[row], class_names[int(labels[row])]) for row in rows) for rows in conflicts]
     if faults is not None:
         faults.conflicts += sets
         return
     told = [" = ".join(f"{row} ({label})" for row, label in found[:6]) for found in sets]
     raise DataError(
-        f"identical images have different labels, {len(torn)} time{'s' if len(torn) > 1 else ''}: "
-        f"{listing(told)}. One of the labels is wrong: correct it or take these images out."
+        f"identical images have different labels, {len(sets)} time{'s' if len(sets) > 1 else ''}: {listing(told)}. One "
+        "of the labels is wrong: correct it, take these images out, or have every copy left out with --drop-conflicts."
     )

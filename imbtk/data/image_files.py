@@ -13,8 +13,9 @@ import torch
 from imbtk.data.breakhis import parse_all, parse_name
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import domain_of
+from imbtk.data.dropping import with_groups
 from imbtk.data.faults import BrokenFilesError
-from imbtk.data.groups import GroupKeys, group_rows, keys_from_breakhis, keys_from_pattern
+from imbtk.data.groups import GroupKeys, keys_from_breakhis, keys_from_pattern
 from imbtk.data.labels import check_classes, encode_labels, listing
 from imbtk.data.options import DataOptions
 from imbtk.data.store import Progress, stored_images
@@ -88,7 +89,7 @@ class ImageFiles:
             paths=[self.paths[row] for row in rows],
             row_names=[self.row_names[row] for row in rows],
             labels=[self.labels[row] for row in rows],
-            keys=None if self.keys is None else replace(self.keys, keys=tuple(self.keys.keys[row] for row in rows)),
+            keys=None if self.keys is None else self.keys.take(rows),
             given_split=None if self.given_split is None else self.given_split[torch.tensor(rows, dtype=torch.int64)],
         )
 
@@ -151,29 +152,26 @@ def dataset_from_files(files: ImageFiles, options: DataOptions, progress: Progre
         options.faults.broken |= {files.row_names[row]: reason for row, reason in error.reasons.items()}
         kept = [row for row in range(len(files.paths)) if row not in error.reasons]
         return dataset_from_files(files.take(kept), options, progress)
-    grouping = group_rows(keys, stored.digests, labels, class_names, files.row_names, options.faults)
     channels, size = stored.images.shape[1], stored.images.shape[2]
     digest = hashlib.sha256(stored.content.encode())
     digest.update(repr((tuple(files.row_names), [class_names[k] for k in labels.tolist()])).encode())
-    return Dataset(
+    dataset = Dataset(
         name=files.location.name or str(files.location),
         kind="images",
         x=stored.images,
         labels=labels,
         class_names=class_names,
-        groups=grouping.groups,
-        group_names=grouping.names,
         given_split=files.given_split,
         row_names=tuple(files.row_names),
         domain=domain_of(options, str(files.location), class_names, channels, parse_all(files.row_names) is not None),
         preprocessing={"kind": "images", "size": size, "resize": options.resize, "channels": channels},
-        notes=(*files.notes, *nearly_breakhis(files, options), *stored.notes, *grouping.notes()),
+        notes=(*files.notes, *nearly_breakhis(files, options), *stored.notes),
         description={
             "source": files.source,
             "path": str(files.location),
             "files": len(files.paths),
             "digest": digest.hexdigest(),
-            **grouping.facts(),
             **files.description,
         },
     )
+    return with_groups(dataset, keys, stored.digests, options)

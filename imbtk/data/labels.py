@@ -12,7 +12,7 @@ import torch
 
 from imbtk.errors import DataError
 
-__all__ = ["check_classes", "encode_labels", "is_missing", "listing", "text_of"]
+__all__ = ["called", "check_classes", "encode_labels", "is_missing", "listing", "text_of"]
 
 LISTED = 20
 """How many files, rows or groups a message names before it says how many more there are."""
@@ -43,6 +43,11 @@ def text_of(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return str(value)
+
+
+def called(row_name: str) -> str:
+    """Return what a row is called in a sentence: a number alone says nothing."""
+    return f"row {row_name}" if row_name.isdecimal() else row_name
 
 
 def encode_labels(values: Any, where: str, row_names: Sequence[str]) -> tuple[torch.Tensor, tuple[str, ...]]:

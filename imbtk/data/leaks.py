@@ -119,7 +119,10 @@ def _check_groups(dataset: Dataset, split: Split) -> None:
     kind = f"{len(torn)} {one if len(torn) == 1 else many}{'' if known else ' of identical images'}"
     if dataset.given_split is not None:
         blame = "the split given by the data puts"
-        remedy = "Correct the split, or leave it out and let imbtk split whole groups"
+        remedy = (
+            "Correct the split; or have what stands on a later side too left out of training and validation: "
+            "--drop-leaks; or let imbtk split whole groups: --ignore-split"
+        )
     else:
         blame = "the split puts"
         remedy = "Whoever splits must keep groups whole"

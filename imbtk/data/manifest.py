@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from imbtk.data.dataset import Dataset
 from imbtk.data.faults import Faults
@@ -17,6 +16,9 @@ from imbtk.data.options import DataOptions
 from imbtk.data.splits import sides_of
 from imbtk.data.store import Progress
 from imbtk.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["load_manifest", "path_column"]
 
@@ -31,6 +33,7 @@ _USED = {
     "group_pattern",
     "groups",
     "domain",
+    "drop_conflicts",
 }
 
 
@@ -102,7 +105,9 @@ def load_manifest(
             if groups is None
             else keys_from_column(list(frame[groups]), f"column '{groups}' of {where}", rows),
             asked=asked,
-            given_split=None if split is None else sides_of(list(frame[split]), f"column '{split}' of {where}", names),
+            given_split=None
+            if split is None or options.ignore_split
+            else sides_of(list(frame[split]), f"column '{split}' of {where}", names),
             description={"where": list(options.where)} if options.where else {},
         ),
         options,
@@ -131,7 +136,7 @@ def _file_names(frame: pd.DataFrame, column: Any, folder: Path, where: str, rows
             f"{where}: {len(absent)} of {len(names)} files do not exist in {folder}: {listing(absent)}. Paths in "
             f"column '{column}' are relative to the folder of the CSV file."
         )
-    twice = sorted({name for name, again in zip(names, pd.Series(names).duplicated(), strict=True) if again})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise DataError(f"{where}: {listing(twice)} stands in more than one row. Take the rows out that repeat a file.")
     return names

@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from imbtk.data.arrays import PART_FORMS, read_npz
 from imbtk.data.breakhis import class_labels, parse_all
 from imbtk.data.frames import GROUP_NAMES, LABEL_NAMES, column_named, filter_rows, find_column, read_csv
 from imbtk.data.groups import GroupKeys, keys_from_column
 from imbtk.data.image_files import ImageFiles, group_keys, looks_like_image
 from imbtk.data.labels import is_missing, listing, text_of
 from imbtk.data.manifest import path_column
+from imbtk.data.naming import NAMES_OF_LABELS, named_labels
+from imbtk.data.npz import array_rows
 from imbtk.data.options import DataOptions
 from imbtk.errors import DataError
 
-__all__ = ["NewRows", "check_kind", "new_rows"]
-
-_X_NAMES = ("x", "X", "images", "data")
-_Y_NAMES = ("y", "Y", "labels", "target")
-_G_NAMES = ("groups", "patients")
-_PARTS = ("test", "val", "valid", "validation", "train")
-"""Parts of a split in a file of arrays, the one to take first: nothing was trained on test rows."""
+__all__ = ["NewRows", "check_kind", "new_rows", "with_names"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +109,21 @@ def new_rows(
         hint = " If the format of a plugin was trained on, say so here too: --plugin FILE.py." if odd else ""
         raise DataError(f"{missing}{paths[0]}{odd}.{hint}")
     check_kind(rows, description, str(sources[0]))
-    return rows
+    return with_names(rows, options, description)
+
+
+def with_names(rows: NewRows, options: DataOptions, description: Mapping[str, Any]) -> NewRows:
+    """Return the rows with their labels under the names of the model's classes, where names were given to labels.
+
+    Raises
+    ------
+    OptionError
+        If ``--class-names`` names labels that the rows do not have.
+    """
+    if rows.labels is None:
+        return rows
+    known = description.get(NAMES_OF_LABELS, {})
+    return replace(rows, labels=named_labels(rows.labels, options.class_names, known, description["class_names"]))
 
 
 def check_kind(rows: NewRows, description: Mapping[str, Any], where: str) -> None:
@@ -245,47 +253,19 @@ def _texts(values: Sequence[object]) -> tuple[str, ...]:
 
 
 def _from_arrays(path: Path, options: DataOptions, labelled: bool) -> NewRows:
-    arrays = {"x": _read_npy(path)} if path.suffix.casefold() == ".npy" else read_npz(path)
-    key, y, g, note = _array_names(arrays, path)
-    values = arrays[key]
-    y, g = y if labelled else None, g if options.groups != "none" else None
-    for name in (y, g):
-        if name is not None and len(arrays[name]) != len(values):
-            raise DataError(f"{path}: {key} has {len(values)} rows and {name} has {len(arrays[name])}.")
-    labels = None if y is None else _texts(arrays[y].ravel().tolist())
-    groups = None if g is None else _texts(arrays[g].ravel().tolist())
-    said = "" if y is None else f"{y} of {path}"
-    return NewRows(tuple(map(str, range(len(values)))), None, values, groups, labels, said, note)
-
-
-def _array_names(arrays: Mapping[str, np.ndarray], path: Path) -> tuple[str, str | None, str | None, tuple[str, ...]]:
-    """Return the names of the arrays of samples, labels and groups, and what must be said of the choice."""
-
-    def first(names: Sequence[str]) -> str | None:
-        return next((name for name in names if name in arrays), None)
-
-    if (key := first(_X_NAMES)) is not None:
-        return key, first(_Y_NAMES), first(_G_NAMES), ()
-    for part in _PARTS:
-        for form in PART_FORMS:
-            x, y = form.format(part=part).split()
-            if x in arrays:
-                others = [name for name in arrays if name != x and arrays[name].ndim == arrays[x].ndim > 1]
-                note = f"{path.name} comes in parts: {x} is read, {listing(sorted(others))} is not." if others else ""
-                return x, first([y]), first([f"{part}_groups", f"groups_{part}"]), (note,) if note else ()
-    if len(arrays) == 1:
-        return next(iter(arrays)), None, None, ()
-    raise DataError(
-        f"{path} has no array {', '.join(_X_NAMES)}, nor test_images. It holds: {listing(sorted(arrays)) or 'nothing'}."
+    found = array_rows(path, whole=options.ignore_split)
+    labels = _texts(found.labels.tolist()) if labelled and found.labels is not None else None
+    groups = _texts(found.groups.tolist()) if options.groups != "none" and found.groups is not None else None
+    said = found.labels_from if labels else ""
+    return NewRows(
+        names=found.names,
+        files=None,
+        values=found.values,
+        groups=groups,
+        labels=labels,
+        labels_from=said,
+        notes=found.notes,
     )
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    try:
-        values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read as an .npy file of plain numbers: {error}.") from None
-    return values
 
 
 def _from_builtin(name: str, options: DataOptions) -> NewRows:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
 
@@ -11,9 +12,11 @@ from imbtk.data.faults import Faults
 from imbtk.errors import OptionError
 from imbtk.options import option
 
-__all__ = ["DataOptions", "parse_imbalance", "parse_where"]
+__all__ = ["DataOptions", "parse_class_names", "parse_imbalance", "parse_where"]
 
 _PROFILES: dict[str, Literal["long-tail", "step"]] = {"long-tail": "long-tail", "step": "step"}
+
+_NAMED = re.compile(r"""\s*(?P<label>"[^"]*"|[^=,"]+?)\s*=\s*(?P<name>"[^"]*"|[^,"]+?)\s*(?:,|$)""")
 
 
 def parse_imbalance(text: str) -> tuple[float, Literal["long-tail", "step"]]:
@@ -52,6 +55,32 @@ def parse_where(text: str) -> tuple[str, str]:
     return column.strip(), value.strip()
 
 
+def parse_class_names(text: str) -> dict[str, str]:
+    """Read ``0=malignant,1=benign`` as names by label; double quotes hold what has a comma or an equals sign in it.
+
+    Raises
+    ------
+    OptionError
+        If it cannot be read so, or names a label twice.
+
+    Examples
+    --------
+    >>> parse_class_names('0=malignant, 1="benign, cystic"')
+    {'0': 'malignant', '1': 'benign, cystic'}
+    """
+    names: dict[str, str] = {}
+    place = 0
+    while place < len(text) or not names:
+        match = _NAMED.match(text, place)
+        label, name = (match[part].strip('"').strip() for part in ("label", "name")) if match else ("", "")
+        if match is None or not label or not name:
+            raise OptionError(f"'{text}' gives no names of classes. Write LABEL=NAME,…, such as 0=malignant,1=benign.")
+        if label in names:
+            raise OptionError(f"'{text}' names the label '{label}' twice: give each label one name.")
+        names[label], place = name, match.end()
+    return names
+
+
 class DataOptions(BaseModel):
     """How data are to be read.
 
@@ -74,12 +103,24 @@ class DataOptions(BaseModel):
     label_column: str | None = option(None, "Column that holds the class.")
     group_column: str | None = option(None, "Column that holds the patient or other group.")
     split_column: str | None = option(None, "Column that holds train, validation or test.")
+    class_names: str | None = option(
+        None, "Names for the labels that the data hold, as 0=malignant,1=benign; others keep theirs."
+    )
     where: tuple[str, ...] = option((), "Rows to keep, as column=value; values of one column are alternatives.")
     group_pattern: str | None = option(
         None, "Regular expression on the path within the data; its group `group`, or its first one, is the patient."
     )
     groups: Literal["auto", "breakhis", "none"] = option(
         "auto", "Where groups come from: found by name, read from BreakHis file names, or ignored."
+    )
+    ignore_split: bool = option(False, "Take the rows of all sides of a split that the data give as one set.")
+    drop_conflicts: bool = option(
+        False, "Leave out every copy of an image whose copies have different labels, instead of stopping."
+    )
+    drop_leaks: bool = option(
+        False,
+        "Leave out of a given split what stands on a later side too, copies and whole groups: from training, then "
+        "validation, never from test.",
     )
     induce_imbalance: str | None = option(
         None, "Impose an imbalance on the training rows: a factor (long-tailed), or FACTOR:step."
@@ -101,6 +142,15 @@ class DataOptions(BaseModel):
         tolerant = self.model_copy()
         tolerant._faults = faults
         return tolerant
+
+    @field_validator("class_names", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):  # from Python, {0: "malignant", 1: "benign"}
+            value = ",".join(f'"{label}"="{name}"' for label, name in value.items())
+        if isinstance(value, str):
+            parse_class_names(value)
+        return value
 
     @field_validator("where")
     @classmethod
@@ -151,7 +201,7 @@ class DataOptions(BaseModel):
         OptionError
             Naming the options.
         """
-        always = {"cache_dir", "seed", "induce_imbalance"}
+        always = {"cache_dir", "seed", "induce_imbalance", "class_names", "ignore_split", "drop_leaks"}
         fields = DataOptions.model_fields
         # `groups="none"` ignores what groups there are, so it has its meaning everywhere.
         unused = [

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from imbtk.data.dataset import Dataset
-from imbtk.data.new_rows import NewRows, check_kind, new_rows
+from imbtk.data.new_rows import NewRows, check_kind, new_rows, with_names
 from imbtk.data.options import DataOptions
 from imbtk.data.sources import Source, check_dataset, completed
 from imbtk.errors import DataError
@@ -68,7 +68,7 @@ def open_new_rows(
     check_dataset(dataset, source, trained_on=False)
     rows = _rows(dataset, str(inputs[0]), labelled)
     check_kind(rows, description, str(inputs[0]))
-    return rows
+    return with_names(rows, options, description)
 
 
 def _rows(dataset: Dataset, where: str, labelled: bool) -> NewRows:

@@ -10,10 +10,12 @@ from typing import Protocol
 import torch
 
 from imbtk.data.dataset import Dataset
+from imbtk.data.dropping import without_leaks
 from imbtk.data.imbalance import with_induced
 from imbtk.data.labels import check_classes
+from imbtk.data.naming import with_class_names
 from imbtk.data.options import DataOptions
-from imbtk.errors import DataError, PluginError, did_you_mean
+from imbtk.errors import DataError, OptionError, PluginError, did_you_mean
 
 __all__ = ["Source", "built_in_sources", "check_dataset", "completed", "open_data"]
 
@@ -42,9 +44,10 @@ class Source(Protocol):
 
 def built_in_sources() -> tuple[Source, ...]:
     """Return core's own sources, in the order they are asked."""
-    from imbtk.data.arrays import ArraySource, NpzSource
+    from imbtk.data.arrays import ArraySource
     from imbtk.data.builtin import BuiltinSource
     from imbtk.data.folders import FolderSource
+    from imbtk.data.npz import NpzSource
     from imbtk.data.tabular import CsvSource, FrameSource
 
     return (BuiltinSource(), FrameSource(), ArraySource(), NpzSource(), CsvSource(), FolderSource())
@@ -69,8 +72,21 @@ def open_data(
     source = next((candidate for candidate in candidates if candidate.accepts(data, options)), None)
     if source is None:
         raise _unreadable(data, candidates)
+    if options.drop_leaks and options.ignore_split:
+        raise OptionError("--drop-leaks is about the split that the data give, which --ignore-split ignores: give one.")
     dataset = completed(source.load(data, options, progress), options)
     check_dataset(dataset, source)
+    if options.drop_leaks and dataset.given_split is None:
+        raise OptionError(
+            f"--drop-leaks is about a split that the data give, and {dataset.name} gives none: leave it out. A split "
+            "that imbtk makes has each group, and all copies of an image, on one side."
+        )
+    if options.ignore_split:
+        dataset = dataclasses.replace(dataset, given_split=None)
+    if options.drop_leaks:
+        dataset = without_leaks(dataset)
+    if options.class_names is not None:
+        dataset = with_class_names(dataset, options.class_names)
     if options.induce_imbalance is not None:
         dataset = with_induced(dataset, options.induce_imbalance, options.seed)
     return dataset

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from imbtk.data.dataset import Dataset
 from imbtk.data.frames import (
@@ -14,6 +12,7 @@ from imbtk.data.frames import (
     filter_rows,
     find_column,
     is_file,
+    is_frame,
     label_column,
     read_csv,
     split_column,
@@ -24,8 +23,10 @@ from imbtk.data.manifest import load_manifest, path_column
 from imbtk.data.options import DataOptions
 from imbtk.data.splits import sides_of
 from imbtk.data.store import Progress
-from imbtk.data.table import dataset_from_table
 from imbtk.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["CsvSource", "FrameSource"]
 
@@ -62,7 +63,7 @@ class FrameSource:
 
     def accepts(self, data: object, options: DataOptions) -> bool:
         """Return whether `data` is a DataFrame."""
-        return isinstance(data, pd.DataFrame)
+        return is_frame(data)
 
     def load(self, data: object, options: DataOptions, progress: Progress | None = None) -> Dataset:
         """Return the data set.
@@ -72,7 +73,7 @@ class FrameSource:
         DataError
             If columns are missing or hold what they may not.
         """
-        if not isinstance(data, pd.DataFrame) or not len(data):
+        if not is_frame(data) or not len(data):
             raise DataError("the DataFrame has no row.")
         return _load(data, Path.cwd(), Path("DataFrame"), options, progress)
 
@@ -85,6 +86,8 @@ def _load(
     files = path_column(frame, folder, options, name)
     if files is not None:
         return load_manifest(frame, files, folder, location, options, progress)
+    from imbtk.data.table import dataset_from_table
+
     _refuse_unnamed_files(frame, name)
     options.refuse_unused(_USED, f"{name}, which is a table of features (it has no column of image files)")
     label = label_column(frame, options.label_column, name)
@@ -94,7 +97,11 @@ def _load(
     keys = None
     if group is not None and options.groups != "none":
         keys = keys_from_column(list(frame[group]), f"column '{group}' of {name}", rows)
-    sides = None if split is None else sides_of(list(frame[split]), f"column '{split}' of {name}", rows)
+    sides = (
+        None
+        if split is None or options.ignore_split
+        else sides_of(list(frame[split]), f"column '{split}' of {name}", rows)
+    )
     # A column that says who or where a row is, is never a feature, even where groups are to be ignored.
     apart = [column for column in (label, group, split) if column is not None]
     return dataset_from_table(

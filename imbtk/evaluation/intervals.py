@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy import stats
-from scipy.special import expit, logit
+import scipy  # its parts are loaded when used
 
 __all__ = [
     "CONFIDENCE",
@@ -40,8 +39,8 @@ def clopper_pearson(successes: float, n: float) -> Interval:
     ----------
     Clopper and Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the binomial".
     """
-    low = stats.beta.ppf(_TAIL, successes, n - successes + 1) if successes > 0 else 0.0
-    high = stats.beta.ppf(1 - _TAIL, successes + 1, n - successes) if successes < n else 1.0
+    low = scipy.special.betaincinv(successes, n - successes + 1, _TAIL) if successes > 0 else 0.0
+    high = scipy.special.betaincinv(successes + 1, n - successes, 1 - _TAIL) if successes < n else 1.0
     return float(low), float(high)
 
 
@@ -82,7 +81,7 @@ def effective_number(success: np.ndarray, groups: np.ndarray) -> float:
         return together
     rarer = int(min((hits > 0).sum(), (hits < size).sum()))
     worth = n * p * (1 - p) / (n - 1) / max(between, 1e-12)
-    t = stats.t.ppf(1 - _TAIL, [n - 1, min(g - 1, rarer + 1)])
+    t = scipy.special.stdtrit([n - 1, min(g - 1, rarer + 1)], 1 - _TAIL)
     return float(np.clip(worth * (t[0] / t[1]) ** 2, together, n))
 
 
@@ -191,11 +190,11 @@ def studentized(value: float, spread: float, degrees: float, scale: Scale) -> In
     ----------
     Efron and Tibshirani 1993, "An introduction to the bootstrap", section 12.6 (transformations); the delta method.
     """
-    reach = float(stats.t.ppf(1 - _TAIL, degrees)) * spread
+    reach = float(scipy.special.stdtrit(degrees, 1 - _TAIL)) * spread
     if scale == "log":
         ends = np.exp(np.log(value) + np.array([-1, 1]) * reach / value)
     elif scale == "logit":
-        ends = expit(logit(value) + np.array([-1, 1]) * reach / (value * (1 - value)))
+        ends = scipy.special.expit(scipy.special.logit(value) + np.array([-1, 1]) * reach / (value * (1 - value)))
     else:
         ends = np.tanh(np.arctanh(value) + np.array([-1, 1]) * reach / (1 - value**2))
     return float(ends[0]), float(ends[1])

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from imblearn.metrics import geometric_mean_score
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -251,17 +250,24 @@ def _decisions_overall(predictions: Predictions, per_class: Sequence[Mapping[str
         names = ("accuracy", "balanced_accuracy", "g_mean", "macro_f1", "mcc")
         return dict.fromkeys(names, none) | {"coverage": coverage}
     classes = np.arange(predictions.num_classes)
-    absent = [s["sensitivity"] for s in per_class if isinstance(s["sensitivity"], Missing)]
+    sensitivities = [figures["sensitivity"] for figures in per_class]
+    absent = [value for value in sensitivities if isinstance(value, Missing)]
+    present = [value for value in sensitivities if not isinstance(value, Missing)]
     return {
         "accuracy": float(accuracy_score(truth, called)),
         "balanced_accuracy": absent[0] if absent else float(balanced_accuracy_score(truth, called)),
-        "g_mean": absent[0] if absent else float(geometric_mean_score(truth, called, labels=classes)),
+        "g_mean": absent[0] if absent else _geometric_mean(present),
         "macro_f1": absent[0]
         if absent
         else float(f1_score(truth, called, labels=classes, average="macro", zero_division=0)),
         "mcc": _mcc(truth, called),
         "coverage": coverage,
     }
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    with np.errstate(divide="ignore"):
+        return float(np.exp(np.log(values).mean()))
 
 
 def _mcc(truth: np.ndarray, called: np.ndarray) -> Value:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
-from scipy.special import expit, logit
+from scipy.special import chdtrc, expit, logit, ndtr, stdtrit
 
 __all__ = ["Comparison", "PriorEstimate", "compare_confidence", "estimate_prior"]
 
@@ -80,7 +79,7 @@ def estimate_prior(
     statistic = 2 * float((np.log(ratios @ prior) - np.log(ratios @ given)).sum())
     statistic = max(statistic, 0.0)
     freedom = int(present.sum()) - 1
-    p_value = float(stats.chi2.sf(statistic, freedom)) if freedom else 1.0
+    p_value = float(chdtrc(freedom, statistic)) if freedom else 1.0
     return PriorEstimate(prior, _intervals(ratios, prior, groups), statistic, p_value)
 
 
@@ -103,7 +102,7 @@ def _intervals(ratios: np.ndarray, prior: np.ndarray, groups: np.ndarray | None)
     inner = curvature @ (summed.T @ summed) @ curvature * count / (count - 1)
     spread = np.sqrt(np.append(np.diag(inner), inner.sum()).clip(min=0))
     share = prior[inside]
-    reach = stats.t.ppf(_TAIL, count - 1) * spread / (share * (1 - share))
+    reach = stdtrit(count - 1, _TAIL) * spread / (share * (1 - share))
     intervals[inside] = expit(logit(share)[:, None] + np.stack([-reach, reach], axis=1))
     return intervals
 
@@ -172,7 +171,7 @@ def compare_confidence(
     if not np.isfinite(variance) or variance <= 0:
         return None
     z = (seen - expected) / float(np.sqrt(variance))
-    return Comparison(seen, float(expected), float(z), float(2 * stats.norm.sf(abs(z))))
+    return Comparison(seen, float(expected), float(z), float(2 * ndtr(-abs(z))))
 
 
 def _clustered_mean(values: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:

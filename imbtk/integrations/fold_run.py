@@ -61,7 +61,7 @@ def prepare_fold(
     offered = offered_models(config, catalogue)
     model = find_model(config.model or default_model(dataset.kind), dataset.kind, dataset.sample_shape, offered)
     nothing = torch.empty(0, dtype=torch.int64)
-    prepared = prepare_split(config, catalogue, dataset, plan, model, split, nothing)
+    prepared = prepare_split(config, catalogue, dataset, plan=plan, model=model, split=split, dropped=nothing)
     return prepared if weights is None else with_row_weights(prepared, torch.from_numpy(weights))
 
 

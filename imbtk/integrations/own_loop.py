@@ -130,7 +130,7 @@ def compose(
     plan = Plan.build(strategies, Catalogue(config.plugins, BUILT_IN_PLUGINS))
     _refuse_what_is_left(plan)
     numbers, names = class_numbers(labels, class_names)
-    dataset = given_dataset(numbers, names, groups, x, kind, sample_shape, domain)
+    dataset = given_dataset(numbers, names, groups, x=x, kind=kind, sample_shape=sample_shape, domain=domain)
     if not dataset.sample_shape:
         _refuse_unknown_shape(plan)
     context = training_context(config, dataset, all_rows(len(dataset)))

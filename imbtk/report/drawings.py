@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,10 +11,11 @@ from typing import Literal
 from matplotlib.figure import Figure
 
 from imbtk.errors import RunFolderError
+from imbtk.files import write_atomically
 from imbtk.report.blocks import Plot
 from imbtk.report.palette import page_svg, render
 
-__all__ = ["Drawings", "write_atomically"]
+__all__ = ["Drawings"]
 
 
 class Drawings:
@@ -86,16 +85,3 @@ class Drawings:
             if Path(name).name != name or Path(name).suffix not in (".svg", ".png", ".csv"):
                 raise ValueError(f"'{name}' is no name of a file in plots")
             write_atomically(folder / name, content)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever reads half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imbtk.files import write_atomically
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, name_cell
 from imbtk.report.curve_sections import curves_section
 from imbtk.report.data_sections import data_name
 from imbtk.report.decision_section import decision_section
-from imbtk.report.drawings import Drawings, write_atomically
+from imbtk.report.drawings import Drawings
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
 from imbtk.report.page import render_page
 from imbtk.report.record import RunRecord
@@ -68,6 +69,11 @@ def make_evaluation_page(record: RunRecord, document: Mapping[str, Any]) -> Path
 
 def _banners(record: RunRecord, document: Mapping[str, Any]) -> list[Block]:
     banners: list[Block] = []
+    met = document["seen"]
+    if met["said"]:
+        title = "Not new to the model" if met["refused"] else ""
+        flatters = " These figures flatter the model." if met["refused"] else ""
+        banners.append(Banner(met["said"] + flatters, "error" if met["refused"] else "note", title))
     if not record.groups_known:
         text = f"These figures assume that no two {record.noun}s come from one patient."
         banners.append(Banner(text, "warning", "Patients unknown"))

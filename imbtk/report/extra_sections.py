@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from imbtk.errors import RunFolderError, as_sentence
+from imbtk.files import write_atomically
 from imbtk.report.blocks import Block, Cell, Plot, Section, Table, Text
 from imbtk.report.clean_svg import clean_svg
-from imbtk.report.drawings import Drawings, write_atomically
+from imbtk.report.drawings import Drawings
 from imbtk.report.palette import page_svg
 from imbtk.report.wording import one_line, plural
 
@@ -185,6 +184,8 @@ def _is_table(content: object) -> bool:
 
 def _as_data(part: Any, name: str, title: str, drawings: Drawings) -> dict[str, Any]:
     """Return a part of a section as JSON can hold it."""
+    from matplotlib.figure import Figure
+
     if isinstance(part, Figure):
         drawings.add(name, part, None, one_line(title))
         drawings.files[f"{name}.svg"] = svg = clean_svg(drawings.files[f"{name}.svg"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -63,14 +64,16 @@ def confusion(
 def _annotated_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
     size = len(matrix)
     font = 11.0 if size <= 3 else 9.0 if size <= 6 else 7.5
+    # Cells lie inside the axes: measuring a hundred of them for the layout would only cost time.
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": font, "in_layout": False}
     for i, j in np.ndindex(size, size):
         alpha = _DEEPEST * shares[i, j]
         axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=BLUE, alpha=alpha, edgecolor="none"))
         if matrix[i, j] > 0:
             text = f"{matrix[i, j]:.0f}\n{per_cent(float(shares[i, j]))}" if size <= 12 else f"{matrix[i, j]:.0f}"
-            axes.text(j, i, text, ha="center", va="center", fontsize=font, color=INK, linespacing=1.35)
+            axes.text(j, i, text, color=INK, linespacing=1.35, **style)
         elif size <= 12:
-            axes.text(j, i, "0", ha="center", va="center", fontsize=font, color=MUTED)
+            axes.text(j, i, "0", color=MUTED, **style)
     edges = np.arange(size + 1) - 0.5
     axes.hlines(edges, -0.5, size - 0.5, color=FAINT, linewidth=0.5)
     axes.vlines(edges, -0.5, size - 0.5, color=FAINT, linewidth=0.5)

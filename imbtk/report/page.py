@@ -9,12 +9,13 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from imbtk._version import __version__
+from imbtk.files import write_atomically
 from imbtk.report.blocks import Banner, Block, Details, Facts, Section, Text, Tiles
 from imbtk.report.calibration_section import calibration_section
 from imbtk.report.curve_sections import curves_section
 from imbtk.report.data_sections import data_name, data_section, split_section
 from imbtk.report.decision_section import decision_section
-from imbtk.report.drawings import Drawings, write_atomically
+from imbtk.report.drawings import Drawings
 from imbtk.report.estimate_section import estimate_of, estimate_section
 from imbtk.report.extra_sections import extra_sections, read_additions
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of

@@ -161,7 +161,7 @@ def read_run(folder: Path) -> RunRecord:
         what = "is no folder" if not folder.is_dir() else f"lacks {', '.join(missing)}"
         raise RunFolderError(
             f"{folder} {what}, so there is no finished run to report on. Give the folder of a run that came to its "
-            "end (it is printed at the end of 'imbtk run'), or resume the run."
+            "end (it is printed at the end of 'imbtk run')."
         )
     metrics = read_metrics(folder / "metrics.json")
     plan = read_versioned(folder / "plan.json", SCHEMA_VERSION)

@@ -17,10 +17,9 @@ from imbtk.errors import ImbtkError, PluginError, did_you_mean
 from imbtk.hookspecs import HOOKS, strategy_hooks
 from imbtk.scaffold.source import ExampleSource, strategy_source
 from imbtk.strategy import strategy_name
+from imbtk.unfinished import unfinished_path
 
 __all__ = ["example", "new_plugin", "short_name"]
-
-UNFINISHED = ".unfinished"
 
 
 def short_name(hook: str) -> str:
@@ -63,8 +62,9 @@ def new_plugin(name: str, hooks: Sequence[str], parent: Path, catalogue: Catalog
     package, distribution = f"imbtk_{module}", f"imbtk-{name}"
     _check_free(name, package, catalogue or Catalogue())
     folder = parent / distribution
-    if folder.exists():
-        raise PluginError(f"'{folder}' exists already, and nothing is overwritten. Take another name, or move it away.")
+    taken = next((path for path in (folder, unfinished_path(folder)) if path.exists()), None)
+    if taken is not None:
+        raise PluginError(f"'{taken}' exists already, and nothing is overwritten. Take another name, or move it away.")
     class_name = "".join(word.capitalize() for word in name.split("-"))
     fixed_name = None if strategy_name(class_name) == name else name
     source = strategy_source([ExampleSource(example(hook)) for hook in chosen], class_name, fixed_name)
@@ -100,7 +100,7 @@ def _filled(template: str, values: dict[str, str]) -> str:
 
 def _write(folder: Path, texts: dict[str, str]) -> None:
     """Write all files beside the folder, then give it its name: nothing half-done is left."""
-    unfinished = folder.with_name(folder.name + UNFINISHED)
+    unfinished = unfinished_path(folder)
     try:
         for path, text in texts.items():
             target = unfinished / path

@@ -35,7 +35,7 @@ class Batches:
             self._x = normalisation.apply(dataset.x).to(device)
         else:
             self._x = dataset.x.to(device) if _fits(dataset.x, device) else dataset.x
-            # (x / 255 - mean) / std as one multiplication and one addition.
+            # As float32 on the device, once: each batch subtracts the mean and divides by the deviation.
             shape = (1, -1, 1, 1)
             self._std = normalisation.std.to(device, torch.float32).reshape(shape)
             self._mean = normalisation.mean.to(device, torch.float32).reshape(shape)

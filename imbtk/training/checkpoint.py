@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ __all__ = ["Checkpoint", "load_checkpoint"]
 SECONDS_BETWEEN = 60.0
 SECONDS_BETWEEN_COPIES = 1.0
 SCHEMA_VERSION = 1
+_SEAL, _DIGEST = b"imbtk sha256:", "sha256"
+"""Ends each file, with the digest of all before it: torch reads a file with flipped bits without a word."""
 
 
 class Checkpoint:
@@ -86,6 +90,7 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary, last = self.folder / "last.ckpt.tmp", self.folder / "last.ckpt"
         torch.save(state, temporary)
+        _seal(temporary)
         if last.exists():
             os.replace(last, self.folder / "previous.ckpt")
         os.replace(temporary, last)
@@ -121,18 +126,43 @@ def _copied(value: Any) -> Any:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """Read the newest state that is whole.
+    """Read the newest state that is whole; where that is not the last one, a warning says so.
 
     Raises
     ------
     RunFolderError
         If there is none, or it is from a newer version.
     """
-    for name in ("last.ckpt", "previous.ckpt"):
-        path = folder / name
-        if path.exists():
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            if state.get("schema_version", 0) > SCHEMA_VERSION:
-                raise RunFolderError(f"'{path}' was written by a newer imbtk. Upgrade imbtk.")
-            return state
+    there = [path for name in ("last.ckpt", "previous.ckpt") if (path := folder / name).is_file()]
+    damaged: list[str] = []
+    for path in there:
+        if not _is_whole(path):
+            damaged.append(f"'{path}' is damaged: it is cut off or bytes in it changed.")
+            continue
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if state.get("schema_version", 0) > SCHEMA_VERSION:
+            raise RunFolderError(f"'{path}' was written by a newer imbtk. Upgrade imbtk.")
+        if damaged:
+            done = state["epochs_done"]
+            warnings.warn(f"{damaged[0]} The state before it is used, after {done} epochs: '{path}'.", stacklevel=2)
+        return state
+    if damaged:
+        raise RunFolderError(f"'{folder}' holds no checkpoint that is whole. {' '.join(damaged)}")
     raise RunFolderError(f"'{folder}' holds no checkpoint.")
+
+
+def _seal(path: Path) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, _DIGEST).digest()
+    with path.open("ab") as file:
+        file.write(_SEAL + digest)
+
+
+def _is_whole(path: Path) -> bool:
+    length = len(_SEAL) + hashlib.new(_DIGEST).digest_size
+    found, left = hashlib.new(_DIGEST), path.stat().st_size - length
+    with path.open("rb") as file:
+        while left > 0 and (part := file.read(min(left, 1 << 20))):
+            found.update(part)
+            left -= len(part)
+        return file.read() == _SEAL + found.digest()

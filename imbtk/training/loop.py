@@ -147,7 +147,16 @@ def train(
                 checkpoint.copy_if_due(network, optimizer, phases, epoch, progress.history)
             try:
                 loss = _train_epoch(
-                    network, optimizer, phase_batches, epoch, settings, set_rate, progress.step, total, on_step, clock
+                    network,
+                    optimizer,
+                    phase_batches,
+                    epoch=epoch,
+                    settings=settings,
+                    set_rate=set_rate,
+                    step=progress.step,
+                    total=total,
+                    on_step=on_step,
+                    clock=clock,
                 )
             except TrainingError as error:
                 if checkpoint is None:

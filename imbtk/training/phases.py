@@ -75,6 +75,12 @@ class BuiltPhase:
         """Batches in an epoch, as the phase's hooks were told."""
         return self.context.steps_per_epoch
 
+    @property
+    def smallest_batch(self) -> int:
+        """Rows in the smallest batch of an epoch."""
+        size = self.context.batch_size
+        return rows_shown(self.order_length, size) % size or size
+
 
 def rows_shown(length: int, batch_size: int) -> int:
     """Return how many rows of an epoch's order are trained on.
@@ -137,22 +143,24 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
     ledger = ledger_of(context.natural_counts, context.class_counts, mass, weights, reference)
     context = dataclasses.replace(context, effective_prior=ledger.effective)
     mix = _mix(dispatcher, context, state)
+    augment = _augment(dispatcher, context, state)
+    criterion = _adjusted(dispatcher, _criterion(dispatcher, context, state), context, state)
     made = torch.full((len(rows.synthetic),), -1, dtype=torch.int64)
     return BuiltPhase(
-        planned,
-        context,
-        torch.cat([rows.indices, made]),
-        rows.all_labels,
-        rows.synthetic,
-        order,
-        length,
-        _augment(dispatcher, context, state),
-        mix,
-        None if weights is None else weights.to(torch.float32),
-        _adjusted(dispatcher, _criterion(dispatcher, context, state), context, state),
-        state,
-        ledger,
-        mix is None and not len(made) and _follows_ledger(planned, context, reference),
+        planned=planned,
+        context=context,
+        indices=torch.cat([rows.indices, made]),
+        labels=rows.all_labels,
+        synthetic=rows.synthetic,
+        order=order,
+        order_length=length,
+        augment=augment,
+        mix=mix,
+        weights=None if weights is None else weights.to(torch.float32),
+        criterion=criterion,
+        state=state,
+        ledger=ledger,
+        exact=mix is None and not len(made) and _follows_ledger(planned, context, reference),
     )
 
 

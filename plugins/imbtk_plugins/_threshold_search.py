@@ -82,7 +82,7 @@ def best_shift(
         before = best
         for k in order:
             other, lead = _others(scores, top, k)
-            step, best = _best_step(lead, apart, other, labels, k, parts, figure)
+            step, best = _best_step(lead, apart, other, labels=labels, k=k, parts=parts, figure=figure)
             if step:
                 shift[k] += step
                 scores[:, k] += step

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax
-from sklearn.isotonic import IsotonicRegression
 
 from imbtk import CalibrationMap, RunContext, Strategy, hookimpl, option
 from imbtk.errors import OptionError
@@ -102,6 +99,9 @@ def _fitted(
     size: int,
 ) -> CalibrationMap:
     """Return the map of least weighted log-loss; `parts` gives log scale and shift of the parameters."""
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
     place = np.arange(len(labels))
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -121,6 +121,8 @@ def _fitted(
 
 
 def _isotonic(map: CalibrationMap, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> CalibrationMap:
+    from sklearn.isotonic import IsotonicRegression
+
     probabilities = map.probabilities(logits)
     edge = 1 / (len(labels) + 2)
     tables = []

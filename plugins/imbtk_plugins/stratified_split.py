@@ -9,6 +9,7 @@ import torch
 from pydantic import model_validator
 
 from imbtk import Dataset, RunContext, Split, Strategy, hookimpl, option
+from imbtk.errors import DataError
 from imbtk_plugins._group_cuts import Pool
 
 __all__ = ["StratifiedSplit"]
@@ -30,8 +31,9 @@ class StratifiedSplit(Strategy):
     at validation / (1 - test).
 
     A split that comes with the data is respected: rows stay on their side, and a side that is missing is cut from the
-    training rows. With ``folds=k`` the given test rows are the test side of every fold, and the validation side goes
-    round over the given training and validation rows; without given test rows, given validation rows stay.
+    training rows. With ``folds=k`` the given training and validation rows are dealt into the folds together. Where test
+    rows are given, they are the test side of every fold, touched by none in training, and each fold is the validation
+    side once; where none are given, each fold is the test side once, and its validation rows are cut from the others.
 
     References
     ----------
@@ -62,10 +64,13 @@ class StratifiedSplit(Strategy):
         generator = context.draw.numpy() if self.shuffle else None
         given = torch.zeros(len(dataset)) if dataset.given_split is None else dataset.given_split
         train, validation, test = (np.flatnonzero(given.numpy() == side) for side in range(3))
-        leave = 1 if len(validation) else 2
+        if not len(train):
+            raise DataError(f"the split that '{dataset.name}' gives has no training rows.")
+        if self.folds:
+            train, validation = np.sort(np.concatenate([train, validation])), validation[:0]
         if self.folds and len(test):
-            pool = Pool(dataset, np.sort(np.concatenate([train, validation])))
-            return [_split(*parts, test) for parts in pool.folds(self.folds, 1, generator)]
+            return [_split(*parts, test) for parts in Pool(dataset, train).folds(self.folds, 1, generator)]
+        leave = 1 if len(validation) else 2
         if self.folds:
             parts = Pool(dataset, train).folds(self.folds, leave, generator)
         elif len(test):

@@ -64,11 +64,12 @@ def test_figures_are_those_of_scikit_learn_and_everything_is_written(call: Call,
 def test_images_in_class_folders_with_one_class_and_a_broken_file(call: Call, image_run: Path) -> None:
     shutil.copytree(image_run.parent / "train" / "malignant", "in/malignant")
     Path("in/malignant/m0_zz.png").write_bytes(b"no image")
-    result = call("evaluate", image_run, "in", "--out", "ev", "--group-pattern", r"(m\d+)_")
+    result = call("evaluate", image_run, "in", "--out", "ev", "--group-pattern", r"(m\d+)_", "--allow-seen")
     assert result.exit_code == 0, result.stderr
     said = " ".join(result.stdout.split())
     assert "! the data have no row of class 'benign': its figures, and means over all, are missing" in said
     assert "! 1 rows could not be read and are left out" in result.stdout
+    assert "! 36 of 45 images equal one that this run was trained or validated on (malignant/m0_0.png, " in said
     assert "Test, per image (45 images)" in result.stdout
     document = json.loads(Path("ev/evaluation.json").read_text())
     assert (document["rows"], document["groups"], document["missing_classes"]) == (45, 15, ["benign"])
@@ -133,6 +134,31 @@ def test_mistakes_end_with_2_and_leave_no_folder(
     assert [entry.name for entry in Path().iterdir()] == ["new.csv"]
 
 
+def test_rows_that_were_trained_on_end_with_2_and_leave_no_folder(call: Call, table_run: Path) -> None:
+    shutil.copy(table_run.parent / "train.csv", "again.csv")
+    result = call("evaluate", table_run, "again.csv", "--out", "ev", "-q")
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert said.startswith("Error: 'again.csv' is not new to this run: ")
+    assert "evaluate all the same with --allow-seen (allow_seen=True in Python)" in said
+    assert [entry.name for entry in Path().iterdir()] == ["again.csv"]
+
+
+def test_what_is_unfinished_is_deleted_only_when_asked(call: Call, table_run: Path) -> None:
+    cohort(20, 0.5, 4).to_csv("new.csv", index=False)
+    Path("ev.unfinished").mkdir()
+    Path("ev.unfinished/mine.txt").write_text("mine")
+    for more in ([], ["--discard-unfinished"]):
+        result = call("evaluate", table_run, "new.csv", "--out", "ev", "-q", *more)
+        assert result.exit_code == 2
+        assert "'ev.unfinished' is in the way of 'ev'" in result.stderr
+    Path("ev.unfinished/mine.txt").rename("ev.unfinished/.imbtk-unfinished")
+    result = call("evaluate", table_run, "new.csv", "--out", "ev", "-q")
+    assert (result.exit_code, "--discard-unfinished" in result.stderr) == (2, True)
+    assert call("evaluate", table_run, "new.csv", "--out", "ev", "-q", "--discard-unfinished").exit_code == 0
+    assert sorted(entry.name for entry in Path().iterdir()) == ["ev", "new.csv"]
+
+
 def test_an_incomplete_run_is_refused(call: Call, table_run: Path) -> None:
     shutil.copytree(table_run, "run")
     Path("run/predictions.csv").unlink()
@@ -194,7 +220,7 @@ def test_what_a_plugin_reads_for_a_run_is_evaluated_and_predicted(call: Call) ->
         "run", "train.cells", *plugin, "--model", "linear", "--epochs", 20, "--lr", 0.1, "--out", "r", "--quiet"
     )
     assert done.exit_code == 0, done.stderr
-    assert call("evaluate", "r", "new.cells", *plugin, "--out", "ev", "--quiet").exit_code == 0
+    assert call("evaluate", "r", "new.cells", *plugin, "--out", "ev", "--allow-seen", "--quiet").exit_code == 0
     document = json.loads(Path("ev/evaluation.json").read_text())
     assert (document["class_counts"], document["missing_classes"]) == ([0, 40], ["benign"])
     predicted = call("predict", "r", "new.cells", *plugin, "--quiet")

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,10 @@ from imbtk.cli.program import COMMANDS, program
 from imbtk.errors import ImbtkError
 
 Call = Callable[..., Result]
-HEAVY = ("torch", "torchvision", "sklearn", "matplotlib", "scipy", "pandas", "numpy", "PIL", "jinja2")
+HEAVY = (
+    "torch", "torch._dynamo", "torchvision", "sklearn", "imblearn", "matplotlib", "scipy", "scipy.special",
+    "scipy.stats", "pandas", "numpy", "PIL", "jinja2",
+)  # fmt: skip
 
 
 def loaded(code: str, **environment: str) -> set[str]:
@@ -43,6 +47,33 @@ def calling(*arguments: str) -> str:
 )
 def test_help_and_usage_errors_load_nothing_heavy(arguments: list[str]) -> None:
     assert loaded(calling(*arguments)) == set()
+
+
+@pytest.mark.parametrize("arguments", [["strategies"], ["strategies", "--json"], ["strategies", "tilt-weights"]])
+def test_strategies_load_nothing_heavy_once_they_are_known(
+    arguments: list[str], tmp_path: Path, plugin_file: Path
+) -> None:
+    (tmp_path / "acme_tilt.py").write_text(plugin_file.read_text())
+    package = tmp_path / "acme_tilt-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-tilt\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[imbtk]\nacme-tilt = acme_tilt\n")
+    known = {"IMBTK_CACHE": str(tmp_path / "cache"), "IMBTK_PLUGINS": "acme-tilt", "PYTHONPATH": str(tmp_path)}
+    assert "torch" in loaded(calling("strategies"), **known)
+    assert loaded(calling(*arguments), **known) == set()
+
+
+def test_a_dry_run_loads_torch_and_what_reads_images() -> None:
+    allowed = {"torch", "numpy", "PIL", "scipy"}
+    assert loaded(calling("run", "builtin:digits", "--dry-run"), IMBTK_PLUGINS="none") <= allowed
+
+
+def test_a_run_loads_no_compiler_and_no_library_for_one_formula(tmp_path: Path) -> None:
+    arguments = ("run", "builtin:digits", "--epochs", "1", "--out", str(tmp_path / "run"), "--quiet")
+    seen = loaded(calling(*arguments), IMBTK_PLUGINS="none")
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert "matplotlib" in seen
+    assert not {"torch._dynamo", "torchvision", "imblearn"} & seen
 
 
 def test_importing_the_command_line_loads_neither_commands_nor_pydantic() -> None:

@@ -89,7 +89,7 @@ def test_a_run_folder_that_cannot_be_made(call: Call) -> None:
     Path("file").write_text("")
     result = call("run", DATA, "--epochs", "1", "--out", "file/run")
     assert result.exit_code == 2
-    assert "Error: the run folder 'file/run' cannot be made: not a directory. Choose another --out." in result.stderr
+    assert "Error: the folder 'file/run' cannot be made: not a directory. Choose another --out." in result.stderr
 
 
 def test_dry_run_as_json(call: Call, plugin_file: Path) -> None:

@@ -58,7 +58,7 @@ def test_its_config_repeats_it(finished: Comparison, tmp_path: Path) -> None:
     run(finished, "class-weights", tmp_path / "first")
     config = make_config({**read_config(tmp_path / "first" / "config.toml"), "out": str(tmp_path / "again")})
     imbtk.run(config=config, quiet=True)
-    first, again = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("first", "again"))
+    first, again = ((tmp_path / name / "model" / "weights.safetensors").read_bytes() for name in ("first", "again"))
     assert first == again
 
 
@@ -146,7 +146,7 @@ def test_data_that_changed_since_are_refused(stopped: Comparison, tmp_path: Path
     try:
         with pytest.raises(RunFolderError, match=f"data rows was {rows}, is now {rows + 1}"):
             run(stopped, "nothing", tmp_path / "x")
-        path.write_text(text.replace("p0,healthy,", "p0,healthy,1"))
+        path.write_text(text.replace("p0,healthy,-", "p0,healthy,", 1))
         with pytest.raises(RunFolderError, match=r"compared something else.*data digest was"):
             run(stopped, "nothing", tmp_path / "x")
     finally:

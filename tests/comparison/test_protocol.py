@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbtk.comparison.protocol import deal, make_split, make_splits, with_split
+from imbtk.comparison.protocol import deal, make_split, make_splits, split_note, with_split
 from imbtk.data.dataset import Dataset
 from imbtk.data.leaks import check_split
 from imbtk.errors import DataError
@@ -88,6 +90,28 @@ def test_a_split_of_its_own_is_what_a_plan_without_a_split_strategy_keeps() -> N
     assert given is not None
     for side, rows in enumerate((split.train, split.validation, split.test)):
         assert torch.equal(torch.nonzero(given == side)[:, 0], rows.sort().values)
+
+
+def test_a_given_test_side_is_in_no_fold() -> None:
+    labels, groups = patients(7)
+    data = dataset(labels, groups)
+    side = torch.where(data.groups % 4 == 0, 2, (data.groups % 4 == 1).long())
+    data = dataclasses.replace(data, given_split=side)
+    others = torch.nonzero(side != 2)[:, 0]
+    for folds in make_splits(data, 3, 2, seed=0):
+        assert torch.equal(torch.cat([split.test for split in folds]).sort().values, others)
+        for split in folds:
+            check_split(data, split)
+            rows = torch.cat([split.train, split.validation, split.test])
+            assert torch.equal(rows.sort().values, others)
+            given = with_split(data, split).given_split
+            assert given is not None
+            assert set(given[side == 2].tolist()) == {-1}
+    assert f"its {len(data) - len(others)} rows are in no fold" in split_note(data)
+    no_test = dataclasses.replace(data, given_split=side.clamp(max=1))
+    assert torch.equal(make_split(no_test, 3, 0, 0, 0).test, make_split(dataset(labels, groups), 3, 0, 0, 0).test)
+    assert "has no test side: all of its rows are dealt" in split_note(no_test)
+    assert split_note(dataset(labels, groups)) == ""
 
 
 def test_fewer_groups_than_folds_says_how_many_there_are_and_what_is_possible() -> None:

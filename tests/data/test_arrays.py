@@ -93,7 +93,10 @@ def _npz(tmp_path: Path, **arrays: object) -> Path:
     return tmp_path / "data.npz"
 
 
-@pytest.mark.parametrize("keys", [("x", "y"), ("X", "y"), ("images", "labels"), ("data", "target")])
+@pytest.mark.parametrize(
+    "keys",
+    [("x", "y"), ("X", "y"), ("images", "labels"), ("data", "target"), ("data", "label"), ("Images", "Targets")],
+)
 def test_an_npz_of_a_pair(tmp_path: Path, keys: tuple[str, str]) -> None:
     dataset = load(_npz(tmp_path, **{keys[0]: IMAGES, keys[1]: LABELS, "groups": np.arange(6) // 2}))
     assert dataset.x.shape == (6, 1, 8, 8)
@@ -102,7 +105,9 @@ def test_an_npz_of_a_pair(tmp_path: Path, keys: tuple[str, str]) -> None:
     assert dataset.description["source"] == "npz"
 
 
-@pytest.mark.parametrize("form", ["{part}_images {part}_labels", "x_{part} y_{part}"])
+@pytest.mark.parametrize(
+    "form", ["{part}_images {part}_labels", "x_{part} y_{part}", "{part}_data {part}_label", "X_{part} Y_{part}"]
+)
 def test_an_npz_in_parts(tmp_path: Path, form: str) -> None:
     arrays: dict[str, np.ndarray] = {}
     for part, rows in (("train", [0, 1]), ("val", [2, 3]), ("test", [4, 5])):
@@ -142,10 +147,13 @@ def test_groups_of_parts(tmp_path: Path) -> None:
     ("arrays", "message"),
     [
         ({"x": np.array([{}, {}], dtype=object), "y": [0, 1]}, "array 'x' holds Python objects, which could run code"),
-        ({"a": [1], "b": [2]}, "has no arrays x and y, nor train_images and train_labels. It holds: a, b"),
+        (
+            {"a": [1], "b": [2]},
+            r"has no arrays of samples and labels\. They are called x and y .* It holds: a \(1,\), b \(1,\)",
+        ),
         (
             {"train_images": IMAGES, "train_labels": LABELS, "test_images": IMAGES},
-            "only one of test_images and test_labels",
+            "has test_images and no labels for it, such as test_labels",
         ),
         (
             {"train_images": IMAGES, "train_labels": LABELS, "test_images": IMAGES, "test_labels": LABELS[:3]},
@@ -155,6 +163,13 @@ def test_groups_of_parts(tmp_path: Path) -> None:
             {"train_images": IMAGES, "train_labels": LABELS, "test_images": IMAGES[:, :4], "test_labels": LABELS},
             r"images of different shapes, \(4, 8\), \(8, 8\)",
         ),
+        ({"test_images": IMAGES, "test_labels": LABELS}, "has no training part, only test_images. To split its rows"),
+        ({"train_labels": LABELS}, "has train_labels and no array of the samples .*, such as train_images"),
+        (
+            {"train_images": IMAGES, "train_labels": LABELS, "test_images": IMAGES, "test_labels": LABELS[:, None]},
+            r"do not fit together: train_labels \(6,\), test_labels \(6, 1\)",
+        ),
+        ({"x": 3, "y": LABELS}, "x is a single number"),
     ],
 )
 def test_bad_npz_files_are_refused(tmp_path: Path, arrays: dict[str, object], message: str) -> None:

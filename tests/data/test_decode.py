@@ -86,6 +86,28 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     assert (_read(_saved(tmp_path, stored, exif=exif))[0] == upright).all()
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tiff", "a.gif", "a.bmp"])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_an_image_that_needs_no_change_is_not_copied_and_outlives_its_file(
+    tmp_path: Path, name: str, frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = [np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8) for seed in range(frames)]
+    first, *others = (Image.fromarray(frame) for frame in pixels)
+    several = {"save_all": True, "append_images": others} if frames > 1 and name not in ("a.jpg", "a.bmp") else {}
+    path = _saved(tmp_path, first, name, **several)
+    with Image.open(path) as opened:
+        expected = np.asarray(opened.convert("RGB"))
+
+    def copied(image: Image.Image) -> None:
+        raise AssertionError("copied, which holds up other threads")
+
+    monkeypatch.setattr(Image.Image, "copy", copied)
+    image, _ = read_image(path)
+    path.unlink()
+    assert (np.asarray(image) == expected).all()
+    assert fit_to_size(image, 6, "pad").size == (6, 6)
+
+
 def test_floats_in_the_unit_range_are_scaled(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[0.0, 0.5, 1.0]], dtype=np.float32))
     pixels, remarks = _read(_saved(tmp_path, image, "image.tif"))

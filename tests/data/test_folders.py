@@ -1,3 +1,4 @@
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,3 +194,50 @@ def test_class_folders_alike_but_for_case(tmp_path: Path, write_image: WriteImag
 def test_options_of_tables_are_refused(class_folders: Path) -> None:
     with pytest.raises(OptionError, match="--label-column, --split-column says nothing about a folder of images"):
         load(class_folders, DataOptions(label_column="x", split_column="y"))
+
+
+def patients_above_classes(root: Path, write_image: WriteImage, patients: int = 6) -> Path:
+    """Write ``patient/class/`` folders; the last patient has one class only."""
+    for patient in range(patients):
+        for label in ("0", "1")[: 1 if patient == patients - 1 else 2]:
+            for number in range(2):
+                write_image(root / f"p{patient}" / label / f"{number}.png")
+    return root
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_patients_above_classes_are_refused_with_the_flags_that_help(
+    tmp_path: Path, write_image: WriteImage, split: bool
+) -> None:
+    root = tmp_path / "patches"
+    for side in ("train", "test") if split else ("",):
+        patients_above_classes(root / side, write_image, 5 if side == "test" else 6)
+    with pytest.raises(DataError) as caught:
+        load(root)
+    text = str(caught.value)
+    assert "6 folders ('p0', 'p1', 'p2' and 3 more), and all of them hold the same sub-folders: '0', '1'." in text
+    # What is advised is what works when it is pasted.
+    words = shlex.split(text[text.index("--label-level 2") : text.index(" to the command")])
+    options = dict(zip([word[2:].replace("-", "_") for word in words[::2]], words[1::2], strict=True))
+    dataset = load(root, DataOptions(**options))  # type: ignore[arg-type]
+    assert dataset.class_names == ("0", "1")
+    assert dataset.group_names == tuple(f"p{patient}" for patient in range(6))
+    assert len(load(root, DataOptions(label_level=1)).class_names) == 6
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["cat/1", "cat/2", "dog/1", "dog/2"],  # as many classes as sub-folders
+        ["cat/a", "cat/b", "dog/c", "dog/d", "cow/e", "cow/f"],  # each class has its own patients
+        ["cat/train", "cat/test", "dog/train", "dog/test", "cow/train", "cow/test"],  # a split is no class
+        ["cat/1", "cat/2", "dog", "cow/1", "cow/2"],  # images directly in a folder
+    ],
+)
+def test_folders_below_classes_are_no_reason_to_ask(
+    tmp_path: Path, write_image: WriteImage, folders: list[str]
+) -> None:
+    for folder in folders:
+        for number in range(2):
+            write_image(tmp_path / "d" / folder / f"{number}.png")
+    assert set(load(tmp_path / "d").class_names) == {folder.split("/")[0] for folder in folders}

@@ -90,7 +90,7 @@ def test_the_official_fold_that_leaks_a_breakhis_patient(tmp_path: Path, write_i
     dataset = load(tmp_path / "index.csv", DataOptions(split_column="fold1"))
     message = (
         r"index\.csv: the split given by the data puts 1 group \(patient\) on more than one side: '13412' "
-        r"\(1 in train, 1 in test\)\. .*Correct the split, or leave it out and let imbtk split whole groups"
+        r"\(1 in train, 1 in test\)\. .*Correct the split; .*: --drop-leaks; or let imbtk split .*: --ignore-split"
     )
     with pytest.raises(DataError, match=message):
         check_split(dataset, _given(dataset))

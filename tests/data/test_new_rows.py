@@ -132,7 +132,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("hello")
     (tmp_path / "empty").mkdir()
     cases = {
-        "odd.npz": r"has no array x, X, images, data, nor test_images\. It holds: first, second",
+        "odd.npz": r"has no array of samples \(x, images, .*\)\. It holds: first, second",
         "short.npz": "x has 3 rows and y has 1",
         "objects.npy": r"objects\.npy cannot be read as an \.npy file of plain numbers",
         "table.npy": r"holds a table, and this model was trained on images\. If a column names image files, say which",
@@ -161,7 +161,9 @@ def test_of_a_split_in_parts_the_test_part_is_read(tmp_path: Path, x: str, y: st
     assert rows.values.max() == rows.values.min() == 3
     assert rows.labels == ("1", "1", "1")
     train, val, test = (x.format(part) for part in ("train", "val", "test"))
-    assert rows.notes == (f"medmnist.npz comes in parts: {test} is read, {train}, {val} is not.",)
+    assert rows.notes == (
+        f"medmnist.npz comes in parts: {test} is read, {train}, {val} is not (--ignore-split reads all).",
+    )
     assert new_rows([tmp_path / "medmnist.npz"], PLAIN, IMAGES).labels is None
     np.savez(tmp_path / "only.npz", **{name: values for name, values in arrays.items() if "test" in name})
     assert new_rows([tmp_path / "only.npz"], PLAIN, IMAGES).notes == ()

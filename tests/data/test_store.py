@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from imbtk.data import store
-from imbtk.data.store import cache_folder, common_size, stored_images
+from imbtk.data.store import common_size, stored_images
 from imbtk.errors import DataError
 
 
@@ -115,6 +116,42 @@ def test_every_broken_file_is_named_and_nothing_is_left(tmp_path: Path, write_im
     assert list((tmp_path / "c").iterdir()) == []
 
 
+@pytest.mark.parametrize("cores", [1, 2, 5])
+def test_every_core_decodes_at_the_same_time(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "available_cores", lambda: cores)
+    # Each row waits until as many others are at work: with fewer threads nobody would ever go on.
+    together = threading.Barrier(cores, timeout=60)
+    rows = 4 * cores
+    waited = store.on_all_cores(lambda row: (row, together.wait() >= 0)[0], rows, None, "")
+    assert waited == list(range(rows))
+
+
+def test_the_number_of_cores_changes_nothing(
+    tmp_path: Path, write_image: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = _paths(tmp_path / "in", write_image, 90, size=(12, 9))
+    found = []
+    for cores in (1, 2, 7):
+        monkeypatch.setattr(store, "available_cores", lambda cores=cores: cores)
+        told: list[int] = []
+        cache = str(tmp_path / f"c{cores}")
+        found.append(
+            stored_images(
+                paths, _names(paths), image_size=8, resize="pad", cache_dir=cache,
+                progress=lambda what, done, total, told=told: told.append(done) if what == "decoding images" else None,
+            )
+        )  # fmt: skip
+        assert told == sorted(told)
+        assert told[-1] == 90
+    for other in found[1:]:
+        assert torch.equal(found[0].images, other.images)
+        assert (found[0].digests == other.digests).all()
+        assert found[0].content == other.content
+    paths[40].write_bytes(b"")
+    with pytest.raises(DataError, match=r"1 of 90 image files cannot be read: 40\.png \("):
+        stored_images(paths, _names(paths), image_size=8, resize="pad", cache_dir=str(tmp_path / "c"))
+
+
 def test_a_long_list_of_broken_files_is_cut(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.png" for i in range(30)]
     for path in paths:
@@ -203,20 +240,3 @@ def test_progress_is_told(tmp_path: Path, write_image: object) -> None:
     )  # fmt: skip
     assert told[-1] == ("decoding images", 3, 3)
     assert ("reading files", 3, 3) in told
-
-
-def test_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("IMBTK_CACHE", str(tmp_path / "env"))
-    assert cache_folder(str(tmp_path / "given")) == tmp_path / "given"
-    assert cache_folder(None) == tmp_path / "env"
-    monkeypatch.delenv("IMBTK_CACHE")
-    monkeypatch.setattr(store.sys, "platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder(None) == tmp_path / "xdg" / "imbtk"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder(None) == Path.home() / ".cache" / "imbtk"
-    monkeypatch.setattr(store.sys, "platform", "darwin")
-    assert cache_folder(None) == Path.home() / "Library" / "Caches" / "imbtk"
-    monkeypatch.setattr(store.sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert cache_folder(None) == tmp_path / "local" / "imbtk"

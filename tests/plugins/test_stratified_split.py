@@ -180,9 +180,23 @@ def test_given_validation_without_test():
     assert torch.equal(one.validation, torch.nonzero(data.given_split == 1)[:, 0])
     # test / (1 - validation) of the 150 and 75 training rows.
     assert counts(data, one.test) == [36, 18]
-    for fold in split(data, folds=3):
-        assert torch.equal(fold.validation, one.validation)
-        assert counts(data, fold.test) == [50, 25]
+
+
+def test_given_validation_rows_join_the_folds_where_no_test_side_is_given():
+    data = dataset(np.repeat([0, 1], [200, 100]), None, (torch.arange(300) % 4 == 0).long())
+    splits = split(data, folds=5)
+    for fold in splits:
+        assert counts(data, fold.test) == [40, 20]
+        # 0.16 / (1 - 0.2) of the 160 and 80 rows that are left.
+        assert counts(data, fold.validation) == [32, 16]
+        assert len(torch.cat([fold.train, fold.validation, fold.test]).unique()) == 300
+    assert sorted(torch.cat([fold.test for fold in splits]).tolist()) == list(range(300))
+
+
+def test_a_given_split_without_training_rows():
+    for options in ({}, {"folds": 3}):
+        with pytest.raises(DataError, match="the split that 'test' gives has no training rows"):
+            split(dataset(np.repeat([0, 1], 10), None, np.full(20, 2)), **options)
 
 
 def test_folds_with_a_given_test_side_rotate_validation():

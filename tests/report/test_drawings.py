@@ -6,10 +6,9 @@ import csv
 import io
 from pathlib import Path
 
-import pytest
 from matplotlib.figure import Figure
 
-from imbtk.report.drawings import Drawings, write_atomically
+from imbtk.report.drawings import Drawings
 
 
 def test_each_figure_has_png_svg_and_csv(tmp_path: Path) -> None:
@@ -23,17 +22,3 @@ def test_each_figure_has_png_svg_and_csv(tmp_path: Path) -> None:
     assert list(csv.reader(io.StringIO(text))) == [["x", "y"], ["a\nb", ""], ["c", "2"]]
     assert block.svg.startswith("<svg")
     assert block.caption == "A line."
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = tmp_path / "report.html"
-    write_atomically(page, b"old")
-
-    def fail(self: Path, target: Path) -> Path:
-        raise OSError("disk is full")
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="disk is full"):
-        write_atomically(page, b"new")
-    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
-    assert page.read_bytes() == b"old"

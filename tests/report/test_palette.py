@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import matplotlib as mpl
+import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -71,6 +72,21 @@ def test_svg_in_the_page_follows_the_page() -> None:
     assert 'aria-label="says &#34;hello&#34; &amp; &lt;more&gt;"' in text
     for word in ("<?xml", "<!DOCTYPE", "<metadata", "<style", '<g id="'):
         assert word not in text
+
+
+def test_a_picture_is_laid_out_once_and_drawn_once_for_each_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    with plot_style():
+        figure = Figure(figsize=(3, 2))
+        figure.add_subplot().plot([0, 1], label="one")
+        figure.legend()
+    layout = figure.get_layout_engine()
+    assert layout is not None
+    execute, draw = layout.execute, Figure.draw
+    monkeypatch.setattr(layout, "execute", lambda drawn: done.append("layout") or execute(drawn))
+    monkeypatch.setattr(Figure, "draw", lambda drawn, renderer: done.append("draw") or draw(drawn, renderer))
+    render(figure, "example")
+    assert done == ["layout", "draw", "draw"]
 
 
 def test_same_figure_same_bytes() -> None:

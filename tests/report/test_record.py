@@ -47,8 +47,11 @@ def test_abstention_and_unknown_groups(make_run: Callable[..., Path]) -> None:
 def test_incomplete_folder(make_run: Callable[..., Path], name: str) -> None:
     folder = make_run(rows=50)
     (folder / name).unlink()
-    with pytest.raises(RunFolderError, match=rf"run lacks {name}, so there is no finished run to report on\. Give the"):
+    with pytest.raises(
+        RunFolderError, match=rf"run lacks {name}, so there is no finished run to report on\. Give the"
+    ) as refused:
         read_run(folder)
+    assert "resume" not in str(refused.value)
 
 
 def test_all_missing_files_are_named(tmp_path: Path) -> None:
