@@ -240,7 +240,9 @@ def pooled(logits: np.ndarray, probabilities: np.ndarray, starts: np.ndarray) ->
     sizes = np.diff(np.append(starts, len(probabilities)))
     mean = np.add.reduceat(probabilities, starts, axis=0) / sizes[:, None]
     trained = scipy.special.log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
-    scores = [
-        scipy.special.logsumexp(trained[a : a + m], axis=0) - np.log(m) for a, m in zip(starts, sizes, strict=True)
-    ]
-    return np.stack(scores), mean
+    # The largest of each stretch is taken out before exponentials, so that their sum cannot vanish.
+    largest = np.maximum.reduceat(trained, starts, axis=0)
+    largest = np.where(np.isfinite(largest), largest, 0.0)
+    sums = np.add.reduceat(np.exp(trained - np.repeat(largest, sizes, axis=0)), starts, axis=0)
+    with np.errstate(divide="ignore"):
+        return np.log(sums / sizes[:, None]) + largest, mean

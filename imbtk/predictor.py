@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from imbtk.data.new_rows import NewRows
 from imbtk.data.normalise import Normalisation
 from imbtk.data.pixels import pixels_of, resized
 from imbtk.data.store import available_cores, on_all_cores
-from imbtk.data.table import encode_table
+from imbtk.data.table import encode_rows, encode_table, unseen_values
 from imbtk.deployment import deployed, parse_deployment
 from imbtk.errors import DataError
 from imbtk.models.network import prefers_channels_last
@@ -32,7 +33,9 @@ __all__ = ["PredictedRows", "Predictor"]
 
 BATCH = 256
 STREAM_BATCH = 64
-"""Rows that are decoded, and answered, together in a stream."""
+"""Images that are decoded, and answered, together in a stream."""
+TABLE_BATCH = 8192
+"""Rows of a table that are encoded, and answered, together."""
 
 
 @dataclass(frozen=True)
@@ -213,28 +216,15 @@ class Predictor:
 
     def _encoded(self, rows: NewRows) -> Iterator[tuple[torch.Tensor | None, list[str | None]]]:
         """Yield the samples of each stretch of an array or table, and what is wrong with single rows of a table."""
-        if self.description["kind"] == "table":
-            # What is wrong with all rows alike is no matter of single ones.
-            encode_table(self._frame(rows.part(0, 1)).iloc[:0], self.description["preprocessing"])
-        for start in range(0, len(rows), STREAM_BATCH):
-            part = rows.part(start, start + STREAM_BATCH)
-            try:
+        if self.description["kind"] != "table":
+            for start in range(0, len(rows), STREAM_BATCH):
+                part = rows.part(start, start + STREAM_BATCH)
                 yield self._samples(part), [None] * len(part)
-            except DataError:
-                if self.description["kind"] != "table":
-                    raise
-                yield self._row_by_row(self._frame(part))
-
-    def _row_by_row(self, frame: pd.DataFrame) -> tuple[torch.Tensor | None, list[str | None]]:
-        samples: list[torch.Tensor] = []
-        errors: list[str | None] = []
-        for row in range(len(frame)):
-            try:
-                samples.append(self._samples(frame.iloc[row : row + 1]))
-                errors.append(None)
-            except DataError as error:
-                errors.append(str(error))
-        return torch.cat(samples) if samples else None, errors
+            return
+        for start in range(0, len(rows), TABLE_BATCH):
+            found = encode_rows(self._frame(rows.part(start, start + TABLE_BATCH)), self.description["preprocessing"])
+            good = torch.tensor([error is None for error in found.errors])
+            yield found.x[good] if good.any() else None, list(found.errors)
 
     def logits(self, x: Any) -> np.ndarray:
         """Return the network's logits, (N, K) float64.
@@ -274,7 +264,10 @@ class Predictor:
         """Return samples as the training had them before normalisation: uint8 images, or encoded table rows."""
         preprocessing = self.description["preprocessing"]
         if self.description["kind"] == "table":
-            return encode_table(self._frame(x), preprocessing)
+            frame = self._frame(x)
+            for text in unseen_values(frame, preprocessing):
+                warnings.warn(text, stacklevel=4)
+            return encode_table(frame, preprocessing)
         size, channels = int(preprocessing["size"]), int(preprocessing["channels"])
         if isinstance(x, (str, Path)):
             x = [x]

@@ -16,6 +16,7 @@ from imbtk.catalogue import Catalogue
 from imbtk.config import RunConfig
 from imbtk.context import Rows, RunContext, Split
 from imbtk.data.dataset import Dataset
+from imbtk.data.leaks import check_split
 from imbtk.data.normalise import Normalisation, feature_scale, features_of
 from imbtk.decisions import OUT_OF_FOLD, VALIDATION, Rehearsal, rehearse_decision
 from imbtk.deployment import parse_deployment
@@ -223,8 +224,10 @@ def prepare_split(
     Raises
     ------
     ImbtkError
-        Whatever is wrong with the plan or the options.
+        Whatever is wrong with the split, the plan or the options.
     """
+    # Whoever trains comes through here, with a split from wherever: a strategy, the data, scikit-learn's rows.
+    check_split(dataset, split)
     known = split.validation if unseen is None else unseen.rows
     context = dataclasses.replace(
         training_context(config, dataset, split),

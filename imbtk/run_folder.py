@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import json
 import logging
 import re
@@ -160,12 +161,9 @@ class RunFolder:
             side[rows.numpy()] = name
         side[self._prepared.dropped.numpy()] = "dropped"
         names = dataset.row_names or tuple(map(str, range(len(dataset))))
-        labels = dataset.labels.tolist()
-        rows_out = (
-            (row, names[row], dataset.class_names[labels[row]], self._group_name(row), side[row])
-            for row in range(len(dataset))
-        )
-        _write_csv(self.path / "split.csv", ("row", "file", "label", "group", "split"), rows_out)
+        labels = np.array(dataset.class_names, dtype=object)[dataset.labels.numpy()]
+        lines = zip(range(len(dataset)), names, labels, self._group_names, side, strict=True)
+        _write_csv(self.path / "split.csv", ("row", "file", "label", "group", "split"), lines)
 
     def _write_seen(self) -> None:
         """Write digests of what training and validation see, and of the groups that these rows are of."""
@@ -176,12 +174,15 @@ class RunFolder:
         samples = (dataset.x[part].numpy() for part in torch.split(rows, _DIGESTED))
         SeenRows.of(samples, (names[group] if names else str(group) for group in groups)).write(self.path)
 
-    def _group_name(self, row: int) -> str:
+    @functools.cached_property
+    def _group_names(self) -> np.ndarray:
+        """Group of each row of the data set, (N,) of str; empty where groups are not known."""
         dataset = self._prepared.dataset
         if dataset.groups is None or not groups_known(self._prepared):
-            return ""
-        group = int(dataset.groups[row])
-        return dataset.group_names[group] if dataset.group_names else str(group)
+            return np.full(len(dataset), "", dtype=object)
+        names = dataset.group_names or tuple(map(str, range(int(dataset.groups.max()) + 1)))
+        by_row: np.ndarray = np.array(names, dtype=object)[dataset.groups.numpy()]
+        return by_row
 
     def write_calibration(self, document: Mapping[str, Any]) -> None:
         """Write ``calibration.json``: how logits became probabilities, with figures before and after."""
@@ -274,9 +275,10 @@ class RunFolder:
                 probabilities = calibration.probabilities(logits[side])
                 decided = decision.decide(logits[side], probabilities)
                 labels = dataset.labels[rows].tolist()
+                groups = self._group_names[rows.numpy()]
                 for i, row in enumerate(rows.tolist()):
                     shares = [repr(float(p)) for p in probabilities[i]]
-                    yield (row, side, self._group_name(row), names[labels[i]], names[decided[i]], *shares)
+                    yield (row, side, groups[i], names[labels[i]], names[decided[i]], *shares)
 
         _write_csv(self.path / "predictions.csv", header, lines())
 

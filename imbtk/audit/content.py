@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 
-from imbtk.audit.findings import Cell, Finding, Level, first_rows
+from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
 from imbtk.audit.subject import Subject
-from imbtk.report.wording import per_cent, plural
+from imbtk.data.column_words import column_words
+from imbtk.report.wording import join_words, per_cent, plural
 
 __all__ = ["column_findings", "domain_findings", "reading_findings"]
 
@@ -36,10 +41,25 @@ def reading_findings(subject: Subject) -> list[Finding]:
 
 
 def column_findings(subject: Subject) -> list[Finding]:
-    """Return the finding on missing values and constant columns of a table, none for images."""
-    dataset = subject.dataset
-    if dataset.kind != "table":
+    """Return the findings on how columns of a table were taken, and on missing and constant ones; none for images."""
+    if subject.dataset.kind != "table":
         return []
+    preprocessing = subject.dataset.preprocessing
+    words = column_words(preprocessing)
+    return [*([_taken(preprocessing, words)] if words else []), _missing(subject)]
+
+
+def _taken(preprocessing: Mapping[str, Any], words: Sequence[tuple[str, str]]) -> Finding:
+    types = Counter(column["type"] for column in preprocessing["columns"])
+    kinds = {"number": "numbers", "text": "categories", "date": "dates"}
+    told = [f"{types[kind]:,} of {what}" for kind, what in kinds.items() if types[kind]]
+    left_out = len(preprocessing.get("left_out", ()))
+    text = f"Columns: {join_words(told)}{f'; {left_out:,} left out' if left_out else ''}."
+    return Finding("taken", "How columns are taken", "ok", text, FindingTable(("column", "taken as"), tuple(words)))
+
+
+def _missing(subject: Subject) -> Finding:
+    dataset = subject.dataset
     x = dataset.x
     missing = torch.isnan(x).float().mean(dim=0)
     seen = torch.nan_to_num(x, nan=float("-inf")).amax(dim=0) != torch.nan_to_num(x, nan=float("inf")).amin(dim=0)
@@ -51,7 +71,7 @@ def column_findings(subject: Subject) -> list[Finding]:
     gaps = int((missing > 0).sum())
     constant = int((~seen).sum())
     if not rows:
-        return [Finding("columns", "No value is missing", "ok", "Every feature is complete and varies.")]
+        return Finding("columns", "No value is missing", "ok", "Every feature is complete and varies.")
     text = f"{plural(gaps, 'feature')} with missing values, {plural(constant, 'feature')} that never vary."
     many = int((missing > MUCH_MISSING).sum())
     if gaps:
@@ -64,4 +84,4 @@ def column_findings(subject: Subject) -> list[Finding]:
     level: Level = "warning" if many else "note"
     columns = ("feature", "missing", "constant")
     title = "Missing values" if gaps else "Features that never vary"
-    return [Finding("columns", title, level, text, first_rows(rows, columns))]
+    return Finding("columns", title, level, text, first_rows(rows, columns))

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
+from imbtk.audit.findings import MOST_ROWS, Cell, Finding, FindingTable, Level, first_rows
 from imbtk.audit.likeness import (
     LEAST_CONTRAST,
     MOST_BITS,
@@ -85,7 +85,9 @@ def _identical(subject: Subject, content: np.ndarray, constant: np.ndarray) -> F
         return Finding("identical", f"No identical {noun}s", "ok", f"No {noun} is in the data twice.")
     order = rows[np.argsort(content[rows], kind="stable")]
     sets = np.split(order, np.flatnonzero(np.diff(content[order])) + 1)
-    pairs = np.array([(members[0], other) for members in sets for other in members[1:]])
+    sizes = np.array([len(members) for members in sets])
+    starts = np.cumsum(sizes) - sizes
+    pairs = np.column_stack([np.repeat(order[starts], sizes - 1), np.delete(order, starts)])
     crossing = _crossings(subject, pairs)
     text = f"{plural(len(rows), noun)} in {plural(len(sets), 'set')} are identical to others."
     text += _crossing_text(crossing, pairs)
@@ -95,7 +97,7 @@ def _identical(subject: Subject, content: np.ndarray, constant: np.ndarray) -> F
             text += " Those of two classes differ in the files, but no longer at the size at which they are stored."
     elif "classes" in crossing:
         text += " Where rows of two classes are the same, the features do not decide the class."
-    members_of: list[tuple[Cell, ...]] = [_set_row(subject, members) for members in sets]
+    members_of: list[tuple[Cell, ...]] = [_set_row(subject, members) for members in sets[:MOST_ROWS]]
     level: Level = "warning" if crossing else "note"
     title = f"{plural(len(sets), 'set')} of identical {noun}s"
     return Finding("identical", title, level, text, first_rows(members_of, (f"{noun}s", "classes", "how many")))

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Audit", "Cell", "Finding", "FindingTable", "Level"]
+__all__ = ["MOST_ROWS", "Audit", "Cell", "Finding", "FindingTable", "Level"]
 
 SCHEMA_VERSION = 1
+
+MOST_ROWS = 50
+"""Rows of a finding's table: its text says how many there are."""
 
 Level = Literal["ok", "note", "warning", "error"]
 """``error``: results on these data would be a lie, or there would be none."""
@@ -117,6 +120,6 @@ class Audit:
         return audit_html(self)
 
 
-def first_rows(rows: Sequence[tuple[Cell, ...]], columns: Sequence[str], limit: int = 50) -> FindingTable | None:
+def first_rows(rows: Sequence[tuple[Cell, ...]], columns: Sequence[str], limit: int = MOST_ROWS) -> FindingTable | None:
     """Return a table of the first rows, None if there is none; the text of a finding says how many there are."""
     return FindingTable(tuple(columns), tuple(rows[:limit])) if rows else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
+from imbtk.audit.findings import MOST_ROWS, Cell, Finding, FindingTable, Level, first_rows
 from imbtk.audit.subject import Subject
 from imbtk.data.labels import listing
 from imbtk.report.wording import plural
@@ -60,14 +60,18 @@ def _per_class(subject: Subject, groups: np.ndarray) -> Finding:
 
 
 def _several_classes(subject: Subject, groups: np.ndarray) -> Finding | None:
-    pairs = np.unique(np.stack([groups, subject.labels]), axis=1)
-    number, classes = np.unique(pairs[0], return_counts=True)
-    torn = number[classes > 1].tolist()
-    if not torn:
-        return None
     names = subject.dataset.class_names
+    of_pair, class_of_pair = np.divmod(np.unique(groups * len(names) + subject.labels), len(names))
+    number, first, classes = np.unique(of_pair, return_index=True, return_counts=True)
+    torn = np.flatnonzero(classes > 1)
+    if not len(torn):
+        return None
     rows: list[tuple[Cell, ...]] = [
-        (subject.group_name(g), ", ".join(names[k] for k in pairs[1][pairs[0] == g].tolist())) for g in torn
+        (
+            subject.group_name(int(number[g])),
+            ", ".join(names[k] for k in class_of_pair[first[g] : first[g] + classes[g]]),
+        )
+        for g in torn[:MOST_ROWS]
     ]
     text = (
         f"{len(torn):,} of {plural(len(number), 'patient')} have {subject.noun}s of more than one class. That is as it "

@@ -19,9 +19,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Comparison": ("folds", "repeats", "primary", "margin", "also_ungrouped"),
     "Strategies": ("strategies", "plugins", "without", "allow_overcorrection", "from_comparison", "row"),
     "Data": (
-        "label_level", "where", "path_column", "label_column", "class_names", "group_column", "split_column", "groups",
-        "group_pattern", "ignore_split", "drop_conflicts", "drop_leaks", "positive", "induce_imbalance", "image_size",
-        "resize", "domain", "cache_dir",
+        "label_level", "where", "path_column", "label_column", "class_names", "group_column", "split_column",
+        "categorical", "numeric", "drop", "decimal", "dates", "groups", "group_pattern", "ignore_split",
+        "drop_conflicts", "drop_leaks", "positive", "induce_imbalance", "image_size", "resize", "domain", "cache_dir",
     ),
     "Model": ("model", "pretrained", "weights", "freeze", "lr_backbone"),
     "Training": (
@@ -48,6 +48,9 @@ _METAVARS = {
     "without": "NAME",
     "class_names": "LABEL=NAME,…",
     "where": "COLUMN=VALUE",
+    "categorical": "A,B",
+    "numeric": "A,B",
+    "drop": "A,B",
     "group_pattern": "REGEX",
     "induce_imbalance": "IF[:step]",
     "positive": "CLASS",

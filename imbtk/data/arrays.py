@@ -15,7 +15,7 @@ from imbtk.data.dropping import with_groups
 from imbtk.data.frames import is_column, is_frame
 from imbtk.data.groups import GroupKeys, keys_from_column
 from imbtk.data.labels import called, check_classes, encode_labels
-from imbtk.data.options import DataOptions
+from imbtk.data.options import COLUMN_OPTIONS, DataOptions
 from imbtk.data.pixels import pixels_of, resized
 from imbtk.data.store import Progress, pixel_digest
 from imbtk.errors import DataError
@@ -74,10 +74,10 @@ def dataset_from_arrays(
     if table is not None or values.ndim == 2:
         from imbtk.data.table import dataset_from_table
 
-        options.refuse_unused(set(), f"{name}, which is a table")
+        options.refuse_unused(set(COLUMN_OPTIONS), f"{name}, which is a table")
         frame = table if table is not None else _frame(values, name, row_names)
         return dataset_from_table(
-            frame, labels, name=name, where=f"labels of {name}", keys=keys, given_split=given_split
+            frame, labels, name=name, where=f"labels of {name}", keys=keys, given_split=given_split, options=options
         )
     options.refuse_unused(_USED_IMAGES, f"{name}, which holds images as arrays")
     return _image_dataset(

@@ -54,7 +54,7 @@ def with_groups(dataset: Dataset, keys: GroupKeys | None, digests: np.ndarray, o
         return grouped
     # Grouped anew: what is said of identical images is to be said of those that are left.
     kept = np.array([row for row in range(len(dataset)) if row not in reasons], dtype=np.int64)
-    left = _without(dataset, reasons, _leak_note(dataset, reasons))
+    left = _without(dataset, reasons, _leak_note(grouped, reasons))
     return _grouped(left, None if keys is None else keys.take(kept), digests[kept], options)
 
 

@@ -78,6 +78,7 @@ class FolderSource:
                 labels=labels,
                 where=where,
                 given_split=None if tree.sides is None else torch.tensor(tree.sides, dtype=torch.int64),
+                notes=_sides_below_classes(tree, options),
                 description={"where": list(options.where)} if options.where else {},
             ),
             options,
@@ -171,6 +172,18 @@ def _labels(tree: _Tree, names: list[BreakHisName] | None, options: DataOptions)
             "are folders further down, say which level: --label-level 2."
         )
     return labels, f"class folders of {tree.root}"
+
+
+def _sides_below_classes(tree: _Tree, options: DataOptions) -> tuple[str, ...]:
+    """Return what must be said of ``class/train/`` folders: a split is known by its folders above the classes."""
+    below = {inner[1] if len(inner) > 2 else "" for inner in tree.inner}
+    sides = {side_of(name) for name in below}
+    if options.ignore_split or options.label_level is not None or None in sides or len(sides) < 2:
+        return ()
+    return (
+        f"The folders {listing(sorted(below))} within the class folders are not taken for a split: put them above the "
+        "class folders if they are one, or say --ignore-split.",
+    )
 
 
 def _refuse_groups_above_classes(tree: _Tree) -> None:

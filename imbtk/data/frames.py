@@ -6,13 +6,16 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
+
+import numpy as np
 
 from imbtk.data.labels import is_missing, listing, text_of
 from imbtk.data.options import parse_where
 from imbtk.data.splits import side_of
-from imbtk.errors import DataError, did_you_mean
+from imbtk.errors import DataError, OptionError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +31,7 @@ __all__ = [
     "is_file",
     "is_frame",
     "label_column",
+    "named_columns",
     "read_csv",
     "split_column",
 ]
@@ -47,7 +51,7 @@ def is_file(data: str | Path, *suffixes: str) -> bool:
 def read_csv(path: Path) -> pd.DataFrame:
     """Return a CSV file as texts, rows counted from 1, a byte-order mark taken away.
 
-    Separated by commas, or by semicolons or tabs if the header has no comma.
+    Separated by what cuts the line of column names in most fields: commas, semicolons or tabs.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         If the file is empty, is no UTF-8, has two columns of one name, or lines of different length.
     """
     try:
-        header, *lines = _read_lines(path)
+        header, columns, odd = _read_columns(path)
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8: save it as UTF-8.") from None
     except csv.Error as error:
@@ -67,31 +71,51 @@ def read_csv(path: Path) -> pd.DataFrame:
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
         raise DataError(f"{path}: {listing([repr(name) for name in twice])} stands twice in the line of column names.")
-    if not lines:
-        raise DataError(f"{path} has column names but no row.")
-    odd = [f"row {row} ({len(line)})" for row, line in enumerate(lines, 1) if len(line) != len(header)]
     if odd:
         raise DataError(
             f"{path}: every row needs {len(header)} fields, as many as there are column names, but not so in: "
             f"{listing(odd)}. A field that holds the separator needs quotes."
         )
+    if not len(columns[0]):
+        raise DataError(f"{path} has column names but no row.")
     import pandas as pd
 
-    # A column without a name gets the one that pandas gives it.
-    names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
-    return pd.DataFrame(lines, columns=names, index=pd.RangeIndex(1, len(lines) + 1), dtype=str)
+    index = pd.RangeIndex(1, len(columns[0]) + 1)
+    # A column without a name gets the one that pandas gives it; twice the same is no key, so the names come last.
+    frame = pd.DataFrame({place: pd.Series(column, index, dtype=str) for place, column in enumerate(columns)})
+    frame.columns = pd.Index([name or f"Unnamed: {place}" for place, name in enumerate(header)])
+    return frame
 
 
-def _read_lines(path: Path) -> list[list[str]]:
-    """Return the fields of all lines that are not blank, the column names first."""
+_LINES = 50_000
+"""Lines that are turned into columns together: the lists of all lines would take more memory than their texts."""
+
+
+def _read_columns(path: Path) -> tuple[list[str], list[np.ndarray], list[str]]:
+    """Return column names, texts of each column, and the rows with too few or too many fields; blank lines are none."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
-        separator = next((mark for mark in ",;\t" if mark in first), ",")
+        separator = _separator(file.readline())
         file.seek(0)
-        lines = [line for line in csv.reader(file, delimiter=separator, strict=True) if line]
-    if not lines:
-        raise DataError(f"{path} is empty: a CSV file needs a line of column names and rows below it.")
-    return lines
+        lines = filter(None, csv.reader(file, delimiter=separator, strict=True))
+        header = next(lines, None)
+        if header is None:
+            raise DataError(f"{path} is empty: a CSV file needs a line of column names and rows below it.")
+        parts: list[list[np.ndarray]] = [[] for _ in header]
+        odd: list[str] = []
+        row = 0
+        while some := list(islice(lines, _LINES)):
+            odd += [f"row {row + i} ({len(line)})" for i, line in enumerate(some, 1) if len(line) != len(header)]
+            row += len(some)
+            if not odd:
+                for part, column in zip(parts, zip(*some, strict=True), strict=True):
+                    part.append(np.array(column, dtype=object))
+    nothing = [np.empty(0, dtype=object)]
+    return header, [np.concatenate(part or nothing) for part in parts], odd
+
+
+def _separator(header: str) -> str:
+    """Return the mark that cuts a line of column names in most fields; a comma where none does."""
+    return max(",;\t", key=lambda mark: len(next(csv.reader([header], delimiter=mark), ())))
 
 
 def is_frame(x: object) -> TypeGuard[pd.DataFrame]:
@@ -126,6 +150,25 @@ def column_named(frame: pd.DataFrame, name: str, option: str, where: str) -> Any
     if name not in by_name:
         raise DataError(f"{where} has no column '{name}' ({option}).{did_you_mean(name, by_name)}")
     return by_name[name]
+
+
+def named_columns(frame: pd.DataFrame, given: Sequence[str], option: str, where: str) -> set[str]:
+    """Return the columns that an option names: each entry a name, or names with commas between.
+
+    Raises
+    ------
+    OptionError
+        If there is none of a name.
+    """
+    names = {str(column) for column in frame.columns}
+    found: set[str] = set()
+    for entry in given:
+        parts = [entry] if entry in names else [part.strip() for part in entry.split(",") if part.strip()]
+        for part in parts:
+            if part not in names:
+                raise OptionError(f"{where} has no column '{part}' ({option}).{did_you_mean(part, names)}")
+        found.update(parts)
+    return found
 
 
 def label_column(frame: pd.DataFrame, named: str | None, where: str) -> Any:

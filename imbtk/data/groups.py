@@ -165,9 +165,11 @@ def group_rows(
         groups = _by_first_row(content if content is not None else np.arange(len(labels)))
         names = tuple(row_names[first] for first in np.unique(groups, return_index=True)[1])
         return Grouping(torch.from_numpy(groups), names, False, "", identical)
-    groups = _by_first_row(np.unique(np.asarray(keys.keys), return_inverse=True)[1])
-    if content is not None and identical:
-        groups = _merged(groups, content)
+    places: dict[str, int] = {}
+    groups = np.array([places.setdefault(key, len(places)) for key in keys.keys], dtype=np.int64)
+    if content is None or not identical:
+        return Grouping(torch.from_numpy(groups), tuple(places), True, origin, identical)
+    groups = _merged(groups, content)
     members: dict[int, dict[str, None]] = {}
     for group, key in zip(groups.tolist(), keys.keys, strict=True):
         members.setdefault(group, {})[key] = None

@@ -12,13 +12,32 @@ import torch
 
 from imbtk.errors import DataError
 
-__all__ = ["called", "check_classes", "encode_labels", "is_missing", "listing", "text_of"]
+__all__ = ["RowNames", "called", "check_classes", "encode_labels", "is_missing", "listing", "text_of"]
 
 LISTED = 20
 """How many files, rows or groups a message names before it says how many more there are."""
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
+
+
+class RowNames(Sequence[str]):
+    """What rows are called in messages, ``row 7``: made when one is asked for, not for a million rows.
+
+    Parameters
+    ----------
+    index : sequence or Index
+        The number or name of each row.
+    """
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, place: Any) -> Any:
+        return f"row {self._index[place]}"
 
 
 def listing(items: Sequence[object], limit: int = LISTED) -> str:

@@ -77,7 +77,7 @@ def check_split(dataset: Dataset, split: Split, *, allow_leaks: bool = False) ->
         remedy = (
             "Put rows of it on the training side of the split that the data give, or let imbtk split"
             if dataset.given_split is not None
-            else "Take another --seed, make the training part larger, or use a strategy that splits class by class"
+            else "Take another seed, make the training part larger, or use a strategy that splits class by class"
         )
         raise DataError(
             f"{dataset.name}: class {listing([repr(name) for name in absent])} has no row on the training side of the "

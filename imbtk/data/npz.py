@@ -1,58 +1,39 @@
-"""``.npz`` files: which of their arrays are samples, labels and groups, and on which side of a split they stand."""
+"""``.npz`` and ``.npy`` files: data to train on, and rows to predict or evaluate."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from imbtk.data.array_files import (
+    X_NAMES,
+    Part,
+    check_lengths,
+    flat,
+    joined,
+    parts_of,
+    read_npy,
+    read_npz,
+)
 from imbtk.data.arrays import dataset_from_arrays
 from imbtk.data.dataset import Dataset
 from imbtk.data.frames import is_file
-from imbtk.data.labels import listing
+from imbtk.data.labels import called, listing, text_of
 from imbtk.data.options import DataOptions
-from imbtk.data.splits import side_of
+from imbtk.data.splits import side_of, sides_of
 from imbtk.data.store import Progress
 from imbtk.errors import DataError
 
 __all__ = ["ArrayRows", "NpzSource", "array_rows"]
 
-X_NAMES = ("x", "images", "image", "imgs", "img", "data", "features")
-Y_NAMES = ("y", "labels", "label", "targets", "target", "classes", "class")
-GROUP_NAMES = ("groups", "group", "patients", "patient", "patient_ids", "patient_id")
-PARTS = ("train", "training", "val", "valid", "validation", "test")
 _KNOWN = (
     "x and y (or images, data and labels, label, target), with train_, val_ and test_ before them or behind them if "
     "the rows have their sides already"
 )
-
-
-@dataclass(frozen=True)
-class Part:
-    """The arrays of one side of a split, or of all rows.
-
-    Attributes
-    ----------
-    name : str
-        ``train``, ``val``, …, as the file has it; empty for all rows.
-    x : str
-        The name of the array of samples.
-    y, groups : str, optional
-        The names of the arrays of labels and groups.
-    """
-
-    name: str
-    x: str
-    y: str | None
-    groups: str | None
-
-    def rows(self, count: int) -> list[str]:
-        """Return what the rows are called: ``train[17]``, or their number."""
-        return [f"{self.name}[{row}]" if self.name else str(row) for row in range(count)]
 
 
 @dataclass(frozen=True)
@@ -99,21 +80,43 @@ class NpzSource:
             If the file is broken, holds objects, or has no arrays of the names expected.
         """
         path = Path(str(data)).expanduser().resolve()
-        arrays = _read_npz(path)
+        arrays = read_npz(path)
         parts = _labelled(arrays, path)
         sides = np.repeat([side_of(part.name) or 0 for part in parts], [len(arrays[part.x]) for part in parts])
         dataset = dataset_from_arrays(
-            _joined(arrays, [part.x for part in parts]),
-            _joined(arrays, [str(part.y) for part in parts]),
-            _flat(arrays, [part.groups for part in parts]),
+            joined(arrays, [part.x for part in parts]),
+            joined(arrays, [str(part.y) for part in parts]),
+            flat(arrays, [part.groups for part in parts]),
             options,
             name=path.name,
-            given_split=torch.from_numpy(sides) if len(parts) > 1 else None,
+            given_split=torch.from_numpy(sides) if len(parts) > 1 else _split_array(arrays, parts[0], path, options),
             row_names=[row for part in parts for row in part.rows(len(arrays[part.x]))],
             progress=progress,
         )
         dataset.description.update({"source": "npz", "path": str(path)})
-        return dataset
+        return replace(dataset, notes=(*dataset.notes, *_unread(arrays, parts)))
+
+
+def _split_array(
+    arrays: Mapping[str, np.ndarray], whole: Part, path: Path, options: DataOptions
+) -> torch.Tensor | None:
+    """Return the sides that an array ``split`` says, as a column of that name would; None if it says none."""
+    values = next((values for key, values in arrays.items() if key.casefold() == "split"), None)
+    if values is None or options.ignore_split or values.size != len(arrays[whole.x]):
+        return None
+    texts = [text_of(value) for value in values.ravel().tolist()]
+    if not any(side_of(text) is not None for text in set(texts)):
+        return None
+    return sides_of(texts, f"split of {path.name}", [called(row) for row in whole.rows(len(texts))])
+
+
+def _unread(arrays: Mapping[str, np.ndarray], parts: Sequence[Part]) -> tuple[str, ...]:
+    """Return what must be said of arrays that hold something for each row of a part, and are not read."""
+    read = {key for part in parts for key in (part.x, part.y, part.groups)}
+    counts = {len(arrays[part.x]) for part in parts}
+    left = [key for key, values in arrays.items() if values.ndim and len(values) in counts and key not in read]
+    left = [key for key in left if key.casefold() != "split" or len(parts) > 1]
+    return (f"Arrays of the file that are not read: {listing(left)}.",) if left else ()
 
 
 def array_rows(path: Path, *, whole: bool = False) -> ArrayRows:
@@ -131,10 +134,10 @@ def array_rows(path: Path, *, whole: bool = False) -> ArrayRows:
         If the file is broken, has no array of samples, or parts that do not fit together.
     """
     if path.suffix.casefold() == ".npy":
-        values = _read_npy(path)
+        values = read_npy(path)
         return ArrayRows(tuple(map(str, range(len(values)))), values)
-    arrays = _read_npz(path)
-    parts = _parts_of(arrays, path)
+    arrays = read_npz(path)
+    parts = parts_of(arrays, path)
     if not parts and len(arrays) == 1:
         parts = [Part("", next(iter(arrays)), None, None)]
     if not parts:
@@ -148,115 +151,31 @@ def array_rows(path: Path, *, whole: bool = False) -> ArrayRows:
         others = listing([part.x for part in parts if part is not chosen])
         notes = (f"{path.name} comes in parts: {chosen.x} is read, {others} is not (--ignore-split reads all).",)
         parts = [chosen]
-    _check_lengths(arrays, parts, path)
+    check_lengths(arrays, parts, path)
     return ArrayRows(
         tuple(name for part in parts for name in part.rows(len(arrays[part.x]))),
-        _joined(arrays, [part.x for part in parts]),
-        _flat(arrays, [part.y for part in parts]),
-        _flat(arrays, [part.groups for part in parts]),
+        joined(arrays, [part.x for part in parts]),
+        flat(arrays, [part.y for part in parts]),
+        flat(arrays, [part.groups for part in parts]),
         f"{listing([part.y for part in parts])} of {path}",
         notes,
     )
 
 
-def _joined(arrays: Mapping[str, np.ndarray], keys: Sequence[str]) -> np.ndarray:
-    if len(keys) == 1:
-        return arrays[keys[0]]
-    if len({arrays[key].shape[1:] for key in keys}) > 1 or not arrays[keys[0]].ndim:
-        shapes = listing([f"{key} {arrays[key].shape}" for key in keys])
-        raise DataError(
-            f"the parts of the split do not fit together: {shapes}. But for the first axis they must agree."
-        )
-    return np.concatenate([arrays[key] for key in keys])
-
-
-def _flat(arrays: Mapping[str, np.ndarray], keys: Sequence[str | None]) -> np.ndarray | None:
-    """Return one value for each row, None if a part has none."""
-    known = [key for key in keys if key is not None]
-    if len(known) < len(keys):
-        return None
-    for key in known:
-        if arrays[key].ndim not in (1, 2) or arrays[key].size != len(arrays[key]):
-            raise DataError(f"{key} has the shape {arrays[key].shape}, where one value for each row is needed, (N,).")
-    return _joined(arrays, known).ravel()
-
-
-def _check_lengths(arrays: Mapping[str, np.ndarray], parts: Sequence[Part], path: Path) -> None:
-    for part in parts:
-        for key in (part.y, part.groups):
-            # A number alone has no length: what becomes of it is said where labels are read.
-            if key is not None and arrays[key].ndim and len(arrays[part.x]) != len(arrays[key]):
-                raise DataError(
-                    f"{path}: {part.x} has {len(arrays[part.x])} rows and {key} has {len(arrays[key])}. One for each "
-                    "row is needed."
-                )
-    shapes = {arrays[part.x].shape[1:] for part in parts}
-    if len(shapes) > 1:
-        raise DataError(f"{path}: the parts of the split have images of different shapes, {listing(sorted(shapes))}.")
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of an ``.npz`` file by name.
-
-    Raises
-    ------
-    DataError
-        If it is broken or holds objects.
-    """
-    name = ""
-    try:
-        # Opened here: if it is no archive, NumPy leaves closing it to chance.
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {}
-            for name in file.files:
-                arrays[name] = file[name]
-            return arrays
-    except ValueError as error:
-        if "allow_pickle" in str(error) or "pickled" in str(error):
-            raise DataError(
-                f"{path}: {f'array {name!r}' if name else 'the file'} holds Python objects, which could run code when "
-                "loaded and are refused. Save plain arrays: rows of one shape, labels as whole numbers or fixed "
-                "text."
-            ) from None
-        raise DataError(f"{path} is broken: {error}.") from None
-    except (OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, KeyError, NotImplementedError) as error:
-        raise DataError(f"{path} is no .npz file that can be read: {error or 'it is empty'}.") from None
-
-
-def _parts_of(arrays: Mapping[str, np.ndarray], path: Path) -> list[Part]:
-    """Return the parts of a split that a file holds, train first, or one part of all rows; empty if it has no samples.
-
-    Raises
-    ------
-    DataError
-        If a part has labels and no samples.
-    """
-    by_name: dict[str, str] = {}
-    for key in arrays:
-        by_name.setdefault(key.casefold(), key)
-
-    def first(names: Sequence[str], part: str) -> str | None:
-        forms = ("{part}_{name}", "{name}_{part}") if part else ("{name}",)
-        keys = (form.format(part=part, name=name) for name in names for form in forms)
-        return next((by_name[key] for key in keys if key in by_name), None)
-
-    found = []
-    for name in (*PARTS, ""):
-        x, y = first(X_NAMES, name), first(Y_NAMES, name)
-        if x is not None:
-            found.append(Part(name, x, y, first(GROUP_NAMES, name)))
-        elif y is not None and name:
-            raise DataError(f"{path} has {y} and no array of the samples that belong to it, such as {name}_images.")
-    # A file with sides and with arrays of all rows beside them says the sides; a file without a side has one part.
-    return found[:-1] if len(found) > 1 and not found[-1].name else found
-
-
 def _labelled(arrays: Mapping[str, np.ndarray], path: Path) -> list[Part]:
     """Return the parts, all with samples and labels of the same number, one of them to train on."""
-    parts = _parts_of(arrays, path)
-    if not parts or (len(parts) == 1 and parts[0].y is None):
+    parts = parts_of(arrays, path)
+    if not parts:
         held = listing([f"{key} {values.shape}" for key, values in sorted(arrays.items())]) or "nothing"
-        raise DataError(f"{path} has no arrays of samples and labels. They are called {_KNOWN}. It holds: {held}.")
+        raise DataError(
+            f"{path} has no array of samples. Samples and labels are called {_KNOWN}: np.savez(file, x=images, "
+            f"y=labels). It holds: {held}."
+        )
+    if len(parts) == 1 and parts[0].y is None:
+        raise DataError(
+            f"{path} has {parts[0].x} and no labels for it, such as y or labels, which training and comparing need. "
+            "Rows without labels can be predicted by a run: imbtk predict."
+        )
     for part in parts:
         if part.y is None:
             raise DataError(f"{path} has {part.x} and no labels for it, such as {part.name}_labels.")
@@ -267,15 +186,7 @@ def _labelled(arrays: Mapping[str, np.ndarray], path: Path) -> list[Part]:
             f"{path} has no training part, only {listing([part.x for part in parts])}. To split its rows, call the "
             "arrays x and y."
         )
-    _check_lengths(arrays, parts, path)
+    check_lengths(arrays, parts, path)
     if len({part.groups is None for part in parts}) > 1:
         raise DataError(f"{path}: some parts of the split have groups and others have none.")
     return parts
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    try:
-        values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read as an .npy file of plain numbers: {error}.") from None
-    return values

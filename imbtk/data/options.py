@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
@@ -12,7 +12,10 @@ from imbtk.data.faults import Faults
 from imbtk.errors import OptionError
 from imbtk.options import option
 
-__all__ = ["DataOptions", "parse_class_names", "parse_imbalance", "parse_where"]
+__all__ = ["COLUMN_OPTIONS", "DataOptions", "parse_class_names", "parse_imbalance", "parse_where"]
+
+COLUMN_OPTIONS = frozenset({"categorical", "numeric", "drop", "decimal", "dates"})
+"""What can be said of the columns of a table of features."""
 
 _PROFILES: dict[str, Literal["long-tail", "step"]] = {"long-tail": "long-tail", "step": "step"}
 
@@ -106,6 +109,11 @@ class DataOptions(BaseModel):
     class_names: str | None = option(
         None, "Names for the labels that the data hold, as 0=malignant,1=benign; others keep theirs."
     )
+    categorical: tuple[str, ...] = option((), "Columns of a table to take as categories, with commas between.")
+    numeric: tuple[str, ...] = option((), "Columns of a table to take as numbers; words in them count as missing.")
+    drop: tuple[str, ...] = option((), "Columns of a table to leave out.")
+    decimal: Literal["auto", "point", "comma"] = option("auto", "Decimal mark of numbers in texts.")
+    dates: Literal["auto", "day-first", "month-first"] = option("auto", "How dates such as 03/12/2024 are read.")
     where: tuple[str, ...] = option((), "Rows to keep, as column=value; values of one column are alternatives.")
     group_pattern: str | None = option(
         None, "Regular expression on the path within the data; its group `group`, or its first one, is the patient."
@@ -142,6 +150,11 @@ class DataOptions(BaseModel):
         tolerant = self.model_copy()
         tolerant._faults = faults
         return tolerant
+
+    @field_validator("categorical", "numeric", "drop", mode="before")
+    @classmethod
+    def _columns(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("class_names", mode="before")
     @classmethod
@@ -202,15 +215,20 @@ class DataOptions(BaseModel):
             Naming the options.
         """
         always = {"cache_dir", "seed", "induce_imbalance", "class_names", "ignore_split", "drop_leaks"}
-        fields = DataOptions.model_fields
         # `groups="none"` ignores what groups there are, so it has its meaning everywhere.
-        unused = [
-            name
-            for name, field in fields.items()
-            if name not in used | always
-            and getattr(self, name) != field.default
-            and not (name == "groups" and self.groups == "none")
-        ]
-        if unused:
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
-            raise OptionError(f"{names} says nothing about {what}: leave it out.")
+        always |= {"groups"} if self.groups == "none" else set()
+        self.refuse_given(set(DataOptions.model_fields) - used - always, what)
+
+    def refuse_given(self, names: Collection[str], what: str) -> None:
+        """Refuse those of `names` that were given, as they say nothing about `what`.
+
+        Raises
+        ------
+        OptionError
+            Naming the options.
+        """
+        fields = DataOptions.model_fields
+        given = [name for name in fields if name in names and getattr(self, name) != fields[name].default]
+        if given:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise OptionError(f"{flags} says nothing about {what}: leave it out.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from imbtk.data.dataset import Dataset
 from imbtk.data.new_rows import NewRows, check_kind, new_rows, with_names
 from imbtk.data.options import DataOptions
 from imbtk.data.sources import Source, check_dataset, completed
+from imbtk.data.table import unseen_values
 from imbtk.errors import DataError
 
 __all__ = ["open_new_rows"]
@@ -47,6 +49,20 @@ def open_new_rows(
     PluginError
         If a source returns what is no data set.
     """
+    rows = _read(inputs, options, description, sources, labelled)
+    frame = rows.values if isinstance(rows.values, pd.DataFrame) else None
+    said = () if frame is None else unseen_values(frame, description["preprocessing"])
+    return dataclasses.replace(rows, notes=(*rows.notes, *said))
+
+
+def _read(
+    inputs: Sequence[str | Path],
+    options: DataOptions,
+    description: Mapping[str, Any],
+    sources: Sequence[Source],
+    labelled: bool,
+) -> NewRows:
+    """Return new rows as the first source that accepts them, or core, reads them."""
     source = next((source for source in sources if len(inputs) == 1 and source.accepts(inputs[0], options)), None)
     if source is None:
         return new_rows(inputs, options, description, labelled=labelled)
@@ -92,12 +108,14 @@ def _rows(dataset: Dataset, where: str, labelled: bool) -> NewRows:
 
 
 def _frame(dataset: Dataset) -> Any:
-    """Return the table as it was before encoding: a column of texts for the columns of 0 and 1 that stand for it."""
+    """Return the table as it was before encoding: a column of texts for columns of 0 and 1, dates for days."""
     values, start = dataset.x.numpy(), 0
     columns: dict[str, Any] = {}
     for column in dataset.preprocessing.get("columns", ()):
-        if column["type"] == "number":
-            columns[column["name"]] = values[:, start]
+        if column["type"] != "text":
+            numbers = pd.Series(values[:, start])
+            date = column["type"] == "date"
+            columns[column["name"]] = pd.Timestamp(column["since"]) + pd.to_timedelta(numbers, "D") if date else numbers
             start += 1
             continue
         texts = [*column["values"], None]

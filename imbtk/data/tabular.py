@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +15,25 @@ from imbtk.data.frames import (
     is_file,
     is_frame,
     label_column,
+    named_columns,
     read_csv,
     split_column,
 )
 from imbtk.data.groups import keys_from_column
 from imbtk.data.image_files import looks_like_image
+from imbtk.data.labels import RowNames
 from imbtk.data.manifest import load_manifest, path_column
-from imbtk.data.options import DataOptions
+from imbtk.data.options import COLUMN_OPTIONS, DataOptions
 from imbtk.data.splits import sides_of
 from imbtk.data.store import Progress
-from imbtk.errors import DataError
+from imbtk.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["CsvSource", "FrameSource"]
 
-_USED = {"label_column", "group_column", "split_column", "where", "groups"}
+_USED = {"label_column", "group_column", "split_column", "where", "groups"} | COLUMN_OPTIONS
 
 
 class CsvSource:
@@ -83,17 +86,20 @@ def _load(
 ) -> Dataset:
     name = location.name
     frame = filter_rows(frame, options.where, name)
-    files = path_column(frame, folder, options, name)
+    dropped = named_columns(frame, options.drop, "--drop", name)
+    looked_at = frame[[column for column in frame.columns if str(column) not in dropped]]
+    files = path_column(looked_at, folder, options, name)
     if files is not None:
         return load_manifest(frame, files, folder, location, options, progress)
     from imbtk.data.table import dataset_from_table
 
-    _refuse_unnamed_files(frame, name)
+    _refuse_unnamed_files(looked_at, name)
     options.refuse_unused(_USED, f"{name}, which is a table of features (it has no column of image files)")
     label = label_column(frame, options.label_column, name)
     group = _group_column(frame, options, name)
     split = split_column(frame, options.split_column, name)
-    rows = [f"row {index}" for index in frame.index]
+    _refuse_features({"class": label, "group": group, "side of the split": split}, frame, options, name)
+    rows = RowNames(frame.index)
     keys = None
     if group is not None and options.groups != "none":
         keys = keys_from_column(list(frame[group]), f"column '{group}' of {name}", rows)
@@ -112,7 +118,20 @@ def _load(
         keys=keys,
         given_split=sides,
         description={"path": str(location), "where": list(options.where)},
+        options=options,
     )
+
+
+def _refuse_features(apart: Mapping[str, Any | None], frame: pd.DataFrame, options: DataOptions, name: str) -> None:
+    """Refuse to drop, or to take as a feature, a column that says what or where a row is."""
+    for option in ("drop", "categorical", "numeric"):
+        named = named_columns(frame, getattr(options, option), f"--{option}", name)
+        for what, column in apart.items():
+            if column is not None and str(column) in named:
+                raise OptionError(
+                    f"column '{column}' of {name} holds the {what} of each row and is no feature: leave it out of "
+                    f"--{option}, or say with --label-column, --group-column, --split-column which column does."
+                )
 
 
 def _refuse_unnamed_files(frame: pd.DataFrame, name: str) -> None:
@@ -131,4 +150,7 @@ def _group_column(frame: pd.DataFrame, options: DataOptions, name: str) -> Any |
         raise DataError(f"--groups breakhis reads file names, and {name} is a table of features. Leave it out.")
     if options.group_column is not None:
         return column_named(frame, options.group_column, "--group-column", name)
-    return find_column(frame, GROUP_NAMES)
+    column = find_column(frame, GROUP_NAMES)
+    features = named_columns(frame, (*options.categorical, *options.numeric), "--categorical, --numeric", name)
+    # Who calls it a feature says that its name means something else: the group of a trial, say.
+    return None if str(column) in features else column

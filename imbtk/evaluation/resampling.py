@@ -96,8 +96,15 @@ def bootstrap_weights(strata: Strata, resamples: int, rng: np.random.Generator) 
     return weights
 
 
-def jackknife_weights(strata: Strata, largest: int) -> tuple[Array, Array]:
+def jackknife_weights(strata: Strata, largest: int, part: slice = slice(None)) -> tuple[Array, Array]:
     """Return the weights that leave out one group each, for strata of 2 to `largest` groups.
+
+    Parameters
+    ----------
+    strata : Strata
+    largest : int
+    part : slice
+        Which of these groups, J; all by default.
 
     Returns
     -------
@@ -106,7 +113,7 @@ def jackknife_weights(strata: Strata, largest: int) -> tuple[Array, Array]:
         Stratum of the group that a column leaves out.
     """
     small = (strata.sizes >= 2) & (strata.sizes <= largest)
-    left_out = np.flatnonzero(small[strata.stratum])
+    left_out = np.flatnonzero(small[strata.stratum])[part]
     stratum = strata.stratum[left_out]
     n = strata.sizes[stratum].astype(np.float64)
     weights = np.where(strata.stratum[:, None] == stratum, n / np.maximum(n - 1, 1), 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,16 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
+from imbtk.data.columns import fit_columns
+from imbtk.data.frames import is_frame
+from imbtk.data.options import COLUMN_OPTIONS, DataOptions
 from imbtk.data.pixels import pixels_of
-from imbtk.data.table import encode_table, fit_columns
+from imbtk.data.table import encode_table, unseen_values
 from imbtk.errors import DataError
 
-__all__ = ["SampleForm", "has_texts"]
-
-
-def has_texts(x: Any) -> bool:
-    """Return whether `x` is a DataFrame with columns that are no numbers."""
-    return isinstance(x, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, x.dtypes))
+__all__ = ["SampleForm"]
 
 
 @dataclass(frozen=True)
@@ -29,28 +28,36 @@ class SampleForm:
     ----------
     kind : "images" or "table"
     columns : dict, optional
-        How a DataFrame with texts is encoded, from :func:`imbtk.data.table.fit_columns`.
+        How a DataFrame is encoded, from :func:`imbtk.data.columns.fit_columns`.
     shape : tuple of int
         Of one sample.
+    names : tuple
+        All columns of the DataFrame, so that an array may follow it.
     """
 
     kind: Literal["images", "table"]
     columns: dict[str, Any] | None
     shape: tuple[int, ...]
+    names: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, x: Any) -> tuple[SampleForm, torch.Tensor]:
-        """Return the form of training samples, and the samples.
+    def of(cls, x: Any, options: DataOptions) -> tuple[SampleForm, torch.Tensor, tuple[str, ...]]:
+        """Return the form of training samples, the samples, and what must be said of how they were read.
 
         Raises
         ------
         DataError
             If they are neither images nor table rows that can be used.
+        OptionError
+            If columns are named and `x` is no DataFrame.
         """
-        columns = fit_columns(x, "X")[0] if has_texts(x) else None
+        columns, notes = fit_columns(x, "X", options) if is_frame(x) else (None, ())
+        if columns is None:
+            options.refuse_given(COLUMN_OPTIONS, "an X that is no DataFrame")
         kind: Literal["images", "table"] = "table" if columns is not None or np.ndim(x) == 2 else "images"
-        samples = cls(kind, columns, ())._read(x)
-        return cls(kind, columns, tuple(samples.shape[1:])), samples
+        names = tuple(x.columns) if columns is not None else ()
+        samples = cls(kind, columns, (), names)._read(x)
+        return cls(kind, columns, tuple(samples.shape[1:]), names), samples, notes
 
     def samples(self, x: Any) -> torch.Tensor:
         """Return samples: uint8 images (N, C, H, W) or table rows (N, D) float32.
@@ -60,6 +67,10 @@ class SampleForm:
         DataError
             If they differ from the training samples in shape.
         """
+        if self.columns is not None:
+            x = x if is_frame(x) else pd.DataFrame(x, columns=list(self.names))
+            for text in unseen_values(x, self.columns):
+                warnings.warn(text, stacklevel=4)
         samples = self._read(x)
         if tuple(samples.shape[1:]) != self.shape:
             raise DataError(f"X has samples of shape {tuple(samples.shape[1:])}; the training ones had {self.shape}.")

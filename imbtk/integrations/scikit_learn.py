@@ -16,12 +16,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from imbtk.config import RunConfig, make_config
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import Domain
+from imbtk.data.frames import is_frame
 from imbtk.errors import DataError
 from imbtk.fitting import choose_decision, fit, make_network, own_random_state
 from imbtk.integrations.fold_rows import group_numbers
 from imbtk.integrations.fold_run import prepare_fold
 from imbtk.integrations.nested_options import nested_options, with_nested
-from imbtk.integrations.samples import SampleForm, has_texts
+from imbtk.integrations.samples import SampleForm
 from imbtk.plan import StrategyLike
 from imbtk.prediction import ABSTAIN
 from imbtk.preparation import PreparedRun
@@ -63,7 +64,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         With `early_stop`: stop after so many epochs without a gain.
     validation_fraction : float, optional
         Share of the rows on which nothing is trained: they stop early, calibrate probabilities, and fit strategies
-        that decide. Stratified; whole groups where ``fit`` is given groups. None trains on all rows, and probabilities
+        that decide. Stratified, whole groups where ``fit`` is given groups: each class that has two of them is on both
+        sides. None trains on all rows, and probabilities
         are moved by the ledger alone.
     positive : object, optional
         The positive class of binary data, as in `y`; the rarer one unless given.
@@ -74,6 +76,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         Python files that offer strategies.
     domain : "digits", "photo" or "histology"
         What images show, for presets of augmentation.
+    categorical, numeric, drop, decimal, dates
+        How columns of a DataFrame are taken, as the options of ``imbtk run``.
     device, precision : str
         As the options of ``imbtk run``.
     random_state : int, RandomState or None
@@ -132,6 +136,11 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         allow_overcorrection: bool = False,
         plugins: Sequence[str] = (),
         domain: Domain = "photo",
+        categorical: Sequence[str] = (),
+        numeric: Sequence[str] = (),
+        drop: Sequence[str] = (),
+        decimal: str = "auto",
+        dates: str = "auto",
         device: str = "auto",
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = 0,
@@ -154,6 +163,11 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.allow_overcorrection = allow_overcorrection
         self.plugins = plugins
         self.domain = domain
+        self.categorical = categorical
+        self.numeric = numeric
+        self.drop = drop
+        self.decimal = decimal
+        self.dates = dates
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -215,7 +229,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             Whatever is wrong with data, plan or options; those about values are a ValueError too.
         """
         prepared = self._prepare(X, y, sample_weight, groups)
-        for line in prepared.warnings:
+        for line in (*prepared.dataset.notes, *prepared.warnings):
             warnings.warn(line, stacklevel=2)
         with own_random_state():
             fitted = fit(prepared, make_network(prepared))
@@ -236,8 +250,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y holds one class, '{self.classes_[0]}'. A classifier needs at least two classes.")
-        self._form, samples = SampleForm.of(X)
         config = self._config()
+        self._form, samples, notes = SampleForm.of(X, config)
         dataset = Dataset(
             name="X",
             kind=self._form.kind,
@@ -246,6 +260,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             class_names=tuple(map(str, self.classes_.tolist())),
             groups=group_numbers(groups, len(y)),
             domain="table" if self._form.kind == "table" else self.domain,
+            notes=notes,
         )
         weights = None
         if sample_weight is not None:
@@ -256,7 +271,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """Return X and y after scikit-learn's checks; without `y` those of prediction."""
         fitting = y is not _NOTHING
         given: dict[str, Any] = {"y": y} if fitting else {}
-        if has_texts(X):
+        if is_frame(X) and (fitting or self._form.columns is not None):
             validate_data(self, X, **given, reset=fitting, skip_check_array=True)
             return X, column_or_1d(y, warn=True) if fitting else None
         checked = validate_data(
@@ -269,7 +284,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             name: getattr(self, name)
             for name in (
                 "model", "epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "warmup", "clip_norm",
-                "early_stop", "patience", "deploy", "allow_overcorrection", "device", "precision",
+                "early_stop", "patience", "deploy", "allow_overcorrection", "device", "precision", "categorical",
+                "numeric", "drop", "decimal", "dates",
             )
         }  # fmt: skip
         seed = self.random_state

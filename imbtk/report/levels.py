@@ -48,6 +48,12 @@ class Level:
 
 def levels_of(record: RunRecord, side: str) -> list[Level]:
     """Return the levels of a side that could be computed: per image first, then per patient."""
+    if side not in record.shared:
+        record.shared[side] = _levels(record, side)
+    return list(record.shared[side])
+
+
+def _levels(record: RunRecord, side: str) -> list[Level]:
     parts = record.metrics.get(side)
     if parts is None:
         return []

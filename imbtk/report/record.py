@@ -54,7 +54,7 @@ class SideRows:
     predicted: np.ndarray
     probabilities: np.ndarray
 
-    @property
+    @cached_property
     def group_numbers(self) -> np.ndarray | None:
         """Return the groups as numbers from 0, int64 of shape (n,)."""
         if self.groups is None:
@@ -114,6 +114,11 @@ class RunRecord:
     gallery: Gallery | None
     audit: list[dict[str, Any]] | None
     kind: str | None
+
+    @cached_property
+    def shared(self) -> dict[str, Any]:
+        """What is worked out once and read by many sections, by a name of theirs."""
+        return {}
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:

@@ -35,6 +35,19 @@ def test_patients_with_several_classes(make_subject: MakeSubject) -> None:
     assert finding.table.rows == (("p0", "a, b"),)
 
 
+def test_only_patients_that_are_listed_are_looked_up(
+    make_subject: MakeSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, groups = [0, 1] * 200, [number // 2 for number in range(400)]
+    subject, asked = make_subject(labels, groups), []
+    monkeypatch.setattr(Subject, "group_name", lambda self, group: asked.append(group) or f"p{group}")
+    finding = group_findings(subject)[1]
+    assert finding.text.startswith("200 of 200 patients have rows of more than one class.")
+    assert finding.table is not None
+    assert [row[0] for row in finding.table.rows] == [f"p{group}" for group in range(50)]
+    assert len(asked) <= 50
+
+
 @pytest.mark.parametrize(
     ("source", "hint"),
     [

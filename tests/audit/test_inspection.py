@@ -131,7 +131,7 @@ def test_arrays_with_contradicting_labels() -> None:
 def test_a_table() -> None:
     audit = check("builtin:breast-cancer")
     assert [finding.name for finding in audit.findings] == [
-        "files", "classes", "groups", "identical", "columns", "prospects",
+        "files", "classes", "groups", "identical", "taken", "columns", "prospects",
     ]  # fmt: skip
     assert audit.named("classes").title == "Imbalance factor 1.7"
 

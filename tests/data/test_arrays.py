@@ -129,6 +129,17 @@ def test_parts_without_validation_are_left_as_they_are(tmp_path: Path) -> None:
     assert dataset.given_split.tolist() == [0, 0, 0, 0, 2, 2]
 
 
+def test_an_array_that_says_the_sides_and_arrays_that_are_not_read(tmp_path: Path) -> None:
+    sides = np.array(["train", "val", "test"] * 2)
+    path = _npz(tmp_path, x=IMAGES, y=LABELS, split=sides, names=np.arange(6), size=8)
+    dataset = load(path)
+    assert dataset.given_split is not None
+    assert dataset.given_split.tolist() == [0, 1, 2] * 2
+    assert dataset.notes == ("Arrays of the file that are not read: names.",)
+    assert load(path, DataOptions(ignore_split=True)).given_split is None
+    assert load(_npz(tmp_path, x=IMAGES, y=LABELS, split=np.arange(6))).given_split is None
+
+
 def test_groups_of_parts(tmp_path: Path) -> None:
     parts = {
         "train_images": IMAGES[:4],
@@ -149,7 +160,7 @@ def test_groups_of_parts(tmp_path: Path) -> None:
         ({"x": np.array([{}, {}], dtype=object), "y": [0, 1]}, "array 'x' holds Python objects, which could run code"),
         (
             {"a": [1], "b": [2]},
-            r"has no arrays of samples and labels\. They are called x and y .* It holds: a \(1,\), b \(1,\)",
+            r"has no array of samples\. Samples and labels are called x and y .* It holds: a \(1,\), b \(1,\)",
         ),
         (
             {"train_images": IMAGES, "train_labels": LABELS, "test_images": IMAGES},
@@ -170,6 +181,11 @@ def test_groups_of_parts(tmp_path: Path) -> None:
             r"do not fit together: train_labels \(6,\), test_labels \(6, 1\)",
         ),
         ({"x": 3, "y": LABELS}, "x is a single number"),
+        ({"images": IMAGES}, r"has images and no labels for it, such as y or labels.*: imbtk predict\."),
+        (
+            {"x": IMAGES, "y": LABELS, "split": ["train", "tets"] * 3},
+            "split of data.npz: 3 of 6 rows .*'tets', first in",
+        ),
     ],
 )
 def test_bad_npz_files_are_refused(tmp_path: Path, arrays: dict[str, object], message: str) -> None:

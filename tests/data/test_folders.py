@@ -240,4 +240,8 @@ def test_folders_below_classes_are_no_reason_to_ask(
     for folder in folders:
         for number in range(2):
             write_image(tmp_path / "d" / folder / f"{number}.png")
-    assert set(load(tmp_path / "d").class_names) == {folder.split("/")[0] for folder in folders}
+    dataset = load(tmp_path / "d")
+    assert set(dataset.class_names) == {folder.split("/")[0] for folder in folders}
+    said = "The folders test, train within the class folders are not taken for a split"
+    assert any(said in note for note in dataset.notes) == ("cat/train" in folders)
+    assert load(tmp_path / "d", DataOptions(ignore_split=True)).notes == ()

@@ -41,7 +41,7 @@ def test_a_good_split_passes() -> None:
         (([0, 1, 6], [], []), "the train side of the split has rows that do not exist in clinic, which has 6: 6"),
         (([0, 1], [], [-1]), "the test side of the split has rows that do not exist in clinic, which has 6: -1"),
         (([], [0, 1], [2]), "clinic: the split leaves no row for training"),
-        (([0], [], [4, 5]), "clinic: class 'b' has no row on the training side of the split.*Take another --seed"),
+        (([0], [], [4, 5]), "clinic: class 'b' has no row on the training side of the split.*Take another seed"),
         (
             ([0, 2, 3], [1], [4, 5]),
             r"the split puts 1 group \(patient\) on more than one side: 'p0' \(1 in train, 1 in validation\)\. ",

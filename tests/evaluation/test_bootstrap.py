@@ -114,3 +114,30 @@ def test_a_brier_interval_ends_where_the_figure_does() -> None:
     intervals = bootstrap_intervals(predictions, values, seed=0)
     assert intervals["brier"][1] == 2.0
     assert intervals["class:brier:0"][1] == 1.0
+
+
+def test_large_data_hold_few_weights_at_once_and_draw_fewer_resamples(monkeypatch):
+    """Memory and time are those of the weights: their shapes are written down, and nothing is computed."""
+    n, shapes = 600_000, []
+    labels = (np.arange(n) < 25).astype(np.int64)
+    p = Predictions(labels, labels, np.eye(2)[labels], "ab")
+
+    def figure(predictions, unit, weights, families=()):
+        shapes.append(weights.shape)
+        return {"accuracy": np.random.default_rng(len(shapes)).random(weights.shape[1]) / 10 + 0.5}
+
+    monkeypatch.setattr("imbtk.evaluation.bootstrap.replicate_figures", figure)
+    monkeypatch.setitem(SCALES, "accuracy", "logit")
+    assert bootstrap_intervals(p, {"accuracy": 0.55}, 0)["accuracy"][0] > 0
+    assert max(rows * columns for rows, columns in shapes) <= 5 * n
+    assert sum(columns for _, columns in shapes) == 200 + 25  # resamples, and the rare class's rows left out in turn
+
+
+def test_a_jackknife_in_parts_is_the_whole(monkeypatch):
+    p = scored(np.random.default_rng(5), (25, 12), 0.3, 1.5)
+    values = figures(p)
+    whole = bootstrap_intervals(p, values, 0, resamples=100)
+    monkeypatch.setattr("imbtk.evaluation.bootstrap._columns", lambda predictions, most=None: most or 5)
+    parts = bootstrap_intervals(p, values, 0, resamples=100)
+    for name, interval in whole.items():
+        np.testing.assert_allclose(parts[name], interval, rtol=1e-9)

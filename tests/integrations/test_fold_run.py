@@ -42,3 +42,11 @@ def test_what_has_nothing_to_work_on_is_refused() -> None:
         prepared(["calibrate", "threshold"])
     with pytest.raises(PlanError, match=r"'strategies' is a list of them"):
         prepared("class-weights")
+
+
+def test_the_gate_of_a_run_is_the_estimators_too() -> None:
+    dataset = Dataset("X", "table", torch.zeros(42, 2), torch.tensor([0] * 20 + [1] * 20 + [2] * 2), ("a", "b", "c"))
+    weights = np.ones(42)
+    weights[40:] = 0
+    with pytest.raises(DataError, match="X: class 'c' has no row on the training side of the split"):
+        prepare_fold(make_config({"epochs": 2, "device": "cpu"}), [], dataset, weights, None)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from imbtk.report import levels
 from imbtk.report.levels import headline_class, levels_of, main_side
 from imbtk.report.record import read_run
 
@@ -42,3 +44,15 @@ def test_validation_stands_in_for_test(make_run: Callable[..., Path]) -> None:
     del document["test"]
     (folder / "metrics.json").write_text(json.dumps(document))
     assert main_side(read_run(folder)) == "validation"
+
+
+def test_groups_are_pooled_once_for_all_sections(
+    make_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = read_run(make_run(classes=["a", "b"], rows=200, patients=60))
+    pooled, calls = levels.per_group, []
+    monkeypatch.setattr(levels, "per_group", lambda *given, **named: calls.append(1) or pooled(*given, **named))
+    for _ in range(3):
+        assert len(levels_of(record, "test")) == 2
+        assert main_side(record) == "test"
+    assert len(calls) == 1
