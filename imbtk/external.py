@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from imbtk._version import __version__
+from imbtk.data.group_labels import column_classes, group_classes
+from imbtk.data.group_rule import column_of
 from imbtk.data.labels import listing
 from imbtk.data.new_rows import NewRows
 from imbtk.errors import DataError, ImbtkError, RunFolderError, did_you_mean
@@ -20,7 +22,6 @@ from imbtk.external_prior import prior_document
 from imbtk.predictor import Predictor
 from imbtk.report.evaluation_page import make_evaluation_page
 from imbtk.report.record import RunRecord, SideRows, read_run
-from imbtk.result import RunResult
 from imbtk.seen import SeenRows, seen_document
 from imbtk.unfinished import check_unfinished, writing_folder
 
@@ -66,6 +67,7 @@ class _Answers:
     probabilities: np.ndarray
     unreadable: list[tuple[str, str]]
     digests: np.ndarray | None
+    group_classes: list[Any] | None
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -83,6 +85,8 @@ def evaluate_new(
     *,
     data: str,
     with_prior: bool = False,
+    group_name: str | None = None,
+    group_label: str | None = None,
     allow_seen: bool = False,
     discard_unfinished: bool = False,
     progress: Progress | None = None,
@@ -103,6 +107,8 @@ def evaluate_new(
         What the data are called.
     with_prior : bool
         Estimate the class frequencies of the data from the probabilities alone.
+    group_name, group_label : str, optional
+        What a group is called, and what class it is: the run's own words and rule unless given.
     allow_seen : bool
         Go on where rows or groups are among those that the run was trained or validated on.
     discard_unfinished : bool
@@ -122,6 +128,13 @@ def evaluate_new(
     check_unfinished(folder, discard_unfinished)
     record = read_run(Path(run))
     names = predictor.class_names
+    if group_label is not None and rows.groups is None:
+        raise DataError(
+            f"--group-label {group_label}: which rows of '{data}' belong together is not known. Say so with "
+            "--group-column, --group-pattern or --groups breakhis, or leave it out."
+        )
+    said = predictor.description
+    noun, rule = group_name or said.get("group_name", "group"), group_label or said.get("group_label")
     if rows.labels is None and not with_prior:
         raise DataError(
             f"'{data}' has no labels that could be found. Say where they stand (--label-column, --label-level), or, "
@@ -134,16 +147,17 @@ def evaluate_new(
     met = seen_document(seen, answers.digests, answers.names, answers.group_names, kind)
     if met["refused"] and not allow_seen:
         raise DataError(_refusal(data, met))
-    document = _document(run, predictor, answers, data, rows.notes) | {"seen": met}
-    metrics = None if labels is None else _metrics(RunResult(run), predictor, answers)
+    document = _document(run, predictor, answers, data, rows.notes) | {"seen": met, "group_name": noun}
+    truth = _group_truth(record, answers, data, noun, rule)
+    metrics = None if labels is None else _metrics(record, predictor, answers, truth, noun, rule)
     if with_prior:
         document["prior"] = prior_document(record, predictor, answers.logits, answers.groups, answers.labels)
     with writing_folder(folder, discard_unfinished) as temporary:
         _write_json(temporary / "evaluation.json", document)
-        _write_predictions(temporary / "predictions.csv", predictor, answers)
+        _write_predictions(temporary / "predictions.csv", predictor, answers, truth)
         if metrics is not None:
             _write_json(temporary / "metrics.json", metrics)
-            make_evaluation_page(_record(temporary, record, predictor, answers, metrics, data), document)
+            make_evaluation_page(_record(temporary, record, predictor, answers, truth, metrics, data), document)
     return Evaluation(folder, document, metrics, kind)
 
 
@@ -211,6 +225,7 @@ def _answers(
         probabilities=np.concatenate(probabilities)[kept],
         unreadable=unreadable,
         digests=np.concatenate(digests) if digests else None,
+        group_classes=None if rows.group_classes is None else [rows.group_classes[i] for i in kept],
     )
 
 
@@ -238,18 +253,40 @@ def _document(
     }
 
 
-def _metrics(result: RunResult, predictor: Predictor, answers: _Answers) -> dict[str, Any]:
+def _group_truth(record: RunRecord, answers: _Answers, data: str, noun: str, rule: str | None) -> np.ndarray | None:
+    """Return the class of each row's group by the rule, (n,) int64; None without a rule, groups or labels."""
+    if rule is None or answers.groups is None or answers.group_names is None or answers.labels is None:
+        return None
+    names = record.class_names
+    if (column := column_of(rule)) is None:
+        return group_classes(rule, answers.labels, answers.groups, names, record.train_counts or [1] * len(names))
+    if answers.group_classes is None:
+        raise DataError(
+            f"--group-label {rule}: '{data}' has no columns, which only manifests and tables have. Use any:CLASS or "
+            "majority."
+        )
+    return column_classes(answers.group_classes, answers.group_names, names, f"column '{column}' of '{data}'", noun)
+
+
+def _metrics(
+    run: RunRecord,
+    predictor: Predictor,
+    answers: _Answers,
+    group_truth: np.ndarray | None,
+    group_name: str,
+    group_label: str | None,
+) -> dict[str, Any]:
     if answers.labels is None:
         raise DataError("there are no labels to evaluate with.")
-    trained = result.metrics
     names = predictor.class_names
-    if list(names) != list(trained["class_names"]):
-        raise RunFolderError(f"'{result.folder}': metrics.json and model.json name other classes. Repeat the run.")
-    positive = trained.get("positive_class")
+    if names != run.class_names:
+        raise RunFolderError(f"'{run.folder}': metrics.json and model.json name other classes. Repeat the run.")
+    positive = run.metrics.get("positive_class")
     given: dict[str, Any] = {
-        "train_counts": trained.get("train_counts"),
+        "train_counts": run.train_counts,
         "positive": names.index(positive) if positive in names else None,
-        "seed": int(trained.get("seed", 0)),
+        "seed": int(run.metrics.get("seed", 0)),
+        "group_name": group_name,
     }
     side = evaluate(
         answers.labels,
@@ -258,13 +295,20 @@ def _metrics(result: RunResult, predictor: Predictor, answers: _Answers) -> dict
         predictor.decision,
         names,
         groups=answers.groups,
+        group_truth=group_truth,
         **given,
     )
-    return metrics_document({SIDE: side}, class_names=names, **given)
+    return metrics_document({SIDE: side}, class_names=names, group_label=group_label, **given)
 
 
 def _record(
-    folder: Path, run: RunRecord, predictor: Predictor, answers: _Answers, metrics: dict[str, Any], data: str
+    folder: Path,
+    run: RunRecord,
+    predictor: Predictor,
+    answers: _Answers,
+    group_truth: np.ndarray | None,
+    metrics: dict[str, Any],
+    data: str,
 ) -> RunRecord:
     """Return the evaluation as a page's sections read a run."""
     names, groups = predictor.class_names, answers.group_names
@@ -285,6 +329,7 @@ def _record(
         labels,
         predictor.decision.decide(answers.logits, answers.probabilities),
         answers.probabilities,
+        group_truth,
     )
     kind = str(predictor.description["kind"])
     return RunRecord(
@@ -302,17 +347,19 @@ def _record(
     )
 
 
-def _write_predictions(path: Path, predictor: Predictor, answers: _Answers) -> None:
+def _write_predictions(path: Path, predictor: Predictor, answers: _Answers, group_truth: np.ndarray | None) -> None:
     names = predictor.class_names
     decided = predictor.decided_names(answers.logits, answers.probabilities)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in names), "file"))
+        head = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in names), "file")
+        writer.writerow(head if group_truth is None else (*head, "group_truth"))
         for i, row in enumerate(answers.rows.tolist()):
             truth = "" if answers.labels is None else names[answers.labels[i]]
             group = "" if answers.group_names is None else answers.group_names[i]
             shares = [repr(float(p)) for p in answers.probabilities[i]]
-            writer.writerow((row, SIDE, group, truth, decided[i], *shares, answers.names[i]))
+            last = () if group_truth is None else (names[group_truth[i]],)
+            writer.writerow((row, SIDE, group, truth, decided[i], *shares, answers.names[i], *last))
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from imbtk.draw import Draw
-from imbtk.prediction import CalibrationMap
+from imbtk.evaluation.mistakes import surest_mistakes
 from imbtk.preparation import PreparedRun
 from imbtk.training.batches import Batches
 
@@ -21,7 +21,7 @@ LARGEST = 96
 
 
 def make_gallery(
-    path: Path, prepared: PreparedRun, batches: Batches, test_logits: np.ndarray, calibration: CalibrationMap
+    path: Path, prepared: PreparedRun, batches: Batches, predicted: np.ndarray, probabilities: np.ndarray
 ) -> None:
     """Write ``gallery.npz`` of an image run; tables have none.
 
@@ -30,8 +30,9 @@ def make_gallery(
     path : Path
     prepared : PreparedRun
     batches : Batches
-    test_logits : ndarray, shape (n, K)
-    calibration : CalibrationMap
+    predicted : ndarray of int64, shape (n,)
+        What was decided for test rows.
+    probabilities : ndarray of float64, shape (n, K)
 
     Notes
     -----
@@ -44,7 +45,9 @@ def make_gallery(
     counts = prepared.context.natural_counts
     classes = torch.argsort(counts, stable=True)[:MOST_CLASSES].sort().values
     originals, augmented = zip(*(_examples(prepared, batches, int(k)) for k in classes if counts[k]), strict=True)
-    rows = _surest_mistakes(prepared, test_logits, calibration)
+    test = prepared.split.test
+    surest = surest_mistakes(prepared.dataset.labels[test].numpy(), predicted, probabilities)[:MISTAKES]
+    rows = test[torch.from_numpy(surest)]
     mistakes = _pictures(batches.images(rows)) if len(rows) else np.empty((0, 1, 1, 1), np.uint8)
     np.savez_compressed(
         path,
@@ -68,17 +71,6 @@ def _examples(prepared: PreparedRun, batches: Batches, k: int) -> tuple[np.ndarr
     target = batches.one_hot(torch.full((EXAMPLES,), k))
     draw = Draw(prepared.config.seed, "", 0, np.arange(EXAMPLES) + k * EXAMPLES, batches.device)
     return _pictures(images), _pictures(augment(images.clone(), target, draw))
-
-
-def _surest_mistakes(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMap) -> torch.Tensor:
-    """Return the test rows with the highest probability for a wrong class, surest first."""
-    probabilities = calibration.probabilities(logits)
-    rows = prepared.split.test
-    labels = prepared.dataset.labels[rows].numpy()
-    chosen = probabilities.argmax(1)
-    wrong = np.flatnonzero(chosen != labels)
-    surest = wrong[np.argsort(-probabilities[wrong, chosen[wrong]], kind="stable")][:MISTAKES]
-    return rows[torch.from_numpy(surest)]
 
 
 def _pictures(images: torch.Tensor) -> np.ndarray:

@@ -78,6 +78,10 @@ def evaluate(
     if deploy is not None:
         predictor = predictor.at_deployment(deploy)
     sources = offered_sources(make_catalogue(config))
+    rule = config.group_label
+    if rule is None:
+        # The run's own rule, by whose column a manifest is read as in training.
+        config = config.model_copy(update={"group_label": predictor.description.get("group_label")})
     rows = open_new_rows([str(data)], config, predictor.description, sources=sources, labelled=True)
     progress: RunProgress
     with RunProgress(quiet) as progress:
@@ -90,6 +94,8 @@ def evaluate(
             with_prior=estimate_prior,
             allow_seen=allow_seen,
             discard_unfinished=discard_unfinished,
+            group_name=config.group_name,
+            group_label=rule,
             progress=progress.on_data,
         )
 

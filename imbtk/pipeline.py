@@ -98,7 +98,7 @@ def run_prepared(
             failed = folder.write_additions((), observers.failures)
         else:
             sections = observers.report(folder.run_description, metrics)
-            failed = folder.write_page(fitted.batches, logits, calibration, sections, observers.failures)
+            failed = folder.write_page(fitted.batches, logits, calibration, decision, sections, observers.failures)
     progress.on_results(metrics, folder.path)
     for text in failed:
         progress.on_failure(text)
@@ -139,6 +139,8 @@ def _evaluate(
             decision,
             dataset.class_names,
             groups=folder.known_groups(rows),
+            group_truth=None if dataset.group_truth is None else dataset.group_truth[rows].numpy(),
+            group_name=dataset.group_name,
             train_counts=prepared.context.natural_counts.numpy(),
             positive=prepared.positive,
             seed=prepared.config.seed,
@@ -150,6 +152,8 @@ def _evaluate(
     return metrics_document(
         sides,
         class_names=dataset.class_names,
+        group_name=dataset.group_name,
+        group_label=dataset.group_label,
         positive=prepared.positive,
         train_counts=prepared.context.natural_counts.numpy(),
         seed=prepared.config.seed,

@@ -1,4 +1,4 @@
-"""Predictions as a table on its way to a file or a pipe: a line for each row, or for each patient."""
+"""Predictions as a table on its way to a file or a pipe: a line for each row, or for each group."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Written:
 
 @dataclass(frozen=True)
 class _Line:
-    """One line: `rows` is set for patients."""
+    """One line: `rows` is set for groups."""
 
     name: str
     group: str | None
@@ -57,10 +57,10 @@ def write_predictions(
     stream: TextIO,
     *,
     form: Format = "csv",
-    per_patient: bool = False,
+    per_group: bool = False,
     progress: Progress | None = None,
 ) -> Written:
-    """Write one line for each row, as soon as it is known, or for each patient, when all are.
+    """Write one line for each row, as soon as it is known, or for each group, when all are.
 
     Parameters
     ----------
@@ -68,25 +68,26 @@ def write_predictions(
     rows : NewRows
     stream : text file
     form : "csv" or "jsonl"
-    per_patient : bool
+    per_group : bool
     progress : callable, optional
         ``(description, done, total)``.
 
     Raises
     ------
     DataError
-        If patients are asked for and groups are not known, or no row can be read at all.
+        If groups are asked for and groups are not known, or no row can be read at all.
     """
-    if per_patient and rows.groups is None:
+    if per_group and rows.groups is None:
+        noun = predictor.description.get("group_name", "group")
         raise DataError(
-            "which rows belong to one patient is not known, so nothing can be said per patient. Say where groups stand "
+            f"which rows belong to one {noun} is not known, so nothing can be said per {noun}. Say where groups stand "
             "with --group-column, --group-pattern or --groups breakhis."
         )
-    write = _writer(stream, form, predictor.class_names, rows.groups is not None, per_patient)
+    write = _writer(stream, form, predictor.class_names, rows.groups is not None, per_group)
     failures: list[str] = []
     lines = _row_lines(predictor, rows, failures, progress)
     written = still_open = 0
-    for line in _patient_lines(predictor, rows, failures, progress) if per_patient else lines:
+    for line in _group_lines(predictor, rows, failures, progress) if per_group else lines:
         write(line)
         written += 1
         still_open += line.error is None and line.decided == ""
@@ -106,10 +107,10 @@ def _row_lines(predictor: Predictor, rows: NewRows, failures: list[str], progres
             progress("predicting", part.start + len(part.errors), len(rows))
 
 
-def _patient_lines(
+def _group_lines(
     predictor: Predictor, rows: NewRows, failures: list[str], progress: Progress | None
 ) -> Iterator[_Line]:
-    """Yield, for each patient, the mean probability over readable rows and what the rule decides on it."""
+    """Yield, for each group, the mean probability over readable rows and what the rule decides on it."""
     logits, probabilities = [], []
     for part in predictor.predict_stream(rows):
         logits.append(part.logits)
@@ -132,13 +133,13 @@ def _patient_lines(
 
 
 def _writer(
-    stream: TextIO, form: Format, class_names: tuple[str, ...], grouped: bool, per_patient: bool
+    stream: TextIO, form: Format, class_names: tuple[str, ...], grouped: bool, per_group: bool
 ) -> Callable[[_Line], None]:
     """Return a function that writes a line; the head of a CSV file is written at once."""
 
     def key_values(line: _Line) -> dict[str, Any]:
-        first: dict[str, Any] = {"group": line.group, "rows": line.rows} if per_patient else {"row": line.name}
-        if grouped and not per_patient:
+        first: dict[str, Any] = {"group": line.group, "rows": line.rows} if per_group else {"row": line.name}
+        if grouped and not per_group:
             first["group"] = line.group
         return first
 
@@ -152,7 +153,7 @@ def _writer(
 
         return write_object
     writer = csv.writer(stream, lineterminator="\n")
-    first = ("group", "rows") if per_patient else ("row", "group") if grouped else ("row",)
+    first = ("group", "rows") if per_group else ("row", "group") if grouped else ("row",)
     writer.writerow((*first, "class", *(f"p:{name}" for name in class_names), "error"))
 
     def write_row(line: _Line) -> None:

@@ -18,7 +18,7 @@ from imbtk.preparation import PreparedRun
 
 __all__ = ["calibrate", "calibration_document", "fit_ledger", "why_inexact"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CHANCE = 1e-3
 """Class frequencies of a side that are less likely than this under the natural prior are not put down to chance."""
 

@@ -15,6 +15,7 @@ from imbtk._version import __version__
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.preparation import PreparedRun
 from imbtk.report.wording import join_words, plural
+from imbtk.wording import several
 
 __all__ = ["environment", "groups_known", "plan_document"]
 
@@ -73,11 +74,14 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         stop = f"the best epoch of the last phase by {config.early_stop.replace('_', ' ')}"
     if prepared.unseen is not None and prepared.unseen.epochs < (config.epochs or 0):
         stop = f"ended after {prepared.unseen.epochs}, the median of those kept in the comparison"
-    shape = "x".join(map(str, dataset.sample_shape))
+    shape, noun = "x".join(map(str, dataset.sample_shape)), "images" if dataset.kind == "images" else "rows"
     sample = f"{shape} images, {config.resize}" if dataset.kind == "images" else f"{shape} features"
     epochs, threads = plural(config.epochs or 0, "epoch"), plural(torch.get_num_threads(), "thread")
     rows = [
-        ("data", f"{dataset.name}: {len(dataset)} rows, {dataset.num_classes} classes, {sample}"),
+        (
+            "data",
+            f"{dataset.name}: {len(dataset)} {noun}, {dataset.num_classes} classes, {sample}",
+        ),
         ("split", split + (f", fold {config.fold} of {prepared.folds}" if prepared.folds > 1 else "")),
         ("model", str(config.model) + (" (pretrained)" if config.pretrained else "")),
         (
@@ -135,18 +139,20 @@ def _split(prepared: PreparedRun) -> dict[str, Any]:
     counts = {
         s: torch.bincount(dataset.labels[rows], minlength=dataset.num_classes).tolist() for s, rows in sides.items()
     }
-    groups = None
+    groups, noun = None, dataset.group_name
     if dataset.groups is not None and groups_known(prepared):
         groups = {side: len(torch.unique(dataset.groups[rows])) for side, rows in sides.items()}
     return {
         **{side: len(rows) for side, rows in sides.items()},
         "class_counts": counts,
         "groups": groups,
+        "group_name": noun,
         "dropped": len(prepared.dropped),
         "note": (
-            "No group (patient) is on two sides."
+            f"No {noun} is on two sides."
             if groups is not None
-            else "Groups are not known: these figures assume that no two rows come from one patient."
+            else f"{several(noun).capitalize()} are not known: these figures assume that no two rows come from one "
+            f"{noun}."
         ),
     }
 

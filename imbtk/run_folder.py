@@ -217,6 +217,7 @@ class RunFolder:
         batches: Batches,
         logits: Mapping[str, np.ndarray],
         calibration: CalibrationMap,
+        decision: DecisionRule,
         sections: Sequence[ExtraSection] = (),
         failures: Sequence[str] = (),
     ) -> list[str]:
@@ -228,7 +229,9 @@ class RunFolder:
             `failures`, what plugins failed to do after training, and what of `sections` cannot be shown.
         """
         test = logits.get("test", np.empty((0, self._prepared.dataset.num_classes)))
-        make_gallery(self.path / "gallery.npz", self._prepared, batches, test, calibration)
+        probabilities = calibration.probabilities(test)
+        decided = decision.decide(test, probabilities)
+        make_gallery(self.path / "gallery.npz", self._prepared, batches, decided, probabilities)
         failed = self.write_additions(sections, failures)
         make_report(self.path)
         return failed
@@ -253,6 +256,8 @@ class RunFolder:
             NAMES_OF_LABELS: dataset.description.get(NAMES_OF_LABELS, {}),
             "feature_names": list(dataset.feature_names),
             "positive_class": prepared.config.positive,
+            "group_name": dataset.group_name,
+            "group_label": dataset.group_label,
             "preprocessing": dataset.preprocessing,
             "normalisation": prepared.normalisation.to_json(),
             "precision": prepared.config.precision,
@@ -267,7 +272,9 @@ class RunFolder:
         self, logits: Mapping[str, np.ndarray], calibration: CalibrationMap, decision: DecisionRule
     ) -> None:
         dataset = self._prepared.dataset
+        truth = dataset.group_truth
         header = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in dataset.class_names))
+        header += () if truth is None else ("group_truth",)
         names = (*dataset.class_names, "")  # the last one stands for an abstention, class number -1
 
         def lines() -> Iterator[Sequence[Any]]:
@@ -278,7 +285,8 @@ class RunFolder:
                 groups = self._group_names[rows.numpy()]
                 for i, row in enumerate(rows.tolist()):
                     shares = [repr(float(p)) for p in probabilities[i]]
-                    yield (row, side, groups[i], names[labels[i]], names[decided[i]], *shares)
+                    group = () if truth is None else (names[int(truth[row])],)
+                    yield (row, side, groups[i], names[labels[i]], names[decided[i]], *shares, *group)
 
         _write_csv(self.path / "predictions.csv", header, lines())
 

@@ -16,7 +16,7 @@ from imbtk.errors import RunFolderError
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> imbtk.RunResult:
     generator = np.random.default_rng(0)
-    y = np.arange(180) % 3 // 2
+    y = np.arange(180) // 3 % 3 // 2
     x = np.clip(generator.normal(100 + 60 * y[:, None, None], 30, (180, 8, 8)), 0, 255).astype(np.uint8)
     out = tmp_path_factory.mktemp("runs") / "images"
     return imbtk.run((x, y, np.arange(180) // 3), epochs=2, out=str(out), quiet=True)

@@ -159,13 +159,14 @@ def colour_findings(subject: Subject) -> list[Finding]:
     result = learn_colour(subject)
     if result is None:
         text = (
-            f"Whether {what} alone tells the classes apart cannot be tested: fewer than two classes have two patients, "
+            f"Whether {what} alone tells the classes apart cannot be tested: fewer than two classes have two "
+            f"{subject.group_nouns}, "
             "one to learn from and one to test on."
         )
         return [Finding("colour", f"{what.capitalize()} alone could not be tested", "note", text)]
     low, high = result.interval
     figure = f"{result.value:.2f} ({low:.2f}–{high:.2f})"
-    apart = "patients kept apart" if subject.groups is not None else "patients not known"
+    apart = f"{subject.group_nouns} {'kept apart' if subject.groups is not None else 'not known'}"
     text = (
         f"Logistic regression on {what} histograms alone ({result.rows:,} images, cross-validated, "
         f"{apart}) has a balanced accuracy of {figure}; chance is {result.chance:.2f}. "
@@ -177,7 +178,7 @@ def colour_findings(subject: Subject) -> list[Finding]:
         else f"{what.capitalize()} says little of the class."
     )
     if result.left_out:
-        text += f" Left out, having a single patient: {listing([repr(name) for name in result.left_out])}."
+        text += f" Left out, having a single {subject.group_noun}: {listing([repr(name) for name in result.left_out])}."
     rows: list[tuple[Cell, ...]] = [(name, f"{value:.2f}") for name, value in result.sensitivities.items()]
     table = FindingTable(("class", f"sensitivity by {what} alone"), tuple(rows))
     return [

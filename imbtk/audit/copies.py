@@ -92,7 +92,9 @@ def _identical(subject: Subject, content: np.ndarray, constant: np.ndarray) -> F
     text = f"{plural(len(rows), noun)} in {plural(len(sets), 'set')} are identical to others."
     text += _crossing_text(crossing, pairs)
     if noun == "image":
-        text += " Identical images stay on one side of every split that imbtk makes, and count as one patient."
+        text += (
+            " Identical images stay on one side of every split that imbtk makes, and count as one {subject.group_noun}."
+        )
         if "classes" in crossing and not subject.faults.conflicts:
             text += " Those of two classes differ in the files, but no longer at the size at which they are stored."
     elif "classes" in crossing:
@@ -117,7 +119,7 @@ def _crossings(subject: Subject, pairs: np.ndarray) -> dict[str, np.ndarray]:
         crossing["sides of the split"] = (one != other) & (one >= 0) & (other >= 0)
     crossing["classes"] = subject.labels[left] != subject.labels[right]
     if subject.groups is not None:
-        crossing["patients"] = subject.groups[left] != subject.groups[right]
+        crossing[subject.group_nouns] = subject.groups[left] != subject.groups[right]
     return {where: across for where, across in crossing.items() if across.any()}
 
 
@@ -150,24 +152,25 @@ def _nearly_identical(subject: Subject, content: np.ndarray, constant: np.ndarra
         f"the same: at most {MOST_BITS} of the 63 bits of their perceptual hashes differ, and their thumbnails "
         f"correlate with {SMALLEST_CORRELATION} or more."
     )
-    text += _crossing_text(crossing, pairs) + _near_advice(crossing, at_risk)
+    text += _crossing_text(crossing, pairs) + _near_advice(subject, crossing, at_risk)
     title = f"{plural(len(rows), 'image')} nearly identical to another"
     level: Level = "warning" if crossing or at_risk else "note"
     return Finding("near-identical", title, level, text, _pair_table(subject, pairs, crossing))
 
 
-def _near_advice(crossing: dict[str, np.ndarray], at_risk: bool) -> str:
+def _near_advice(subject: Subject, crossing: dict[str, np.ndarray], at_risk: bool) -> str:
     text = ""
     if "sides of the split" in crossing:
         text += " The model is tested on what it has seen: put both of a pair on one side, or take one out."
     if "classes" in crossing:
         text += " Look at those of two classes: one of the labels may be wrong."
-    if "patients" in crossing:
-        text += " Look at those of two patients: it may be one patient under two names."
+    if subject.group_nouns in crossing:
+        one = subject.group_noun
+        text += f" Look at those of two {subject.group_nouns}: it may be one {one} under two names."
     if at_risk:
         text += (
-            " Patients are not known, so that a split by chance puts some pairs on both sides: say what belongs "
-            "together with --group-column or --group-pattern."
+            f" {subject.group_nouns.capitalize()} are not known, so that a split by chance puts some pairs on both "
+            "sides: say what belongs together with --group-column or --group-pattern."
         )
     return text
 
@@ -189,7 +192,7 @@ def _pair_table(subject: Subject, pairs: np.ndarray, crossing: dict[str, np.ndar
             row.append(_both(*map(subject.group_name, subject.groups[[left, right]].tolist())))
         rows.append(tuple(row))
     columns += ["sides"] if subject.sides is not None else []
-    columns += ["patients"] if subject.groups is not None else []
+    columns += [subject.group_nouns] if subject.groups is not None else []
     return first_rows(rows, columns)
 
 

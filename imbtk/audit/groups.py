@@ -1,4 +1,4 @@
-"""Which rows come from one patient, as far as that is known."""
+"""Which rows belong to one group (patient), as far as that is known."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from imbtk.audit.findings import MOST_ROWS, Cell, Finding, FindingTable, Level, 
 from imbtk.audit.subject import Subject
 from imbtk.data.labels import listing
 from imbtk.report.wording import plural
+from imbtk.wording import several
 
 __all__ = ["group_findings", "group_folders"]
 
@@ -18,9 +19,9 @@ _HINTS = {
     "table": " Name the column that says it: --group-column NAME.",
     "manifest": " Name the column that says it: --group-column NAME, or where in the path it stands: --group-pattern "
     "REGEX.",
-    "folder": " Say where in the path the patient stands: --group-pattern REGEX.",
-    "arrays": " Give the patient of each row as a third array: (x, y, groups).",
-    "npz": " Give the patient of each row as the array 'groups'.",
+    "folder": " Say where in the path the {noun} stands: --group-pattern REGEX.",
+    "arrays": " Give the {noun} of each row as a third array: (x, y, groups).",
+    "npz": " Give the {noun} of each row as the array 'groups'.",
 }
 
 
@@ -29,8 +30,8 @@ def group_findings(subject: Subject) -> list[Finding]:
     if subject.groups is None:
         return [_unknown(subject)]
     found = [_per_class(subject, subject.groups)]
-    several = _several_classes(subject, subject.groups)
-    return found if several is None else [*found, several]
+    mixed = _several_classes(subject, subject.groups)
+    return found if mixed is None else [*found, mixed]
 
 
 def _per_class(subject: Subject, groups: np.ndarray) -> Finding:
@@ -43,19 +44,24 @@ def _per_class(subject: Subject, groups: np.ndarray) -> Finding:
     sizes = sizes[sizes > 0]
     origin = dataset.description.get("groups_from")
     text = (
-        f"{plural(len(dataset), subject.noun)} come from {plural(total, 'patient')}"
+        f"{plural(len(dataset), subject.noun)} come from {plural(total, subject.group_noun)}"
         f"{f' (known from {origin})' if origin else ''}, {int(sizes.min()):,} to {int(sizes.max()):,} each. A split "
-        "keeps each of them whole, and intervals count patients, not only rows."
+        f"keeps each of them whole, and intervals count {subject.group_nouns}, not only {several(subject.noun)}."
     )
     few = [f"'{row[0]}' ({row[1]})" for row in rows if isinstance(row[1], int) and row[1] < 3]
     if few:
         text += (
-            f" Too few patients to stand on each of three sides: {listing(few)}. Such a class cannot be trained on, "
-            "validated and tested without a leak: add patients, or merge the class with another."
+            f" Too few {subject.group_nouns} to stand on each of three sides: {listing(few)}. Such a class cannot be "
+            f"trained on, validated and tested without a leak: add {subject.group_nouns}, or merge the class with "
+            "another."
         )
-    columns = ("class", "patients", f"{subject.noun}s of each, median", "least", "most")
+    columns = ("class", subject.group_nouns, f"{subject.noun}s of each, median", "least", "most")
     level: Level = "warning" if few else "ok"
-    title = "Classes of one or two patients" if few else f"Patients are known: {total:,}"
+    title = (
+        f"Classes of one or two {subject.group_nouns}"
+        if few
+        else f"{subject.group_nouns.capitalize()} are known: {total:,}"
+    )
     return Finding("groups", title, level, text, FindingTable(columns, tuple(rows)))
 
 
@@ -74,26 +80,29 @@ def _several_classes(subject: Subject, groups: np.ndarray) -> Finding | None:
         for g in torn[:MOST_ROWS]
     ]
     text = (
-        f"{len(torn):,} of {plural(len(number), 'patient')} have {subject.noun}s of more than one class. That is as it "
-        "should be where a class is a finding in a patch of tissue; where it is a diagnosis of the patient, one of the "
-        "labels is wrong."
+        f"{len(torn):,} of {plural(len(number), subject.group_noun)} have {subject.noun}s of more than one class. That "
+        f"is as it should be where a class is a finding in one {subject.noun}; where it is what the whole "
+        f"{subject.group_noun} is, one of the labels is wrong. Results are per {subject.noun} then, with intervals "
+        f"over {subject.group_nouns}, unless --group-label says what class such a {subject.group_noun} is."
     )
-    table = first_rows(rows, ("patient", "classes"))
-    return Finding("groups-of-several-classes", "Patients with several classes", "note", text, table)
+    table = first_rows(rows, (subject.group_noun, "classes"))
+    return Finding(
+        "groups-of-several-classes", f"{subject.group_nouns.capitalize()} with several classes", "note", text, table
+    )
 
 
 def _unknown(subject: Subject) -> Finding:
     text = (
-        f"Which {subject.noun}s come from one patient is not known. If some do, a split puts them on both sides, and "
-        "every figure is too good."
+        f"Which {subject.noun}s come from one {subject.group_noun} is not known. If some do, a split puts them on "
+        "both sides, and every figure is too good."
     )
-    text += _HINTS.get(str(subject.dataset.description.get("source")), "")
+    text += _HINTS.get(str(subject.dataset.description.get("source")), "").format(noun=subject.group_noun)
     candidates = group_folders(subject.dataset.row_names, subject.dataset.num_classes)
     for level, count in candidates:
         pattern = "^" + "[^/]+/" * (level - 1) + "([^/]+)/"
         text += f" The {count:,} folders of level {level} look like it: --group-pattern '{pattern}'."
-    text += f" If no two {subject.noun}s share a patient, all is well."
-    return Finding("groups", "Patients are not known", "warning", text)
+    text += f" If no two {subject.noun}s share a {subject.group_noun}, all is well."
+    return Finding("groups", f"{subject.group_nouns.capitalize()} are not known", "warning", text)
 
 
 def group_folders(row_names: Sequence[str], num_classes: int) -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.data.hold_out import TEST_SHARE, VALIDATION_SHARE
 from imbtk.evaluation.intervals import Interval, clopper_pearson
 from imbtk.report.wording import plural
+from imbtk.wording import several
 
 __all__ = ["FEW_GROUPS", "SENSITIVITY", "Prospect", "prospect_findings", "prospects_of"]
 
@@ -90,7 +91,7 @@ def _interval_text(interval: Interval | None) -> str:
 def prospect_findings(subject: Subject) -> list[Finding]:
     """Return the finding on what the rarest class can be expected to show."""
     chosen = [prospects_of(subject, k) for k in _weakest(subject)]
-    unit = subject.noun if subject.groups is None else "patient"
+    unit = subject.noun if subject.groups is None else subject.group_noun
     test = min((prospects[2] for prospects in chosen), key=lambda prospect: prospect.groups)
     text = _text(subject, chosen[0], test, unit)
     title = f"The test would rest on {plural(test.groups, unit)} of '{test.class_name}'"
@@ -107,7 +108,7 @@ def _table(subject: Subject, prospects: Sequence[Prospect]) -> FindingTable:
         evaluated = prospect.side != SPLIT_NAMES[0]
         intervals = [_interval_text(prospect.interval(n)) if evaluated else None for n in units]
         rows.append((prospect.class_name, prospect.side, *units, *intervals))
-    counted = ("patients", noun) if known else (noun,)
+    counted = (subject.group_nouns, noun) if known else (noun,)
     columns = ("class", "side", *counted, *(f"interval by {unit}" for unit in counted))
     return FindingTable(columns, tuple(rows))
 
@@ -116,7 +117,7 @@ def _text(subject: Subject, rarest: tuple[Prospect, ...], test: Prospect, unit: 
     train, validation, tested, everyone = rarest
     cut = "The split puts" if subject.split is not None else "A split of 64 / 16 / 20 % puts about"
     text = (
-        f"{cut} {train.groups:,}, {validation.groups:,} and {tested.groups:,} {unit}s of the rarest class, "
+        f"{cut} {train.groups:,}, {validation.groups:,} and {tested.groups:,} {several(unit)} of the rarest class, "
         f"'{tested.class_name}', in training, validation and test."
     )
     interval = test.interval(test.groups)
@@ -129,7 +130,7 @@ def _text(subject: Subject, rarest: tuple[Prospect, ...], test: Prospect, unit: 
     )
     if subject.groups is not None:
         independent = _interval_text(test.interval(test.rows))
-        text += f" if a patient's {subject.noun}s stand or fall together, {independent} if they were independent"
+        text += f" if a {unit}'s {subject.noun}s stand or fall together, {independent} if they were independent"
     text += "."
     if test.groups < FEW_GROUPS:
         everything = _interval_text(everyone.interval(everyone.groups))

@@ -50,13 +50,14 @@ def _counts(subject: Subject, sides: np.ndarray) -> Finding:
 def _leak(subject: Subject, split: Split) -> Finding:
     known = subject.groups is not None
     torn = straddlers(subject.dataset, split)
-    what, many = ("patient", "patients") if known else ("set of identical images", "sets of identical images")
+    one = subject.group_noun
+    what, many = (one, subject.group_nouns) if known else ("set of identical images", "sets of identical images")
     if not torn:
         text = (
-            "Every patient was looked at: none is on two sides."
+            f"Every {one} was looked at: none is on two sides."
             if known
-            else f"No identical {subject.noun}s are on two sides. Patients are not known, so whether one of them is, "
-            "cannot be told."
+            else f"No identical {subject.noun}s are on two sides. {subject.group_nouns.capitalize()} are not known, so "
+            "whether one of them is, cannot be told."
         )
         title = "The split does not leak" if known else "No leak that could be seen"
         return Finding("leak", title, "ok" if known else "note", text)
@@ -67,5 +68,5 @@ def _leak(subject: Subject, split: Split) -> Finding:
         "split whole groups: --ignore-split."
     )
     rows: list[tuple[Cell, ...]] = [(straddler.name, *straddler.rows) for straddler in torn]
-    title = f"The split leaks: {plural(len(torn), 'patient')}" if known else "The split leaks identical images"
+    title = f"The split leaks: {plural(len(torn), one)}" if known else "The split leaks identical images"
     return Finding("leak", title, "error", text, first_rows(rows, (what, *SPLIT_NAMES)))

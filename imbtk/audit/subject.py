@@ -12,6 +12,7 @@ from imbtk.context import Split
 from imbtk.data.dataset import Dataset
 from imbtk.data.faults import Faults
 from imbtk.data.store import Progress
+from imbtk.wording import several
 
 __all__ = ["Subject", "given_split"]
 
@@ -50,6 +51,16 @@ class Subject:
     def noun(self) -> str:
         """What a row is called."""
         return "image" if self.dataset.kind == "images" else "row"
+
+    @property
+    def group_noun(self) -> str:
+        """What a group is called."""
+        return self.dataset.group_name
+
+    @property
+    def group_nouns(self) -> str:
+        """What groups are called."""
+        return several(self.dataset.group_name)
 
     @cached_property
     def labels(self) -> np.ndarray:

@@ -124,7 +124,7 @@ command = SectionedCommand(
     params=[
         click.Argument(["run"], type=click.Path(), metavar="RUN"),
         click.Argument(["data"], type=click.Path(), metavar="DATA"),
-        *data_flags((*DATA_FLAGS, "label_column", "label_level", "class_names")),
+        *data_flags((*DATA_FLAGS, "group_name", "group_label", "label_column", "label_level", "class_names")),
         trust_flag(),
         Flag(
             ["--deploy"],

@@ -20,8 +20,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Strategies": ("strategies", "plugins", "without", "allow_overcorrection", "from_comparison", "row"),
     "Data": (
         "label_level", "where", "path_column", "label_column", "class_names", "group_column", "split_column",
-        "categorical", "numeric", "drop", "decimal", "dates", "groups", "group_pattern", "ignore_split",
-        "drop_conflicts", "drop_leaks", "positive", "induce_imbalance", "image_size", "resize", "domain", "cache_dir",
+        "categorical", "numeric", "drop", "decimal", "dates", "groups", "group_pattern", "group_name", "group_label",
+        "ignore_split", "drop_conflicts", "drop_leaks", "positive", "induce_imbalance", "image_size", "resize",
+        "domain", "cache_dir",
     ),
     "Model": ("model", "pretrained", "weights", "freeze", "lr_backbone"),
     "Training": (
@@ -52,6 +53,8 @@ _METAVARS = {
     "numeric": "A,B",
     "drop": "A,B",
     "group_pattern": "REGEX",
+    "group_name": "NOUN",
+    "group_label": "RULE",
     "induce_imbalance": "IF[:step]",
     "positive": "CLASS",
     "deploy": "PRIOR",

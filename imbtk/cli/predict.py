@@ -32,6 +32,7 @@ def predict(
     out: str | None,
     form: str | None,
     deploy: str | None,
+    per_group: bool,
     trust_model: bool,
     per_patient: bool,
     quiet: bool,
@@ -46,7 +47,7 @@ def predict(
 
     \b
     imbtk predict runs/first scans/ --out predictions.csv
-    imbtk predict runs/first scans/ --per-patient --group-pattern "(P[0-9]+)"
+    imbtk predict runs/first scans/ --per-group --group-pattern "(P[0-9]+)"
     imbtk predict runs/first a.png b.png --deploy "benign=0.98,malignant=0.02"
     """
     config = make_config({name: value for name, value in given.items() if value not in (None, ())})
@@ -75,9 +76,11 @@ def predict(
             rows,
             stream,
             form="jsonl" if chosen == "jsonl" else "csv",
-            per_patient=per_patient,
+            per_group=per_group or per_patient,
             progress=progress.on_data,
         )
+    if per_patient and not quiet:
+        click.echo("--per-patient is called --per-group now.", err=True)
     for note in () if quiet else rows.notes:
         click.echo(note, err=True)
     if done.failed and not quiet:
@@ -141,11 +144,12 @@ command = SectionedCommand(
             "the training run unless given.",
         ),
         Flag(
-            ["--per-patient"],
+            ["--per-group"],
             section="Output",
             is_flag=True,
-            help="One line for each patient: the mean probability of the rows, and the decision on it.",
+            help="One line for each group (patient): the mean probability of its rows, and the decision on it.",
         ),
+        Flag(["--per-patient"], section="Output", is_flag=True, hidden=True),
         Flag(["--out", "out"], section="Output", type=click.Path(), metavar="FILE", help="Instead of standard output."),
         Flag(
             ["--format", "form"],

@@ -18,7 +18,8 @@ from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.folder import ComparisonFolder
 from imbtk.comparison.grid import BASELINE, Cell, PlanRow
 from imbtk.comparison.identity import differences, protocol_document
-from imbtk.comparison.settings import METRICS, ComparisonConfig
+from imbtk.comparison.settings import ComparisonConfig
+from imbtk.comparison.table import metric_name
 from imbtk.config import RunConfig
 from imbtk.context import Split
 from imbtk.errors import OptionError, PlanError, RunFolderError, did_you_mean
@@ -193,7 +194,9 @@ def _estimate(path: Path, name: str, document: dict[str, Any], entry: dict[str, 
         "primary": document["primary"],
         "verdict": entry.get("verdict"),
         "models": options["folds"],
-        "figures": [{"metric": key, "name": METRICS[key], **figure} for key, figure in entry["figures"].items()],
+        "figures": [
+            {"metric": key, "name": metric_name(document, key), **figure} for key, figure in entry["figures"].items()
+        ],
         "per_class": entry["per_class"],
         "conditional_on": (
             "that of models of the same plan, each trained on part of the rows and tested on the others; of this "

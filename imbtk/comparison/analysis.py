@@ -16,7 +16,7 @@ from imbtk.comparison.grid import BASELINE
 from imbtk.comparison.judging import Judge
 from imbtk.comparison.leak import leak_document
 from imbtk.comparison.outcomes import Outcome, with_decision_moved
-from imbtk.comparison.settings import HIGHER_IS_BETTER, METRICS
+from imbtk.comparison.settings import METRICS, metrics_of
 from imbtk.comparison.words import protocol_sentences, row_warnings
 from imbtk.errors import RunFolderError
 from imbtk.evaluation.figures import missing_figure
@@ -30,8 +30,8 @@ DECISION = "nothing, with the decision moved"
 """The row of the baseline's networks with another decision: no training of its own."""
 
 CONDITIONAL_ON = (
-    "given these trained models: intervals and tests say how figures would vary over new patients (or rows) from where "
-    "these came, not over another hospital"
+    "given these trained models: intervals and tests say how figures would vary over new groups (or rows) from where "
+    "these came, not over another place"
 )
 
 
@@ -62,9 +62,9 @@ def analyse(path: Path) -> dict[str, Any]:
         "conditional_on": CONDITIONAL_ON,
         "data": _data(judge, folder),
         "unit": judge.unit,
-        "primary": config.primary,
-        "primary_name": METRICS[config.primary],
-        "higher_is_better": HIGHER_IS_BETTER[config.primary],
+        "primary": judge.primary,
+        "primary_name": judge.primary_name,
+        "higher_is_better": METRICS[judge.primary].higher_is_better,
         "margin": config.margin,
         "protocol": dict(protocol["options"]),
         "rows": sorted(entries, key=lambda entry: _place(judge, entry)),
@@ -116,6 +116,7 @@ def _data(judge: Judge, folder: ComparisonFolder) -> dict[str, Any]:
         "kind": known["kind"],
         "sample_shape": known.get("sample_shape"),
         "rows": len(rows.labels),
+        "group_name": rows.group_name,
         "groups": None if groups is None else len(np.unique(groups)),
         "class_names": list(rows.class_names),
         "class_counts": np.bincount(rows.labels, minlength=rows.num_classes).tolist(),
@@ -142,7 +143,7 @@ def _entry(judge: Judge, folder: ComparisonFolder, outcome: Outcome) -> dict[str
         "kind": "baseline" if name == BASELINE else "decision" if name == DECISION else "plan",
         "parts": next((list(plan.parts) for plan in folder.plans if plan.name == name), []),
         "complete": True,
-        "figures": {metric: _figure(judge, name, metric) for metric in METRICS},
+        "figures": {metric: _figure(judge, name, metric) for metric in metrics_of(rows.num_classes)},
         "per_class": per_class,
         "confusion": mean_confusion(rows, outcome).tolist(),
         "coverage": float((outcome.predicted >= 0).mean()),

@@ -47,7 +47,7 @@ def plan_curves(rows: Rows, outcome: Outcome, positive: int | None) -> dict[str,
         said, true = outcome.probabilities[:, :, positive], np.broadcast_to(rows.labels == positive, rows.fold.shape)
     return {
         "roc": {"x": _GRID.tolist(), "y": np.mean(lines, axis=0).tolist() if lines else None},
-        "reliability": reliability_bins(true.ravel(), said.ravel()),
+        "reliability": reliability_bins(true.ravel(), said.ravel(), np.tile(rows.unit, len(rows.fold))),
     }
 
 

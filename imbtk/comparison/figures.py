@@ -89,7 +89,11 @@ def _cells(rows: Rows) -> Iterator[tuple[int, int]]:
 
 def _predictions(rows: Rows, outcome: Outcome, repeat: int, where: np.ndarray) -> Predictions:
     return Predictions(
-        rows.labels[where], outcome.predicted[repeat, where], outcome.probabilities[repeat, where], rows.class_names
+        rows.labels[where],
+        outcome.predicted[repeat, where],
+        outcome.probabilities[repeat, where],
+        rows.class_names,
+        positive=rows.positive,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from imbtk.comparison.cells import cell_folder, failure_of, is_done
@@ -10,6 +12,7 @@ from imbtk.comparison.grid import Cell, PlanRow
 from imbtk.comparison.identity import read_protocol
 from imbtk.comparison.outcomes import Outcome, Rows, read_outcome
 from imbtk.comparison.settings import ComparisonConfig, make_comparison_config
+from imbtk.evaluation.metrics_file import read_metrics
 from imbtk.plan import Plan
 
 __all__ = ["ComparisonFolder"]
@@ -59,7 +62,22 @@ class ComparisonFolder:
     def read(self, plan: PlanRow, ungrouped: bool = False) -> tuple[Rows, Outcome]:
         """Return the rows, and what a plan predicted for them."""
         config = self.config
-        return read_outcome(self.folder, plan, config.repeats, config.folds, self.class_names, ungrouped=ungrouped)
+        rows, outcome = read_outcome(
+            self.folder,
+            plan,
+            config.repeats,
+            config.folds,
+            self.class_names,
+            ungrouped=ungrouped,
+            positive=self.positive,
+        )
+        return replace(rows, group_name=self.group_name), outcome
+
+    @cached_property
+    def group_name(self) -> str:
+        """What a group is called, as the baseline's first cell says."""
+        cell = cell_folder(self.folder, self.cells(self.plans[0])[0])
+        return str(read_metrics(cell / "metrics.json")["group_name"])
 
     def train_counts(self) -> list[int]:
         """Return rows per class of the first training side: what is rare there may not be rare in the data."""

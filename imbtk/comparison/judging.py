@@ -12,7 +12,7 @@ from scipy import stats
 from imbtk.comparison.figures import Resampled, Resampling, Spread, fold_figures, unit_contributions
 from imbtk.comparison.grid import BASELINE, PlanRow
 from imbtk.comparison.outcomes import Outcome, Rows
-from imbtk.comparison.settings import HIGHER_IS_BETTER, METRICS, ComparisonConfig
+from imbtk.comparison.settings import METRICS, ComparisonConfig, metric_of
 from imbtk.comparison.statistics import (
     Tost,
     corrected_t_test,
@@ -52,12 +52,19 @@ class Judge:
     """
 
     def __init__(self, rows: Rows, config: ComparisonConfig) -> None:
-        self.rows, self.config, self.primary, self.seed = rows, config, config.primary, config.seed
+        self.rows, self.config, self.seed = rows, config, config.seed
+        self.primary = metric_of(config.primary, rows.num_classes)
         self.resampling = Resampling(rows, config.seed)
         self.outcomes: dict[str, Outcome] = {}
         self.resampled: dict[str, Resampled] = {}
-        self.unit = "row" if rows.groups is None else "patient"
-        self.sign = 1.0 if HIGHER_IS_BETTER[config.primary] else -1.0
+        self.unit = "row" if rows.groups is None else rows.group_name
+        self.sign = 1.0 if METRICS[self.primary].higher_is_better else -1.0
+
+    @property
+    def primary_name(self) -> str:
+        """The primary figure, with the class whose it is."""
+        rows = self.rows
+        return METRICS[self.primary].named(None if rows.positive is None else rows.class_names[rows.positive])
 
     def add(self, outcome: Outcome) -> None:
         """Compute the figures of a plan."""
@@ -133,7 +140,7 @@ class Judge:
         found = [entry for pair in pairs if (entry := self._interaction(pair)) is not None]
         for entry, p in zip(found, _holm_known([entry["p"] for entry in found]), strict=True):
             entry["p_holm"] = p
-            entry["words"] = interaction_words(entry, METRICS[self.primary], self.sign)
+            entry["words"] = interaction_words(entry, METRICS[self.primary], self.primary_name)
         return found
 
     def _interaction(self, pair: PlanRow) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from imbtk.comparison.grid import BASELINE
 from imbtk.comparison.judging import Judge
 from imbtk.comparison.outcomes import Outcome, Rows, with_decision_moved
 from imbtk.evaluation.metrics import Missing
+from imbtk.wording import several
 
 __all__ = ["leak_document"]
 
@@ -31,7 +32,7 @@ def leak_document(
         Name of the decision-only row.
     """
     if judge.rows.groups is None:
-        return {"reason": "groups (patients) are not known, so there is nothing to ignore", "rows": []}
+        return {"reason": f"{several(judge.rows.group_name)} are not known, so there is nothing to ignore", "rows": []}
     found = []
     for plan in folder.plans:
         reason = folder.lacks(plan, ungrouped=True) or incomplete.get(plan.name)

@@ -29,12 +29,18 @@ class Rows:
     class_names : tuple of str, length K
     fold : ndarray of int64, shape (R, N)
         In which test fold a row is, in each repeat.
+    positive : int, optional
+        The positive class of binary data.
+    group_name : str
+        What a group is called.
     """
 
     labels: np.ndarray
     groups: np.ndarray | None
     class_names: tuple[str, ...]
     fold: np.ndarray
+    positive: int | None = None
+    group_name: str = "group"
 
     @property
     def num_classes(self) -> int:
@@ -101,7 +107,14 @@ def with_decision_moved(baseline: Outcome, name: str) -> Outcome:
 
 
 def read_outcome(
-    folder: Path, plan: PlanRow, repeats: int, folds: int, class_names: Sequence[str], *, ungrouped: bool = False
+    folder: Path,
+    plan: PlanRow,
+    repeats: int,
+    folds: int,
+    class_names: Sequence[str],
+    *,
+    ungrouped: bool = False,
+    positive: int | None = None,
 ) -> tuple[Rows, Outcome]:
     """Return the rows and what a plan predicted, from the run folders of its cells.
 
@@ -137,7 +150,7 @@ def read_outcome(
     known = bool((groups != "").all())
     numbers = np.unique(groups.astype(str), return_inverse=True)[1].astype(np.int64) if known else None
     costs = tuple(cell["cost"] for line in cells for cell in line)
-    rows = Rows(labels, numbers, tuple(class_names), fold)
+    rows = Rows(labels, numbers, tuple(class_names), fold, positive)
     return rows, Outcome(plan.name, predicted, probabilities, priors, costs)
 
 

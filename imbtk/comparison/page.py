@@ -15,6 +15,7 @@ from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Ta
 from imbtk.report.drawings import Drawings
 from imbtk.report.page import render_page
 from imbtk.report.wording import one_line, plural, sentence, shorten
+from imbtk.wording import several
 
 __all__ = ["make_page"]
 
@@ -61,12 +62,17 @@ def make_page(folder: Path, document: Mapping[str, Any]) -> Path:
 
 def _lead(document: Mapping[str, Any]) -> list[Block]:
     blocks: list[Block] = [Text(" ".join(headline_sentences(document)))]
-    if document["unit"] == "row":
+    noun = document["data"]["group_name"]
+    if not document["data"]["groups"]:
         blocks.append(
-            Banner("These figures assume that no two rows come from one patient.", "warning", "Patients unknown")
+            Banner(
+                f"These figures assume that no two rows come from one {noun}.",
+                "warning",
+                f"{several(noun).capitalize()} unknown",
+            )
         )
     # What is said of the groups above is not said twice.
-    said = [sentence(text) for text in document["warnings"] if not text.startswith("groups (patients) are not known")]
+    said = [sentence(text) for text in document["warnings"] if not text.startswith(f"{several(noun)} are not known")]
     blocks += [Banner(text, "warning") for text in said[:_MOST_BANNERS]]
     if len(said) > _MOST_BANNERS:
         blocks.append(Banner(f"{plural(len(said) - _MOST_BANNERS, 'more warning')}, under Warnings.", "warning"))
@@ -79,7 +85,7 @@ def _lead(document: Mapping[str, Any]) -> list[Block]:
 def _tiles(document: Mapping[str, Any]) -> Tiles:
     data = document["data"]
     noun = "Images" if data["kind"] == "images" else "Rows"
-    known = [plural(data["groups"], "patient")] if data["groups"] else ["patients unknown"]
+    known = [plural(data["groups"], data["group_name"]) if data["groups"] else f"{several(data['group_name'])} unknown"]
     tiles = [Tile(noun, f"{data['rows']:,}", (*known, plural(len(data["class_names"]), "class")))]
     primary, name = document["primary"], document["primary_name"]
     rows = [row for row in document["rows"] if row["complete"]]

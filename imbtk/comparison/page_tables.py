@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imbtk.comparison.settings import METRICS
-from imbtk.comparison.table import best_places, difference_text, interval_text, p_text, size_text, value_text
-from imbtk.comparison.words import p_value, points
+from imbtk.comparison.settings import metric_of, metrics_of
+from imbtk.comparison.table import (
+    best_places,
+    difference_text,
+    interval_text,
+    metric_name,
+    p_text,
+    size_text,
+    value_text,
+)
+from imbtk.comparison.words import p_value
 from imbtk.report.blocks import Banner, Block, Cell, Details, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
 from imbtk.report.wording import reason_of, sentence, shorten
+from imbtk.wording import several
 
 __all__ = ["interactions_section", "table_section", "ungrouped_section"]
 
@@ -18,11 +27,15 @@ __all__ = ["interactions_section", "table_section", "ungrouped_section"]
 def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
     """Return the table: figures, differences, verdicts; all other figures and tests behind a click."""
     primary, names = document["primary"], document["data"]["class_names"]
-    rest = [m for m in ("auroc", "log_loss") if m != primary]
+    rest = [m for m in (metric_of("auroc", len(names)), "log_loss") if m != primary]
     shown = range(len(names)) if len(names) <= 3 else ()
-    head = [Cell("plan"), *[Cell(text, look="number") for text in (METRICS[primary], "difference")], Cell("verdict")]
+    head = [
+        Cell("plan"),
+        *[Cell(text, look="number") for text in (metric_name(document, primary), "difference")],
+        Cell("verdict"),
+    ]
     head += [Cell(f"sensitivity {shorten(names[k], 16)}", look="number") for k in shown]
-    head += [Cell(METRICS[m], look="number") for m in rest]
+    head += [Cell(metric_name(document, m), look="number") for m in rest]
     best = best_places(document)
     rows = [_row(document, row, best, rest, shown) for row in document["rows"] if row["complete"]]
     drawings.add_table("comparison", [cell.text for cell in head], [[cell.text for cell in row] for row in rows])
@@ -48,11 +61,12 @@ def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
 
 
 def _figures_table(document: Mapping[str, Any], best: Mapping[str, str]) -> Table:
-    head = [Cell("plan"), *[Cell(name, look="number") for name in METRICS.values()]]
+    shown = metrics_of(len(document["data"]["class_names"]))
+    head = [Cell("plan"), *[Cell(metric_name(document, m), look="number") for m in shown]]
     rows = [
         (
             name_cell(row["name"], 40),
-            *[_figure_cell(document, row, metric, row["figures"][metric], best) for metric in METRICS],
+            *[_figure_cell(document, row, metric, row["figures"][metric], best) for metric in shown],
         )
         for row in document["rows"]
         if row["complete"]
@@ -135,38 +149,38 @@ def ungrouped_section(document: Mapping[str, Any]) -> list[Section]:
     ungrouped = document["ungrouped"]
     if not ungrouped:
         return []
+    noun = document["data"]["group_name"]
+    nouns = several(noun)
     if ungrouped["reason"]:
-        return [Section("Patients ignored", "ungrouped", (Text(f"{sentence(ungrouped['reason'])}"),))]
+        title = f"{nouns.capitalize()} ignored"
+        return [Section(title, "ungrouped", (Text(f"{sentence(ungrouped['reason'])}"),))]
     names, name = document["data"]["class_names"], document["primary_name"]
     shown = range(len(names)) if len(names) <= 3 else ()
-    head = ["plan", "patients kept apart", "patients ignored", "flattered by"]
+    head = ["plan", f"{nouns} kept apart", f"{nouns} ignored", "flattered by"]
     head += [f"{shorten(names[k], 16)}, ignored" for k in shown]
     grouped = {row["name"]: row for row in document["rows"] if row["complete"]}
     rows = [_leak_row(document, row, grouped, shown) for row in ungrouped["rows"] if row["complete"]]
     lead = Text(
-        "The same plans, with rows dealt into folds as if nobody knew which come from one patient: a patient's rows "
-        "stand "
-        f"on both sides, and the network is tested on patients whom it has seen. First {name} with patients kept "
-        "apart; "
-        "then with patients ignored, with the interval that such a study would print, over rows; then by how much that "
-        "flatters, paired, with an interval over patients. Last the sensitivities that would be reported."
+        f"The same plans, with rows dealt into folds as if nobody knew which come from one {noun}: a {noun}'s rows "
+        f"stand on both sides, and the network is tested on {nouns} that it has seen. First {name} with {nouns} kept "
+        f"apart; then with {nouns} ignored, with the interval that such a study would print, over rows; then by how "
+        f"much that flatters, paired, with an interval over {nouns}. Last the sensitivities that would be reported."
     )
     table = Table(tuple(Cell(t, look="number" if i else "text") for i, t in enumerate(head)), tuple(rows))
     banners = [Banner(sentence(r["reason"]), "error", f"“{r['name']}”") for r in ungrouped["rows"] if not r["complete"]]
-    return [Section("Patients ignored: the leak, shown", "ungrouped", (lead, table, *banners))]
+    return [Section(f"{nouns.capitalize()} ignored: the leak, shown", "ungrouped", (lead, table, *banners))]
 
 
 def _leak_row(
     document: Mapping[str, Any], row: Mapping[str, Any], grouped: Mapping[str, Any], shown: Sequence[int]
 ) -> tuple[Cell, ...]:
     honest = grouped[row["name"]]["figures"][document["primary"]]
-    flatter = row["flatters_by"]
-    between = f"{points(flatter['interval'][0])} to {points(flatter['interval'][1])}" if flatter["interval"] else ""
+    flatter, between = difference_text(document, row["flatters_by"])
     return (
         name_cell(row["name"], 40),
         Cell(value_text(document, honest), look="number", sub=interval_text(document, honest)),
         Cell(value_text(document, row["figure"]), look="number", sub=interval_text(document, row["figure"])),
-        Cell(points(flatter["value"]), look="number", sub=between),
+        Cell(flatter, look="number", sub=between),
         *[
             Cell("–" if row["sensitivities"][k] is None else f"{row['sensitivities'][k]:.2f}", look="number")
             for k in shown

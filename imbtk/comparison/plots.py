@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from imbtk.comparison.settings import METRICS, metric_of
 from imbtk.report.palette import (
     BLUE,
     CLASS_COLOURS,
@@ -63,7 +64,7 @@ def plan_colours(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _in_points(document: Mapping[str, Any]) -> bool:
-    return document["primary"] not in ("log_loss", "brier", "mcc")
+    return METRICS[document["primary"]].share
 
 
 def forest(document: Mapping[str, Any]) -> Figure:
@@ -194,7 +195,7 @@ def roc_curves(document: Mapping[str, Any]) -> Figure:
         for row, colour, dashes in _drawn(document):
             curve = document["curves"][row["name"]]["roc"]
             if curve["y"] is not None and row["kind"] != "decision":
-                area = row["figures"]["auroc"]["value"]
+                area = row["figures"][metric_of("auroc", len(row["per_class"]))]["value"]
                 label = shorten(row["name"], 24) + ("" if area is None else f"  {area:.3f}")
                 axes.plot([0, *curve["x"]], [0, *curve["y"]], color=colour, linestyle=dashes, label=label)
         _legend(figure, axes)

@@ -12,6 +12,7 @@ from imbtk.context import Split
 from imbtk.data.dataset import Dataset
 from imbtk.draw import Draw
 from imbtk.errors import DataError
+from imbtk.wording import several
 
 __all__ = ["VALIDATION_PARTS", "compared_rows", "deal", "make_split", "make_splits", "split_note", "with_split"]
 
@@ -184,7 +185,7 @@ def _check_enough(dataset: Dataset, folds: int) -> None:
     if not few:
         return
     known = dataset.groups is not None and dataset.description.get("groups_known", True)
-    word = "patient (group)" if known else "row"
+    word = dataset.group_name if known else "row"
     least = min(count for _, count in few)
     possible = f"{least} folds are possible: --folds {least}" if least >= 3 else "No number of folds is possible"
     raise DataError(
@@ -195,5 +196,4 @@ def _check_enough(dataset: Dataset, folds: int) -> None:
 
 
 def _listed(few: Sequence[tuple[str, int]], word: str) -> str:
-    plural = word.replace("patient (group)", "patients (groups)") if "(" in word else f"{word}s"
-    return ", ".join(f"class '{name}' has {count} {word if count == 1 else plural}" for name, count in few)
+    return ", ".join(f"class '{name}' has {count} {word if count == 1 else several(word)}" for name, count in few)

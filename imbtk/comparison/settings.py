@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator
 
 from imbtk.config import RunConfig, validated
 from imbtk.errors import OptionError
+from imbtk.evaluation.metric_table import OVERALL_METRICS
 
-__all__ = ["HIGHER_IS_BETTER", "METRICS", "ComparisonConfig", "make_comparison_config", "parse_shard"]
+__all__ = ["METRICS", "ComparisonConfig", "make_comparison_config", "metric_of", "metrics_of", "parse_shard"]
 
 Metric = Literal[
-    "balanced_accuracy", "accuracy", "g_mean", "macro_f1", "mcc", "auroc", "auprc", "log_loss", "brier"
+    "balanced_accuracy", "accuracy", "g_mean", "macro_f1", "mcc", "auroc", "auprc", "macro_auroc", "macro_auprc",
+    "log_loss", "brier",
 ]  # fmt: skip
 
-METRICS: dict[str, str] = {
-    "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
-    "g_mean": "G-mean",
-    "macro_f1": "macro F1",
-    "mcc": "MCC",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "log_loss": "log-loss",
-    "brier": "Brier score",
-}
-"""Figures over all classes that a comparison computes, with their names for people."""
+METRICS = {key: OVERALL_METRICS[key] for key in get_args(Metric)}
+"""Figures over all classes, or of the positive one, that a comparison computes."""
 
-HIGHER_IS_BETTER = {name: name not in ("log_loss", "brier") for name in METRICS}
+
+def metrics_of(num_classes: int) -> list[str]:
+    """Return the metrics that there are for so many classes: of two, one is positive and has metrics of its own."""
+    return [key for key in METRICS if num_classes == 2 or key not in ("auroc", "auprc")]
+
+
+def metric_of(key: str, num_classes: int) -> str:
+    """Return the metric that stands for `key`: of more than two classes the mean over them for one class's."""
+    return key if key in metrics_of(num_classes) else f"macro_{key}"
 
 
 class ComparisonConfig(RunConfig):

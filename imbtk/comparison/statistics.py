@@ -40,6 +40,8 @@ Verdict = Literal["better", "worse", "equivalent within the margin", "no evidenc
 FAMILY = {
     "auroc": "rankings",
     "auprc": "rankings",
+    "macro_auroc": "rankings",
+    "macro_auprc": "rankings",
     "log_loss": "probabilities",
     "brier": "probabilities",
 }

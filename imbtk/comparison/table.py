@@ -8,8 +8,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imbtk.comparison.settings import HIGHER_IS_BETTER, METRICS
-from imbtk.comparison.words import p_value, points
+from imbtk.comparison.settings import METRICS, metric_of, metrics_of
+from imbtk.comparison.words import p_value
 from imbtk.report.wording import NO_FIGURE, one_line
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "html_table",
     "interval_text",
     "markdown_table",
+    "metric_column",
+    "metric_name",
     "p_text",
     "records",
     "shown_classes",
@@ -41,8 +43,8 @@ def _record(document: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, An
     record: dict[str, Any] = {"plan": CSV_BASELINE if row["kind"] == "baseline" else row["name"]}
     complete = row["complete"]
     record["verdict"] = (row.get("verdict") or "baseline") if complete else "incomplete"
-    for metric in METRICS:
-        record |= _columns(metric, row["figures"][metric] if complete else None)
+    for metric in metrics_of(len(document["data"]["class_names"])):
+        record |= _columns(metric_column(document, metric), row["figures"][metric] if complete else None)
     for k, name in enumerate(document["data"]["class_names"]):
         record |= _columns(f"sensitivity {name}", row["per_class"][k]["sensitivity"] if complete else None)
     difference = row.get("difference") or {}
@@ -75,6 +77,17 @@ def csv_text(document: Mapping[str, Any]) -> str:
     return buffer.getvalue()
 
 
+def metric_name(document: Mapping[str, Any], metric: str) -> str:
+    """Return what a metric is called in this comparison: ``"AUPRC (malignant)"``."""
+    return METRICS[metric].named(document["data"]["positive_class"])
+
+
+def metric_column(document: Mapping[str, Any], metric: str) -> str:
+    """Return the column of a metric in the CSV file, with the class whose metric it is: ``"auprc malignant"``."""
+    positive = document["data"]["positive_class"]
+    return f"{metric} {positive}" if METRICS[metric].of_positive and positive is not None else metric
+
+
 def shown_classes(document: Mapping[str, Any], most: int = 3) -> list[int]:
     """Return the classes whose sensitivities stand in the table: all of up to `most`, else the rarest in training."""
     names, counts = document["data"]["class_names"], document["data"]["train_counts"]
@@ -87,11 +100,11 @@ def best_places(document: Mapping[str, Any]) -> dict[str, str]:
     """Return for each column of figures the plan that is best in it: ``{"auroc": "oversample", "class:0": …}``."""
     rows = [row for row in document["rows"] if row["complete"]]
     best = {}
-    for metric in METRICS:
+    for metric in metrics_of(len(document["data"]["class_names"])):
         some = [(row["figures"][metric]["value"], row["name"]) for row in rows]
         known = [pair for pair in some if pair[0] is not None]
         if known:
-            best[metric] = (max if HIGHER_IS_BETTER[metric] else min)(known, key=lambda pair: pair[0])[1]
+            best[metric] = (max if METRICS[metric].higher_is_better else min)(known, key=lambda pair: pair[0])[1]
     for k in range(len(document["data"]["class_names"])):
         values = [(row["per_class"][k]["sensitivity"]["value"], row["name"]) for row in rows]
         known = [pair for pair in values if pair[0] is not None]
@@ -124,10 +137,10 @@ def difference_text(document: Mapping[str, Any], difference: Mapping[str, Any] |
     """Return a difference and its interval: in points for shares, as it is for log-loss, Brier and MCC."""
     if not difference or difference.get("value") is None:
         return "", ""
-    plain = document["primary"] in ("log_loss", "brier", "mcc")
+    metric = METRICS[document["primary"]]
 
     def text(value: float) -> str:
-        return f"{value:+.3f}".replace("-", "−") if plain else points(value)
+        return metric.difference(value).removesuffix(" points")
 
     interval = difference["interval"]
     return text(difference["value"]), f"{text(interval[0])} to {text(interval[1])}" if interval else ""
@@ -142,15 +155,15 @@ def size_text(document: Mapping[str, Any], value: float | None) -> str:
     """Return the size of a difference with its unit: points for shares."""
     if value is None:
         return "–"
-    return f"{value:.3f}" if document["primary"] in ("log_loss", "brier", "mcc") else f"{100 * value:.1f} points"
+    return f"{100 * value:.1f} points" if METRICS[document["primary"]].share else f"{value:.3f}"
 
 
 def markdown_table(document: Mapping[str, Any]) -> str:
     """Return the table in Markdown, the best figure of each column in bold."""
     classes = shown_classes(document)
     names = document["data"]["class_names"]
-    metrics = list(dict.fromkeys([document["primary"], "accuracy", "auroc"]))
-    head = ["plan", *[METRICS[m] for m in metrics], *[f"sensitivity {names[k]}" for k in classes]]
+    metrics = list(dict.fromkeys([document["primary"], "accuracy", metric_of("auroc", len(names))]))
+    head = ["plan", *[metric_name(document, m) for m in metrics], *[f"sensitivity {names[k]}" for k in classes]]
     head += ["difference", "p (Holm)", "verdict", "seconds"]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     best = best_places(document)

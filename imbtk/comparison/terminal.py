@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbtk.comparison.settings import METRICS
 from imbtk.comparison.table import best_places, difference_text, interval_text, shown_classes, size_text, value_text
-from imbtk.comparison.words import model_commands, p_value, points
+from imbtk.comparison.words import model_commands, p_value
 from imbtk.report.wording import one_line, shorten
+from imbtk.wording import several
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,7 +119,7 @@ def _protocol_line(document: Mapping[str, Any]) -> str:
 def _foot(document: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Below each figure its 95 % interval over {document['unit']}s, given these trained models. Differences to the "
-        f"baseline{'' if document['primary'] in ('log_loss', 'brier', 'mcc') else ' in points'}; p: permutation test, "
+        f"baseline{' in points' if METRICS[document['primary']].share else ''}; p: permutation test, "
         "Holm-adjusted."
     ]
     found = [
@@ -141,10 +143,11 @@ def _leak_lines(document: Mapping[str, Any]) -> list[str]:
     lines = []
     for row in ungrouped["rows"]:
         if row["complete"]:
-            low_high = row["flatters_by"]["interval"]
-            between = f" ({points(low_high[0])} to {points(low_high[1])})" if low_high else ""
+            by, between = difference_text(document, row["flatters_by"])
+            unit = " points" if METRICS[document["primary"]].share else ""
+            nouns = several(document["data"]["group_name"]).capitalize()
             lines.append(
-                f"Patients ignored: '{row['name']}' would seem to reach {row['figure']['value']:.2f}, flattered by "
-                f"{points(row['flatters_by']['value'])} points{between}."
+                f"{nouns} ignored: '{row['name']}' would seem to reach {row['figure']['value']:.2f}, flattered by "
+                f"{by}{unit}{f' ({between})' if between else ''}."
             )
     return lines

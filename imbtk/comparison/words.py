@@ -10,30 +10,20 @@ from typing import Any
 import numpy as np
 
 from imbtk.comparison.outcomes import Rows
+from imbtk.comparison.settings import METRICS
 from imbtk.evaluation.figures import FEW_GROUPS
+from imbtk.evaluation.metric_table import Metric
 from imbtk.report.wording import join_words, plural
+from imbtk.wording import several
 
 __all__ = [
     "headline_sentences",
     "interaction_words",
     "model_commands",
     "p_value",
-    "points",
     "protocol_sentences",
     "row_warnings",
 ]
-
-
-def points(value: float) -> str:
-    """Return a difference of shares in percentage points, with its sign: ``"+1.2"``.
-
-    Examples
-    --------
-    >>> [points(v) for v in (0.0123, -0.2, 0.00001)]
-    ['+1.2', '−20.0', '+0.0']
-    """
-    text = f"{100 * value:+.1f}"
-    return "+0.0" if text == "-0.0" else text.replace("-", "−")
 
 
 def p_value(p: float) -> str:
@@ -46,13 +36,14 @@ def row_warnings(rows: Rows, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     found = []
     if rows.groups is None:
         found.append(
-            "groups (patients) are not known: splits, intervals and tests assume that no two rows come from one patient"
+            f"{several(rows.group_name)} are not known: splits, intervals and tests assume that no two rows come from "
+            f"one {rows.group_name}"
         )
     for k, name in enumerate(rows.class_names):
         where = rows.labels == k
         count = int(where.sum()) if rows.groups is None else len(np.unique(rows.groups[where]))
         if count < FEW_GROUPS:
-            noun = "row" if rows.groups is None else "patient"
+            noun = "row" if rows.groups is None else rows.group_name
             found.append(
                 f"class '{name}' has {plural(count, noun)}, fewer than {FEW_GROUPS}: its intervals are wide, and less "
                 "certain than they say"
@@ -99,7 +90,7 @@ def headline_sentences(document: Mapping[str, Any]) -> list[str]:
             f"({decision['verdict']}); "
             f"{which}."
         )
-    sentences.append(f"Judged over {unit}s, by one test for each plan, adjusted for their number.")
+    sentences.append(f"Judged over {several(unit)}, by one test for each plan, adjusted for their number.")
     return sentences
 
 
@@ -117,10 +108,7 @@ def model_commands(document: Mapping[str, Any], folder: Path) -> list[tuple[str,
 
 
 def _gain(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    value = row["difference"]["value"]
-    if document["primary"] in ("log_loss", "brier", "mcc"):
-        return f"{value:+.3f}".replace("-", "−")
-    return f"{points(value)} points"
+    return METRICS[document["primary"]].difference(row["difference"]["value"])
 
 
 def _beats(document: Mapping[str, Any], row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -130,25 +118,33 @@ def _beats(document: Mapping[str, Any], row: Mapping[str, Any], other: Mapping[s
     return bool(first > second if document["higher_is_better"] else first < second)
 
 
-def interaction_words(entry: Mapping[str, Any], metric: str, sign: float) -> str:
-    """Return what two strategies do together, beside what each does alone, in a sentence."""
+def interaction_words(entry: Mapping[str, Any], metric: Metric, metric_name: str) -> str:
+    """Return what two strategies do together, beside what each does alone, in a sentence.
+
+    Parameters
+    ----------
+    entry : mapping
+        Of ``comparison.json``.
+    metric : Metric
+        Which the figures are of.
+    metric_name : str
+        With the class whose metric it is.
+    """
     first, second = entry["parts"]
-    together, alone = sign * entry["together"], [sign * value for value in entry["alone"]]
-    best = max(range(2), key=lambda i: alone[i])
-    name = (first, second)[best]
-    if together < alone[best]:
-        against = f"less than '{name}' alone ({points(alone[best])})"
-    else:
-        against = f"more than '{name}' alone ({points(alone[best])})"
+    sign = 1.0 if metric.higher_is_better else -1.0
+    together, alone = entry["together"], entry["alone"]
+    best = max(range(2), key=lambda i: sign * alone[i])
+    compared = "worse" if sign * together < sign * alone[best] else "better"
+    against = f"{compared} than '{(first, second)[best]}' alone ({metric.difference(alone[best])})"
     p = entry["p_holm"]
     if p is None:
         judged = "whether the two simply add up cannot be judged"
     elif p <= 0.05:
-        judged = "more" if sign * entry["value"] > 0 else "less"
+        judged = "better" if sign * entry["value"] > 0 else "worse"
         judged = f"that is {judged} than the two alone add up to (p {p_value(p)})"
     else:
         judged = f"no evidence that the two do not simply add up (p {p_value(p)})"
-    return f"'{first}' and '{second}' together: {points(together)} points of {metric}, {against}; {judged}."
+    return f"'{first}' and '{second}' together: {metric.difference(together)} in {metric_name}, {against}; {judged}."
 
 
 def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
@@ -157,15 +153,15 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
     unit, names = document["unit"], data["class_names"]
     noun = "images" if data["kind"] == "images" else "rows"
     counts = join_words([f"{n:,} {name}" for n, name in zip(data["class_counts"], names, strict=True)])
-    patients = f" of {plural(data['groups'], 'patient')}" if data["groups"] else ""
+    grouped = f" of {plural(data['groups'], unit)}" if data["groups"] else ""
     repeats = "once" if options["repeats"] == 1 else f"{options['repeats']} times"
-    whole = "whole patients" if data["groups"] else "rows"
+    whole = f"whole {several(unit)}" if data["groups"] else "rows"
     stop = "the last epoch's weights" if options["early_stop"] is None else "the epoch that was best on validation rows"
     shape = data.get("sample_shape")
     size = f" on images of {shape[1]} × {shape[2]} pixels" if shape and data["kind"] == "images" else ""
     tested = "the difference of all its repeats" if options["repeats"] > 1 else "the difference"
     sentences = [
-        f"Data. {data['rows']:,} {noun}{patients} in {plural(len(names), 'class')}: {counts}.",
+        f"Data. {data['rows']:,} {noun}{grouped} in {plural(len(names), 'class')}: {counts}.",
         f"Splits. {whole.capitalize()} were dealt into {options['folds']} stratified folds, {repeats}, so that every "
         "class stands in every fold; each fold was the test side once. Of the others, one part in five was for "
         "validation: the calibration was fitted there, and so are the thresholds of plans that have any (out-of-fold "
@@ -183,17 +179,20 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         "pooled out-of-fold predictions and averaged over repeats; AUROC, AUPRC, log-loss and Brier score in each "
         "fold, "
         "then averaged.",
-        f"Intervals are at 95 % over {unit}s, each with all its repeats, given these trained models: for sensitivities "
-        f"Clopper–Pearson on the effective number of rows (Korn and Graubard 1998), for all other figures and for "
-        "paired "
-        f"differences a bootstrap of {unit}s stratified by class (Rao and Wu 1988) with Student's t.",
+        f"Intervals are at 95 % over {several(unit)}, each with all its repeats, given these trained models: for "
+        f"sensitivities Clopper–Pearson on the effective number of rows (Korn and Graubard 1998), for all other "
+        f"figures and for paired differences a bootstrap of {several(unit)} stratified by class (Rao and Wu 1988) with "
+        "Student's t.",
         f"Test. One figure, {document['primary_name']}, was tested once for each plan against the baseline, "
         "two-sided, by a "
         f"permutation test that swaps the two plans' names {unit} by {unit} ({tested} changes its sign), with Holm's "
         "adjustment over all rows. Interactions of pairs are a family of their own. The corrected resampled t-test "
         "(Nadeau and Bengio 2003)"
-        + (" and McNemar's exact test are" if unit == "row" and options["repeats"] == 1 else " is")
-        + " given as secondary and decides nothing.",
+        + (
+            " and McNemar's exact test are given as secondary and decide nothing."
+            if unit == "row" and options["repeats"] == 1
+            else " is given as secondary and decides nothing."
+        ),
     ]
     if document["margin"] is not None:
         sentences.append(

@@ -71,6 +71,12 @@ class Dataset:
         Group (patient) of each row, from 0; None where groups are not known.
     group_names : tuple of str
         Name of each group.
+    group_name : str
+        What a group is called.
+    group_label : str, optional
+        What class a group is whose rows have several, as the user said: ``any:CLASS``, ``majority``, ``column:NAME``.
+    group_truth : Tensor of int64, shape (N,), optional
+        The class of each row's group by that rule.
     given_split : Tensor of int64, shape (N,), optional
         0, 1, 2 for train, validation, test, where the data come with a split; -1 for a row that is on no side.
     row_names : tuple of str
@@ -107,6 +113,9 @@ class Dataset:
     preprocessing: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     description: dict[str, Any] = field(default_factory=dict)
+    group_name: str = "group"
+    group_label: str | None = None
+    group_truth: torch.Tensor | None = None
     left_out: tuple[LeftOutRow, ...] = ()
 
     def __len__(self) -> int:

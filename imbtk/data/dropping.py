@@ -164,6 +164,7 @@ def _without(dataset: Dataset, reasons: Mapping[int, str], note: str) -> Dataset
         labels=labels[kept],
         groups=None if dataset.groups is None else dataset.groups[kept],
         given_split=None if sides is None else sides[kept],
+        group_truth=None if dataset.group_truth is None else dataset.group_truth[kept],
         row_names=tuple(dataset.row_names[row] for row in kept.tolist()) if dataset.row_names else (),
         notes=(*dataset.notes, note),
         description={**dataset.description, "digest": digest.hexdigest()},

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
+from imbtk.data.group_rule import column_of
 from imbtk.data.labels import is_missing, listing, text_of
-from imbtk.data.options import parse_where
+from imbtk.data.options import DataOptions, parse_where
 from imbtk.data.splits import side_of
 from imbtk.errors import DataError, OptionError, did_you_mean
 
@@ -27,6 +28,7 @@ __all__ = [
     "column_named",
     "filter_rows",
     "find_column",
+    "group_label_column",
     "is_column",
     "is_file",
     "is_frame",
@@ -202,6 +204,18 @@ def split_column(frame: pd.DataFrame, named: str | None, where: str) -> Any | No
         return None
     sides = any(not is_missing(value) and side_of(text_of(value)) is not None for value in frame[column].unique())
     return column if sides else None
+
+
+def group_label_column(frame: pd.DataFrame, options: DataOptions, where: str) -> Any | None:
+    """Return the column that says what class a group is, None if the user names none.
+
+    Raises
+    ------
+    DataError
+        If there is none of that name.
+    """
+    name = column_of(options.group_label)
+    return None if name is None else column_named(frame, name, "--group-label", where)
 
 
 def filter_rows(frame: pd.DataFrame, where: Sequence[str], name: str) -> pd.DataFrame:

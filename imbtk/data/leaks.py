@@ -10,6 +10,7 @@ import torch
 from imbtk.data.dataset import SPLIT_NAMES, Dataset
 from imbtk.data.labels import listing
 from imbtk.errors import DataError
+from imbtk.wording import several
 
 if TYPE_CHECKING:
     from imbtk.context import Split
@@ -115,7 +116,7 @@ def _check_groups(dataset: Dataset, split: Split) -> None:
     if not torn:
         return
     known = dataset.description.get("groups_known", True)
-    one, many = ("group (patient)", "groups (patients)") if known else ("set", "sets")
+    one, many = (dataset.group_name, several(dataset.group_name)) if known else ("set", "sets")
     kind = f"{len(torn)} {one if len(torn) == 1 else many}{'' if known else ' of identical images'}"
     if dataset.given_split is not None:
         blame = "the split given by the data puts"

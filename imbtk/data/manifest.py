@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from imbtk.data.dataset import Dataset
 from imbtk.data.faults import Faults
-from imbtk.data.frames import GROUP_NAMES, PATH_NAMES, column_named, find_column, label_column, split_column
+from imbtk.data.frames import (
+    GROUP_NAMES,
+    PATH_NAMES,
+    column_named,
+    find_column,
+    group_label_column,
+    label_column,
+    split_column,
+)
+from imbtk.data.group_facts import with_group_column
 from imbtk.data.groups import keys_from_column
 from imbtk.data.image_files import ImageFiles, dataset_from_files, looks_like_image
 from imbtk.data.labels import is_missing, listing
@@ -93,12 +102,14 @@ def load_manifest(
             else find_column(frame, GROUP_NAMES)
         )
     split = split_column(frame, options.split_column, where)
-    return dataset_from_files(
+    said = group_label_column(frame, options, where)
+    row_names = [name.replace("\\", "/") for name in names]
+    dataset = dataset_from_files(
         ImageFiles(
             source="manifest",
             location=location,
             paths=[folder / name for name in names],
-            row_names=[name.replace("\\", "/") for name in names],
+            row_names=row_names,
             labels=list(frame[labels]),
             where=f"column '{labels}' of {where}",
             keys=None
@@ -113,6 +124,8 @@ def load_manifest(
         options,
         progress,
     )
+    values = None if said is None else dict(zip(row_names, frame[said], strict=True))
+    return with_group_column(dataset, values, f"column '{said}' of {where}", options)
 
 
 def _with_files(frame: pd.DataFrame, column: Any, folder: Path, faults: Faults) -> pd.DataFrame:

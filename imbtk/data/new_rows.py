@@ -15,7 +15,15 @@ from typing import Any
 import pandas as pd
 
 from imbtk.data.breakhis import class_labels, parse_all
-from imbtk.data.frames import GROUP_NAMES, LABEL_NAMES, column_named, filter_rows, find_column, read_csv
+from imbtk.data.frames import (
+    GROUP_NAMES,
+    LABEL_NAMES,
+    column_named,
+    filter_rows,
+    find_column,
+    group_label_column,
+    read_csv,
+)
 from imbtk.data.groups import GroupKeys, keys_from_column
 from imbtk.data.image_files import ImageFiles, group_keys, looks_like_image
 from imbtk.data.labels import is_missing, listing, text_of
@@ -48,6 +56,8 @@ class NewRows:
         What the labels are, for messages.
     notes : tuple of str
         What people must be told.
+    group_classes : tuple, length N, optional
+        What the column says that ``--group-label column:NAME`` names.
     """
 
     names: tuple[str, ...]
@@ -57,6 +67,7 @@ class NewRows:
     labels: tuple[str, ...] | None = None
     labels_from: str = ""
     notes: tuple[str, ...] = ()
+    group_classes: tuple[Any, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -123,7 +134,11 @@ def with_names(rows: NewRows, options: DataOptions, description: Mapping[str, An
     if rows.labels is None:
         return rows
     known = description.get(NAMES_OF_LABELS, {})
-    return replace(rows, labels=named_labels(rows.labels, options.class_names, known, description["class_names"]))
+    names = description["class_names"]
+    classes = rows.group_classes
+    if classes is not None:
+        classes = named_labels(_texts(classes), None, known, names)
+    return replace(rows, labels=named_labels(rows.labels, options.class_names, known, names), group_classes=classes)
 
 
 def check_kind(rows: NewRows, description: Mapping[str, Any], where: str) -> None:
@@ -228,14 +243,16 @@ def _from_csv(path: Path, options: DataOptions, description: Mapping[str, Any], 
     keys = None
     if group is not None and options.groups != "none":
         keys = keys_from_column(list(frame[group]), f"column '{group}' of {where}", rows)
+    said = group_label_column(frame, options, where) if labelled else None
+    classes = None if said is None else tuple(frame[said])
     if column is None:
         groups = None if keys is None else keys.keys
-        return NewRows(tuple(map(str, frame.index)), None, frame, groups, labels, labels_from)
-    said = [None if is_missing(value) else str(value).strip() for value in frame[column]]
-    names = tuple(row if name is None else name.replace("\\", "/") for row, name in zip(rows, said, strict=True))
-    files = tuple(None if name is None else path.parent / name for name in said)
+        return NewRows(tuple(map(str, frame.index)), None, frame, groups, labels, labels_from, group_classes=classes)
+    paths = [None if is_missing(value) else str(value).strip() for value in frame[column]]
+    names = tuple(row if name is None else name.replace("\\", "/") for row, name in zip(rows, paths, strict=True))
+    files = tuple(None if name is None else path.parent / name for name in paths)
     found = _file_groups(names, path.parent, options, keys, options.group_column is not None)
-    return NewRows(names, files, groups=found, labels=labels, labels_from=labels_from)
+    return NewRows(names, files, groups=found, labels=labels, labels_from=labels_from, group_classes=classes)
 
 
 def _named_or_found(

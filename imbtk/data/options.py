@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
 
 from imbtk.data.faults import Faults
+from imbtk.data.group_rule import parse_group_label
 from imbtk.errors import OptionError
 from imbtk.options import option
 
@@ -104,7 +105,7 @@ class DataOptions(BaseModel):
     )
     path_column: str | None = option(None, "Column of a manifest that holds the file.")
     label_column: str | None = option(None, "Column that holds the class.")
-    group_column: str | None = option(None, "Column that holds the patient or other group.")
+    group_column: str | None = option(None, "Column that holds the group of a row, such as its patient.")
     split_column: str | None = option(None, "Column that holds train, validation or test.")
     class_names: str | None = option(
         None, "Names for the labels that the data hold, as 0=malignant,1=benign; others keep theirs."
@@ -120,6 +121,12 @@ class DataOptions(BaseModel):
     )
     groups: Literal["auto", "breakhis", "none"] = option(
         "auto", "Where groups come from: found by name, read from BreakHis file names, or ignored."
+    )
+    group_name: str | None = option(
+        None, "What a group is called on pages: patient for histology, BreakHis names and patient columns, else group."
+    )
+    group_label: str | None = option(
+        None, "What class a group is whose rows have several: any:CLASS, majority, or column:NAME."
     )
     ignore_split: bool = option(False, "Take the rows of all sides of a split that the data give as one set.")
     drop_conflicts: bool = option(
@@ -186,6 +193,22 @@ class DataOptions(BaseModel):
             raise OptionError("label_level 0 is no folder: 1 is the first below the data, -1 the innermost.")
         return value
 
+    @field_validator("group_name")
+    @classmethod
+    def _noun(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[^\W\d_](?:[\w -]*\w)?", value.strip()):
+            raise OptionError(
+                f"group_name '{value}' is no name of a thing: write one in the singular, such as patient."
+            )
+        return None if value is None else value.strip()
+
+    @field_validator("group_label")
+    @classmethod
+    def _rule(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_group_label(value)
+        return value
+
     @field_validator("group_pattern")
     @classmethod
     def _pattern(cls, value: str | None) -> str | None:
@@ -214,7 +237,10 @@ class DataOptions(BaseModel):
         OptionError
             Naming the options.
         """
-        always = {"cache_dir", "seed", "induce_imbalance", "class_names", "ignore_split", "drop_leaks"}
+        always = {
+            "cache_dir", "seed", "induce_imbalance", "group_name", "group_label", "class_names", "ignore_split",
+            "drop_leaks",
+        }  # fmt: skip
         # `groups="none"` ignores what groups there are, so it has its meaning everywhere.
         always |= {"groups"} if self.groups == "none" else set()
         self.refuse_given(set(DataOptions.model_fields) - used - always, what)

@@ -11,6 +11,7 @@ import torch
 
 from imbtk.data.dataset import Dataset
 from imbtk.data.dropping import without_leaks
+from imbtk.data.group_facts import with_group_facts
 from imbtk.data.imbalance import with_induced
 from imbtk.data.labels import check_classes
 from imbtk.data.naming import with_class_names
@@ -87,6 +88,7 @@ def open_data(
         dataset = without_leaks(dataset)
     if options.class_names is not None:
         dataset = with_class_names(dataset, options.class_names)
+    dataset = with_group_facts(dataset, options)
     if options.induce_imbalance is not None:
         dataset = with_induced(dataset, options.induce_imbalance, options.seed)
     return dataset

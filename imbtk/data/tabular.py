@@ -12,6 +12,7 @@ from imbtk.data.frames import (
     column_named,
     filter_rows,
     find_column,
+    group_label_column,
     is_file,
     is_frame,
     label_column,
@@ -19,6 +20,7 @@ from imbtk.data.frames import (
     read_csv,
     split_column,
 )
+from imbtk.data.group_facts import with_group_column
 from imbtk.data.groups import keys_from_column
 from imbtk.data.image_files import looks_like_image
 from imbtk.data.labels import RowNames
@@ -108,9 +110,10 @@ def _load(
         if split is None or options.ignore_split
         else sides_of(list(frame[split]), f"column '{split}' of {name}", rows)
     )
+    said = group_label_column(frame, options, name)
     # A column that says who or where a row is, is never a feature, even where groups are to be ignored.
-    apart = [column for column in (label, group, split) if column is not None]
-    return dataset_from_table(
+    apart = list(dict.fromkeys(column for column in (label, group, split, said) if column is not None))
+    dataset = dataset_from_table(
         frame.drop(columns=apart),
         list(frame[label]),
         name=name,
@@ -119,6 +122,9 @@ def _load(
         given_split=sides,
         description={"path": str(location), "where": list(options.where)},
         options=options,
+    )
+    return with_group_column(
+        dataset, None if said is None else list(frame[said]), f"column '{said}' of {name}", options
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from imbtk.evaluation.intervals import Interval, Scale, satterthwaite, studentized
+from imbtk.evaluation.intervals import Interval, satterthwaite, studentized
+from imbtk.evaluation.metric_table import CLASS_METRICS, OVERALL_METRICS, Scale
 from imbtk.evaluation.metrics import Missing, Predictions, Value
 from imbtk.evaluation.resampling import (
     Strata,
@@ -22,23 +23,10 @@ RESAMPLES = 1000
 """Resamples of a bootstrap: enough for a standard error to 3 %."""
 
 SCALES: dict[str, Scale] = {
-    "balanced_accuracy": "logit",
-    "g_mean": "logit",
-    "macro_f1": "logit",
-    "auroc": "logit",
-    "auprc": "logit",
-    "mcc": "fisher",
-    "log_loss": "log",
-    "brier": "log",
-    "class:f1": "logit",
-    "class:auroc": "logit",
-    "class:auprc": "logit",
-    "class:brier": "log",
+    **{key: metric.scale for key, metric in OVERALL_METRICS.items() if metric.scale and key != "accuracy"},
+    **{f"class:{key}": metric.scale for key, metric in CLASS_METRICS.items() if metric.scale},
 }
 """Figures that get a bootstrap interval, and the scale on which it is symmetric."""
-
-_HIGHEST = {"brier": 2.0, "class:brier": 1.0}
-"""What a figure on the log scale cannot exceed: an interval ends there at the latest."""
 
 _MOST_MISSING = 0.05
 
@@ -85,8 +73,10 @@ def bootstrap_intervals(
         name, k = (key.rsplit(":", 1)[0], int(key.rsplit(":", 1)[1])) if key.startswith("class:") else (key, None)
         drawn, left = (d[name] if k is None else d[name][k] for d in (replicates, jackknife))
         interval = _interval(value, drawn, left, left_out, strata, SCALES[name])
-        if name in _HIGHEST and not isinstance(interval, Missing):
-            interval = (interval[0], min(interval[1], _HIGHEST[name]))
+        if name in ("brier", "class:brier") and not isinstance(interval, Missing):
+            # On its logarithmic scale a Brier score has no upper end of its own.
+            summed = name == "brier" and predictions.num_classes > 2
+            interval = (interval[0], min(interval[1], 2.0 if summed else 1.0))
         intervals[key] = interval
     return intervals
 

@@ -326,15 +326,16 @@ def calibration_figures(
     References
     ----------
     Guo et al. 2017, eq. 3 (ECE, 15 bins of the most probable class); Kull et al. 2019, "Beyond temperature scaling",
-    eq. 2 (classwise ECE). Brier 1950: summed over classes, so between 0 and 2.
+    eq. 2 (classwise ECE). Brier 1950: of two classes one's, between 0 and 1; of more summed over classes.
     """
     weights = np.ones(len(labels)) if weights is None else weights
     share = weights / weights.sum()
     truth = np.eye(probabilities.shape[1])[labels]
     right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    squares = ((probabilities - truth) ** 2).sum(axis=1)
     return {
         "log_loss": float(share @ log_losses(labels, probabilities)),
-        "brier": float(share @ ((probabilities - truth) ** 2).sum(axis=1)),
+        "brier": float(share @ squares) / (2 if probabilities.shape[1] == 2 else 1),
         "ece": _error(probabilities.max(axis=1), right, share),
         "classwise_ece": float(
             np.mean([_error(probabilities[:, k], truth[:, k], share) for k in range(probabilities.shape[1])])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from imbtk.evaluation.metrics import CALIBRATION_BINS, Missing, calibration_bin
+from imbtk.evaluation.intervals import korn_graubard
+from imbtk.evaluation.metrics import Missing
 
 __all__ = ["pr_curve_points", "reliability_bins", "roc_curve_points"]
 
 MOST_POINTS = 200
+
+MOST_BINS, FEWEST_IN_BIN = 15, 20
 
 
 def roc_curve_points(
@@ -51,8 +54,10 @@ def pr_curve_points(
     return sensitivity[keep], precision[keep]
 
 
-def reliability_bins(right: np.ndarray, confidence: np.ndarray) -> list[dict[str, float]]:
-    """Return, for each of the 15 equal-width bins that has units, what was said and what came true.
+def reliability_bins(
+    right: np.ndarray, confidence: np.ndarray, groups: np.ndarray | None = None
+) -> list[dict[str, float]]:
+    """Return what was said and what came true, in bins with as many units each, so that they lie where the units do.
 
     Parameters
     ----------
@@ -60,23 +65,44 @@ def reliability_bins(right: np.ndarray, confidence: np.ndarray) -> list[dict[str
         Whether the unit is of the class (or the most probable class is right).
     confidence : ndarray of float64, shape (N,)
         The probability that was given for it.
+    groups : ndarray of int64, shape (N,), optional
+        Group (patient) of each unit; units are taken as independent without.
 
     Returns
     -------
     list of dict
-        ``low`` and ``high`` (the bin), ``confidence`` (mean probability), ``frequency`` (share that came true), ``n``.
-        ``Σ n |confidence − frequency| / N`` is the calibration error of the metrics.
+        At most 15, each of at least twenty units where there are as many, none of a single one; units of one confidence
+        stay together. ``low`` and ``high`` (the smallest and largest confidence), ``confidence`` (mean),
+        ``frequency`` (share that came true) with its 95 % interval ``lower`` to ``upper`` (Clopper and Pearson, on the
+        effective number of units), ``n``.
+
+    Notes
+    -----
+    Bins of equal width put all of a class of 1 % into the first one or two, and leave single units in the others.
+
+    References
+    ----------
+    Nixon et al. 2019, "Measuring calibration in deep learning", section 3 (adaptive bins).
     """
-    bin_of = calibration_bin(confidence)
+    if not len(confidence):
+        return []
+    count = int(np.clip(len(confidence) // FEWEST_IN_BIN, 1, MOST_BINS))
+    cuts = np.unique(np.quantile(confidence, np.arange(1, count) / count, method="inverted_cdf"))
+    bin_of = np.searchsorted(cuts, confidence, side="left")
     bins = []
     for b in np.unique(bin_of).tolist():
         inside = bin_of == b
+        if inside.sum() < 2:
+            continue
+        lower, upper = korn_graubard(right[inside], None if groups is None else groups[inside])
         bins.append(
             {
-                "low": b / CALIBRATION_BINS,
-                "high": (b + 1) / CALIBRATION_BINS,
+                "low": float(confidence[inside].min()),
+                "high": float(confidence[inside].max()),
                 "confidence": float(confidence[inside].mean()),
                 "frequency": float(right[inside].mean()),
+                "lower": lower,
+                "upper": upper,
                 "n": int(inside.sum()),
             }
         )

@@ -13,16 +13,12 @@ from imbtk.evaluation.bootstrap import RESAMPLES
 from imbtk.evaluation.figures import Asked, ExtraMetric, level_figures, missing_figure
 from imbtk.evaluation.groups import per_group
 from imbtk.evaluation.intervals import CONFIDENCE
-from imbtk.evaluation.metrics import Missing, Predictions
+from imbtk.evaluation.metrics import Missing, Predictions, rarer_class
 from imbtk.evaluation.metrics_file import SCHEMA_VERSION
 from imbtk.prediction import CalibrationMap, DecisionRule
+from imbtk.wording import several
 
-__all__ = ["evaluate", "evaluate_predictions", "metrics_document", "metrics_schema"]
-
-CONDITIONAL_ON = (
-    "given this trained model: the intervals say how the figures would vary over new patients (or rows) from where "
-    "these came, not over another training, another split or another hospital"
-)
+__all__ = ["evaluate", "metrics_document", "metrics_schema"]
 
 
 def evaluate(
@@ -33,6 +29,8 @@ def evaluate(
     class_names: Sequence[str],
     *,
     groups: np.ndarray | None = None,
+    group_truth: np.ndarray | None = None,
+    group_name: str = "group",
     train_counts: Sequence[int] | np.ndarray | None = None,
     positive: int | None = None,
     seed: int = 0,
@@ -53,10 +51,15 @@ def evaluate(
     class_names : sequence of str, length K
     groups : ndarray of int64, shape (N,), optional
         Patient of each row; None where that is not known.
+    group_truth : ndarray of int64, shape (N,), optional
+        The class of each row's group; without it the class of its rows, and no figures per group where rows of one
+        group have several.
+    group_name : str
+        What a group is called.
     train_counts : sequence of int, length K, optional
         Training rows per class, for many-, medium- and few-shot figures.
     positive : int, optional
-        The positive class of binary data.
+        The positive class of binary data; the one that is rarer in training unless given.
     seed : int
         Of the bootstrap.
     resamples : int
@@ -81,38 +84,31 @@ def evaluate(
         probabilities,
         tuple(str(name) for name in class_names),
         None if groups is None else np.asarray(groups, dtype=np.int64),
+        _positive(len(class_names), positive, train_counts),
     )
-    asked = Asked(train_counts, positive, seed, resamples, extra_metrics or {})
-    return evaluate_predictions(rows, per_group(rows, logits, decision), asked)
-
-
-def evaluate_predictions(rows: Predictions, patients: Predictions | Missing, asked: Asked) -> dict[str, Any]:
-    """Return every figure of predictions that are at hand already: of several folds, say.
-
-    Parameters
-    ----------
-    rows : Predictions
-    patients : Predictions or Missing
-        From :func:`imbtk.evaluation.groups.per_group`.
-    asked : Asked
-
-    Returns
-    -------
-    dict
-        A ``side`` of ``metrics.schema.json``.
-    """
+    asked = Asked(train_counts, group_name, seed, resamples, extra_metrics or {})
+    grouped = per_group(rows, logits, decision, group_truth, group_name)
     return {
         "per_row": level_figures(rows, "row", asked),
-        "per_group": missing_figure(patients)
-        if isinstance(patients, Missing)
-        else level_figures(patients, "group", asked),
+        "per_group": missing_figure(grouped)
+        if isinstance(grouped, Missing)
+        else level_figures(grouped, "group", asked),
     }
+
+
+def _positive(num_classes: int, positive: int | None, train_counts: Sequence[int] | np.ndarray | None) -> int | None:
+    """Return the positive class of binary data: the one given, else the one that is rarer in training."""
+    if positive is not None or num_classes != 2:
+        return positive
+    return rarer_class((1, 1) if train_counts is None else train_counts)
 
 
 def metrics_document(
     sides: Mapping[str, Mapping[str, Any]],
     *,
     class_names: Sequence[str],
+    group_name: str = "group",
+    group_label: str | None = None,
     positive: int | None = None,
     train_counts: Sequence[int] | np.ndarray | None = None,
     seed: int = 0,
@@ -124,16 +120,24 @@ def metrics_document(
     ----------
     sides : mapping
         ``"validation"`` and ``"test"``, or one of them, each from :func:`evaluate`.
-    class_names, positive, train_counts, seed, resamples
+    class_names, group_name, positive, train_counts, seed, resamples
         As they were given to :func:`evaluate`.
+    group_label : str, optional
+        The rule that `group_truth` was made by: ``any:CLASS``, ``majority`` or ``column:NAME``.
     """
+    positive = _positive(len(class_names), positive, train_counts)
     return {
         "schema_version": SCHEMA_VERSION,
         "class_names": [str(name) for name in class_names],
         "positive_class": None if positive is None else str(class_names[positive]),
+        "group_name": group_name,
+        "group_label": group_label,
         "train_counts": None if train_counts is None else [int(count) for count in train_counts],
         "confidence_level": CONFIDENCE,
-        "conditional_on": CONDITIONAL_ON,
+        "conditional_on": (
+            f"given this trained model: intervals say how the figures would vary over new {several(group_name)} (or "
+            "rows) from where these came, not over another training, another split or another place"
+        ),
         "bootstrap_resamples": resamples,
         "seed": seed,
         **sides,

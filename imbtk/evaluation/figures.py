@@ -23,6 +23,7 @@ from imbtk.evaluation.metrics import (
     shot_classes,
 )
 from imbtk.prediction import ABSTAIN
+from imbtk.wording import several
 
 __all__ = ["FEW_GROUPS", "Asked", "ExtraMetric", "level_figures", "missing_figure"]
 
@@ -37,6 +38,8 @@ _BIASED = (
     "anywhere near 95 %"
 )
 
+_GIVEN = "it is the share among these rows, not an estimate"
+
 ExtraMetric = Callable[[np.ndarray, np.ndarray], float]
 Figure = dict[str, Any]
 
@@ -49,8 +52,8 @@ class Asked:
     ----------
     train_counts : sequence of int, length K, optional
         Training rows per class, for many-, medium- and few-shot figures.
-    positive : int, optional
-        The positive class of binary data.
+    group_name : str
+        What a group is called.
     seed : int
         Of the bootstrap.
     resamples : int
@@ -59,7 +62,7 @@ class Asked:
     """
 
     train_counts: Sequence[int] | np.ndarray | None = None
-    positive: int | None = None
+    group_name: str = "group"
     seed: int = 0
     resamples: int = RESAMPLES
     extra_metrics: Mapping[str, ExtraMetric] = field(default_factory=dict)
@@ -75,7 +78,7 @@ def level_figures(predictions: Predictions, unit: str, asked: Asked) -> dict[str
     asked : Asked
     """
     class_values = class_figures(predictions)
-    overall_values = overall_figures(predictions, class_values, asked.positive)
+    overall_values = overall_figures(predictions, class_values)
     boot = bootstrap_intervals(predictions, _for_bootstrap(class_values, overall_values), asked.seed, asked.resamples)
     shape = _Shape(predictions)
     per_class = [_class_entry(shape, k, values, boot) for k, values in enumerate(class_values)]
@@ -87,10 +90,10 @@ def level_figures(predictions: Predictions, unit: str, asked: Asked) -> dict[str
         "abstained": int((~predictions.decided).sum()),
         "confusion_matrix": _confusion(predictions),
         "per_class": per_class,
-        "overall": _overall_entry(shape, overall_values, per_class, boot, asked.positive),
+        "overall": _overall_entry(shape, overall_values, per_class, boot),
         "shots": _shots(shape, per_class, asked.train_counts),
         "extra": {name: _extra(shape, name, metric) for name, metric in asked.extra_metrics.items()},
-        "warnings": _warnings(predictions, unit, per_class),
+        "warnings": _warnings(predictions, asked.group_name, per_class),
     }
 
 
@@ -101,7 +104,7 @@ def _for_bootstrap(
     for key in SCALES:
         name = key.removeprefix("class:")
         if name == key:
-            values[key] = overall_values[key]
+            values |= {key: overall_values[key]} if key in overall_values else {}
         else:
             values |= {f"{key}:{k}": figures[name] for k, figures in enumerate(class_values)}
     return values
@@ -163,7 +166,6 @@ def _overall_entry(
     values: Mapping[str, Value],
     per_class: Sequence[Mapping[str, Any]],
     boot: Mapping[str, Interval | Missing],
-    positive: int | None,
 ) -> dict[str, Figure]:
     predictions, decided = shape.predictions, shape.predictions.decided
     everywhere = np.ones(len(decided), dtype=bool)
@@ -177,12 +179,15 @@ def _overall_entry(
     entry |= _class_means(shape, values, [c["sensitivity"] for c in per_class], boot)
     for name in ("macro_f1", "mcc"):
         entry[name] = shape.bootstrapped(values[name], decided, boot[name])
-    for name in ("auroc", "auprc", "log_loss", "brier"):
+    for name in ("macro_auroc", "macro_auprc", "log_loss"):
         entry[name] = shape.bootstrapped(values[name], everywhere, boot[name])
     for name in ("ece", "classwise_ece"):
         entry[name] = shape.figure(values[name], everywhere, Missing(_BIASED), None)
-    if positive is not None:
-        entry |= {f"{name}_positive": per_class[positive][name] for name in ("auroc", "auprc", "brier")}
+    if (positive := predictions.positive_class) is None:
+        entry["brier"] = shape.bootstrapped(values["brier"], everywhere, boot["brier"])
+    else:
+        entry |= {name: per_class[positive][name] for name in ("auroc", "auprc", "brier")}
+        entry["auprc_floor"] = shape.figure(values["auprc_floor"], everywhere, Missing(_GIVEN), None)
     return entry
 
 
@@ -265,23 +270,25 @@ def _confusion(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def _warnings(predictions: Predictions, unit: str, per_class: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _warnings(
+    predictions: Predictions, group_name: str, per_class: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     warnings = []
     groups = predictions.groups
     if groups is None:
-        text = "groups (patients) are not known: the intervals assume that no two rows come from one patient"
+        text = f"{several(group_name)} are not known: the intervals assume that no two rows come from one {group_name}"
         warnings.append(_warning("no-groups", None, None, text))
     elif mixed := mixed_groups(predictions.labels, groups):
-        what = (
-            "are one unit for each class" if unit == "group" else "are resampled with the class that has fewer groups"
+        text = (
+            f"{mixed} of {len(np.unique(groups))} {several(group_name)} have rows of more than one class; they are "
+            f"resampled with the class that has fewer {several(group_name)}"
         )
-        text = f"{mixed} of the groups (patients) have rows of more than one class; they {what}"
         warnings.append(_warning("mixed-groups", None, mixed, text))
     for entry in per_class:
-        n, noun = (entry["support"], "row") if groups is None else (entry["groups"], "group")
+        n, noun = (entry["support"], "row") if groups is None else (entry["groups"], group_name)
         if n < FEW_GROUPS:
             text = (
-                f"class {entry['name']!r} has {n} {noun}{'' if n == 1 else 's'} here, fewer than {FEW_GROUPS}: "
+                f"class {entry['name']!r} has {n} {noun if n == 1 else several(noun)} here, fewer than {FEW_GROUPS}: "
                 "its intervals are wide, and less certain than they say"
             )
             warnings.append(_warning("few-groups", entry["name"], n, text))

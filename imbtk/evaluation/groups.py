@@ -1,13 +1,16 @@
-"""From rows to patients: one prediction for each group of rows."""
+"""From rows to groups: one prediction for each group of rows, formed without the truth."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from imbtk.evaluation.metrics import Missing, Predictions
 from imbtk.prediction import DecisionRule, pooled
+from imbtk.wording import several
 
-__all__ = ["group_starts", "mixed_groups", "per_group"]
+__all__ = ["mixed_groups", "per_group"]
 
 
 def mixed_groups(labels: np.ndarray, groups: np.ndarray) -> int:
@@ -17,15 +20,12 @@ def mixed_groups(labels: np.ndarray, groups: np.ndarray) -> int:
     return int((classes > 1).sum())
 
 
-def group_starts(labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row order that brings each (group, label) together, and where each begins in it."""
-    order = np.lexsort((labels, groups))
-    new = (np.diff(groups[order]) != 0) | (np.diff(labels[order]) != 0)
-    return order, np.append(0, np.flatnonzero(new) + 1)
-
-
 def per_group(
-    predictions: Predictions, logits: np.ndarray | None = None, rule: DecisionRule | None = None
+    predictions: Predictions,
+    logits: np.ndarray | None = None,
+    rule: DecisionRule | None = None,
+    truth: np.ndarray | None = None,
+    noun: str = "group",
 ) -> Predictions | Missing:
     """Return one prediction for each group: the mean of its rows' probabilities, and the decision on it.
 
@@ -38,25 +38,34 @@ def per_group(
         their softmax; without `logits` the logarithm of the mean probability.
     rule : DecisionRule, optional
         How a class is picked; the most probable one without it.
+    truth : ndarray of int64, shape (N,), optional
+        The class of each row's group; the class of its rows without it.
+    noun : str
+        What a group is called.
 
     Returns
     -------
     Predictions or Missing
-        Missing where groups are not known, or where every group has one row.
-
-    Notes
-    -----
-    A group with rows of two classes (a patient with two tumour types) becomes one unit for each class: only rows of one
-    class are averaged. Such units keep their common group, so that intervals know of it.
+        Missing where groups are not known, where every group has one row, or where rows of a group have several classes
+        and nobody said what class the group is: to tell its parts apart would take the truth, which is not known of new
+        data.
     """
     groups = predictions.groups
     if groups is None:
-        return Missing("groups (patients) are not known")
+        return Missing(f"{several(noun)} are not known")
     if not len(groups):
         return Missing("no rows")
-    order, starts = group_starts(predictions.labels, groups)
+    order = np.argsort(groups, kind="stable")
+    starts = np.append(0, np.flatnonzero(np.diff(groups[order]) != 0) + 1)
     if len(starts) == len(groups):
-        return Missing("every group has one row")
+        return Missing(f"every {noun} has one row")
+    if truth is None and (mixed := mixed_groups(predictions.labels, groups)):
+        have = "has" if mixed == 1 else "have"
+        return Missing(
+            f"{mixed} of {len(starts)} {several(noun)} {have} rows of several classes, so figures are per row, and "
+            f"their intervals resample {several(noun)}. Say what class such a {noun} is with --group-label any:CLASS, "
+            "majority, or column:NAME"
+        )
     probabilities = predictions.probabilities[order]
     scores, mean = pooled(probabilities if logits is None else logits[order], probabilities, starts)
     if logits is None:
@@ -64,4 +73,5 @@ def per_group(
             scores = np.log(mean)
     predicted = (rule or DecisionRule(on="probabilities")).decide(scores, mean)
     first = order[starts]
-    return Predictions(predictions.labels[first], predicted, mean, predictions.class_names, groups[first])
+    labels = predictions.labels if truth is None else truth
+    return replace(predictions, labels=labels[first], predicted=predicted, probabilities=mean, groups=groups[first])

@@ -6,15 +6,14 @@ measured in ``benchmarks/interval_coverage.py`` and stands in ``docs/statistics.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import scipy  # its parts are loaded when used
+
+from imbtk.evaluation.metric_table import Scale
 
 __all__ = [
     "CONFIDENCE",
     "Interval",
-    "Scale",
     "clopper_pearson",
     "effective_number",
     "korn_graubard",
@@ -29,7 +28,6 @@ CONFIDENCE = 0.95
 _TAIL = (1 - CONFIDENCE) / 2
 
 Interval = tuple[float, float]
-Scale = Literal["logit", "log", "fisher"]
 
 
 def clopper_pearson(successes: float, n: float) -> Interval:

@@ -38,6 +38,7 @@ __all__ = [
     "confusion_counts",
     "log_losses",
     "overall_figures",
+    "rarer_class",
     "shot_classes",
 ]
 
@@ -73,12 +74,14 @@ class Predictions:
         At least two.
     groups : ndarray of int64, shape (N,), optional
         Which units come from one patient; None where that is not known.
+    positive : int, optional
+        The positive class of binary data; the rarer one unless given.
 
     Raises
     ------
     ValueError
-        If there are fewer than two classes, lengths differ, a label or prediction is no class, or a probability is
-        none.
+        If there are fewer than two classes, lengths differ, a label or prediction is no class, a probability is none,
+        or a positive class is given that is none of two.
     """
 
     labels: np.ndarray
@@ -86,11 +89,14 @@ class Predictions:
     probabilities: np.ndarray
     class_names: Sequence[str]
     groups: np.ndarray | None = None
+    positive: int | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.labels), len(self.class_names)
         if k < 2:
             raise ValueError("an evaluation needs at least two classes")
+        if self.positive is not None and not (k == 2 and self.positive in (0, 1)):
+            raise ValueError(f"there is no positive class {self.positive} among {k} classes: two have one, 0 or 1")
         if self.probabilities.shape != (n, k):
             raise ValueError(f"probabilities have shape {self.probabilities.shape}, labels and names ask for {(n, k)}")
         if len(self.predicted) != n or (self.groups is not None and len(self.groups) != n):
@@ -110,9 +116,21 @@ class Predictions:
         return len(self.class_names)
 
     @property
+    def positive_class(self) -> int | None:
+        """The class that the metrics of binary data are of; None for more than two classes."""
+        if self.positive is not None or self.num_classes > 2:
+            return self.positive
+        return rarer_class(np.bincount(self.labels, minlength=2))
+
+    @property
     def decided(self) -> np.ndarray:
         """Where the decision rule did not abstain, bool of shape (N,)."""
         return np.asarray(self.predicted != ABSTAIN)
+
+
+def rarer_class(counts: Sequence[int] | np.ndarray) -> int:
+    """Return the class of binary data that has fewer rows; the second one where both have as many."""
+    return 0 if counts[0] < counts[1] else 1
 
 
 def confusion_counts(predictions: Predictions) -> np.ndarray:
@@ -204,18 +222,21 @@ def _calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
     return float(np.abs(gap).sum() / len(confidence))
 
 
-def overall_figures(
-    predictions: Predictions, per_class: Sequence[Mapping[str, Value]], positive: int | None = None
-) -> dict[str, Value]:
-    """Return the figures over all classes.
+def overall_figures(predictions: Predictions, per_class: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
+    """Return the figures over all classes, and of two classes those of the positive one.
 
     Parameters
     ----------
     predictions : Predictions
     per_class : sequence of mapping
         What :func:`class_figures` gave.
-    positive : int, optional
-        The positive class of binary data: adds ``auroc_positive``, ``auprc_positive`` and ``brier_positive``.
+
+    Returns
+    -------
+    dict
+        By the keys of :data:`imbtk.evaluation.metric_table.OVERALL_METRICS`. Of two classes ``auroc``, ``auprc``,
+        ``auprc_floor`` (the class's share) and ``brier`` are the positive one's; of more there are only the means over
+        classes, ``macro_auroc`` and ``macro_auprc``, and ``brier`` is the sum over classes.
 
     Notes
     -----
@@ -223,12 +244,18 @@ def overall_figures(
     nothing. (`balanced_accuracy_score` of scikit-learn leaves absent classes out.)
     """
     figures = _decisions_overall(predictions, per_class)
-    figures |= {name: _macro(per_class, name) for name in ("auroc", "auprc")}
-    if positive is not None:
-        figures |= {f"{name}_positive": per_class[positive][name] for name in ("auroc", "auprc", "brier")}
+    figures |= {f"macro_{name}": _macro(per_class, name) for name in ("auroc", "auprc")}
     figures |= _probabilities_overall(predictions)
     figures["classwise_ece"] = _macro(per_class, "calibration_error")
+    if (positive := predictions.positive_class) is not None:
+        figures |= {name: per_class[positive][name] for name in ("auroc", "auprc", "brier")}
+        figures["auprc_floor"] = _share(predictions, positive)
     return figures
+
+
+def _share(predictions: Predictions, k: int) -> Value:
+    truth = predictions.labels == k
+    return float(truth.mean()) if len(truth) else Missing("no rows")
 
 
 def _macro(per_class: Sequence[Mapping[str, Value]], name: str) -> Value:

@@ -182,11 +182,14 @@ def _ranking_replicates(predictions: Predictions, unit: Array, weights: Array) -
         truth = predictions.labels == c
         if truth.any() and not truth.all():
             auroc[c], auprc[c] = _ranking(predictions.probabilities[:, c], truth, unit, weights)
+    positive = predictions.positive_class
+    of_positive = {} if positive is None else {"auroc": auroc[positive], "auprc": auprc[positive]}
     return {
         "class:auroc": auroc,
         "class:auprc": auprc,
-        "auroc": auroc.mean(axis=0),
-        "auprc": auprc.mean(axis=0),
+        "macro_auroc": auroc.mean(axis=0),
+        "macro_auprc": auprc.mean(axis=0),
+        **of_positive,
     }
 
 
@@ -222,8 +225,9 @@ def _probability_replicates(predictions: Predictions, unit: Array, weights: Arra
     sums = (to_unit @ columns).T @ weights
     n = sums[0]
     brier = sums[2:] / n
+    positive = predictions.positive_class
     return {
         "log_loss": sums[1] / n,
-        "brier": brier.sum(axis=0),
+        "brier": brier.sum(axis=0) if positive is None else brier[positive],
         "class:brier": brier,
     }

@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from imbtk.documents import read_versioned
+from imbtk.evaluation.metric_table import OVERALL_METRICS
 from imbtk.report.blocks import Block, Cell, Details, Section, Table, Text, name_cell
 from imbtk.report.palette import class_colours
-from imbtk.report.record import SCHEMA_VERSION, RunRecord
+from imbtk.report.record import RunRecord
 from imbtk.report.wording import NO_FIGURE, one_line, per_cent, plural
 
 __all__ = ["calibration_section"]
 
-FIGURES = {
-    "log_loss": "Log-loss",
-    "brier": "Brier score",
-    "ece": "Calibration error",
-    "classwise_ece": "Calibration error, by class",
-}
-"""Figures of ``calibration.json`` with their names."""
+SCHEMA_VERSION = 2
+
+FIGURES = ("log_loss", "brier", "ece", "classwise_ece")
+"""Figures of ``calibration.json``."""
 
 
 def calibration_section(record: RunRecord) -> Section:
@@ -32,7 +30,7 @@ def calibration_section(record: RunRecord) -> Section:
     found = _read(record)
     if found is None:
         return Section("Calibration", "calibration", (Text("The run kept no record of its calibration.", "quiet"),))
-    blocks: list[Block] = [Text(_intro(record, found)), _figure_table(found)]
+    blocks: list[Block] = [Text(_intro(record, found)), _figure_table(found, record.metrics.get("positive_class"))]
     if any(found["weighted"].values()):
         sides = " and ".join(side for side, weighted in found["weighted"].items() if weighted)
         blocks.append(
@@ -48,7 +46,15 @@ def calibration_section(record: RunRecord) -> Section:
 
 def _read(record: RunRecord) -> dict[str, Any] | None:
     path = record.folder / "calibration.json"
-    return read_versioned(path, SCHEMA_VERSION) if path.is_file() else None
+    if not path.is_file():
+        return None
+    found = read_versioned(path, SCHEMA_VERSION)
+    if found["schema_version"] == 1 and record.num_classes == 2:
+        # There the Brier score of two classes was the sum over both, which is twice that of either.
+        for figures in (found[when][side] for when in _WHEN for side in found[when]):
+            if figures is not None:
+                figures["brier"] /= 2
+    return found
 
 
 def _intro(record: RunRecord, found: dict[str, Any]) -> str:
@@ -56,7 +62,7 @@ def _intro(record: RunRecord, found: dict[str, Any]) -> str:
     rows = plural(found["rows"], f"{kind} {record.noun}")
     effect = found.get("design_effect") or 1.0
     if effect > 1.05:
-        rows += f", worth {found['rows'] / effect:,.0f} independent ones since those of a patient are alike"
+        rows += f", worth {found['rows'] / effect:,.0f} independent ones since those of a {record.group_noun} are alike"
     words = (
         "Re-weighting and resampling shift what a model believes about class frequencies. Probabilities undo that; "
         f"decisions do not. They were fitted on {rows} ({one_line(found['method'])}), for a place with "
@@ -72,7 +78,7 @@ def _intro(record: RunRecord, found: dict[str, Any]) -> str:
     return f"{words} Temperature: {found['temperature']:.3g} (above 1, the network was too sure of itself)."
 
 
-def _figure_table(found: dict[str, Any]) -> Table:
+def _figure_table(found: dict[str, Any], positive: str | None) -> Table:
     sides = [
         side for side in ("out_of_fold", "validation", "test") if found["before"].get(side) and found["after"].get(side)
     ]
@@ -81,8 +87,11 @@ def _figure_table(found: dict[str, Any]) -> Table:
         *(Cell(f"{side.replace('_', '-')}, {when}", look="number") for side in sides for when in _WHEN),
     )
     rows = tuple(
-        (Cell(words), *(_number(found[when][side].get(name)) for side in sides for when in _WHEN))
-        for name, words in FIGURES.items()
+        (
+            Cell(OVERALL_METRICS[name].headed(positive)),
+            *(_number(found[when][side].get(name)) for side in sides for when in _WHEN),
+        )
+        for name in FIGURES
     )
     return Table(head, rows, "Before: the softmax of the network. After: as written to the predictions.")
 

@@ -12,11 +12,15 @@ from matplotlib.figure import Figure
 
 from imbtk.report.palette import BLUE, CLASS_COLOURS, FAINT, INK, LINE_STYLES, MUTED, RARE, plot_style
 from imbtk.report.wording import shorten
+from imbtk.wording import several
 
-__all__ = ["MOST_CURVES", "Bins", "Curve", "precision_recall", "reliability", "roc"]
+__all__ = ["MOST_CURVES", "Bins", "Curve", "precision_recall", "reliability", "reliability_end", "roc"]
 
 MOST_CURVES = 6
 """More classes than this are drawn as a band, with the rare class and the worst ones on it."""
+
+_ENDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+_HISTOGRAM = 30
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,27 @@ class Curve:
 
 @dataclass(frozen=True)
 class Bins:
-    """A reliability curve: mean predicted probability, observed share and number of units of each bin that has any."""
+    """A reliability curve.
+
+    Attributes
+    ----------
+    name : str
+    predicted, observed, lower, upper : ndarray of float64, shape (b,)
+        Mean predicted probability of each bin, the share that came true, and the ends of its interval.
+    counts : ndarray of int64, shape (b,)
+        Units of each bin.
+    scores : ndarray of float64, shape (N,)
+        The predicted probability of every unit.
+    rare : bool
+    """
 
     name: str
     predicted: np.ndarray
     observed: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
     counts: np.ndarray
+    scores: np.ndarray
     rare: bool = False
 
 
@@ -94,32 +113,47 @@ def precision_recall(curves: Sequence[Curve], *, title: str = "Precision-recall"
     return figure
 
 
+def reliability_end(bins: Sequence[Bins]) -> float:
+    """Return where the axes of a reliability plot end: where its points and their intervals do, at 1 at the latest."""
+    ends = [float(np.max(part, initial=0.0)) for b in bins for part in (b.predicted, b.observed, b.upper)]
+    return next(end for end in _ENDS if end >= min(1.0, max(ends, default=1.0)))
+
+
 def reliability(bins: Sequence[Bins], *, unit: str = "image", title: str = "Reliability") -> Figure:
-    """Return the share that was observed over the probability that was predicted, and how many rows each point has.
+    """Return the share that was observed over the probability that was predicted, and where probabilities lie.
+
+    The axes end where the points do: a rare class lives below 0.1.
 
     Parameters
     ----------
     bins : sequence of Bins
-        At most six are drawn.
+        At most six are drawn, each point with its interval.
     unit : str
         What is counted, in the singular.
     title : str
     """
+    shown = bins[:MOST_CURVES]
+    end = reliability_end(shown)
     with plot_style():
         figure = Figure(figsize=(3.65, 3.55))
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
         colours = iter(CLASS_COLOURS)
-        for place, curve in enumerate(bins[:MOST_CURVES]):
+        for place, curve in enumerate(shown):
             colour = RARE if curve.rare else next(colours, MUTED)
             dashes = LINE_STYLES[place % len(LINE_STYLES)]
-            label = shorten(curve.name, 18)
-            axes.plot(curve.predicted, curve.observed, color=colour, ls=dashes, marker="o", label=label)
-            below.plot(curve.predicted, curve.counts, color=colour, ls=dashes, marker="o", markersize=3, linewidth=1)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="observed share", title=title)
-        below.set(xlabel="predicted probability", ylabel=f"{unit}s", yscale="symlog")
+            axes.vlines(curve.predicted, curve.lower, curve.upper, color=colour, linewidth=1.2, alpha=0.45)
+            axes.plot(
+                curve.predicted, curve.observed, color=colour, ls=dashes, marker="o", markersize=4,
+                label=_quoted(curve.name),
+            )  # fmt: skip
+            counts, edges = np.histogram(curve.scores, bins=_HISTOGRAM, range=(0, end))
+            below.stairs(counts, edges, color=colour, linewidth=1.2, fill=len(shown) == 1, alpha=0.8)
+        margin = 0.02 * end
+        axes.set(xlim=(-margin, end + margin), ylim=(-margin, end + margin), ylabel="observed share", title=title)
+        below.set(xlabel="predicted probability", ylabel=several(unit), yscale="symlog")
         below.set_ylim(bottom=0)
-        below.yaxis.set_major_locator(_decades(max((int(b.counts.max(initial=1)) for b in bins), default=1)))
+        below.yaxis.set_major_locator(_decades(max((len(b.scores) for b in shown), default=1)))
         below.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         below.minorticks_off()
         if len(bins) > 1:
@@ -151,8 +185,14 @@ def _square(title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def _quoted(name: str) -> str:
+    """Return a class as a legend has it: in quotes where it could be taken for a figure."""
+    shown = shorten(name, 18)
+    return shown if any(c.isalpha() for c in shown) else f"class “{shown}”"
+
+
 def _label(curve: Curve) -> str:
-    return shorten(curve.name, 18) + (f"  {curve.area_text}" if curve.area_text else "")
+    return _quoted(curve.name) + (f", area {curve.area_text}" if curve.area_text else "")
 
 
 def _draw(axes: Axes, curves: Sequence[Curve], steps: str | None) -> None:

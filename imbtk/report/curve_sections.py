@@ -10,12 +10,13 @@ from imbtk.evaluation.curves import pr_curve_points, reliability_bins, roc_curve
 from imbtk.evaluation.metrics import Missing, Predictions
 from imbtk.report import plots
 from imbtk.report.blocks import Block, Section, Text
-from imbtk.report.curve_plots import MOST_CURVES, Bins, Curve
+from imbtk.report.curve_plots import MOST_CURVES, Bins, Curve, reliability_end
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.report.palette import class_colours
 from imbtk.report.record import RunRecord
 from imbtk.report.wording import plural, value_text
+from imbtk.wording import several
 
 __all__ = ["curves_section"]
 
@@ -51,7 +52,7 @@ def _level_blocks(record: RunRecord, level: Level, units: Predictions, drawings:
         truth, score = units.labels == k, units.probabilities[:, k]
         figures, name = level.metrics["per_class"][k], record.class_names[k]
         if truth.any():
-            bins.append(_reliability(name, truth, score, k == rare))
+            bins.append(_reliability(name, truth, score, units.groups, k == rare))
         points, steps = roc_curve_points(truth, score), pr_curve_points(truth, score)
         if isinstance(points, Missing) or isinstance(steps, Missing):
             continue
@@ -93,24 +94,32 @@ def _drawn(
             f"reliability_{level.slug}",
             plots.reliability(shown, unit=level.unit, title=f"Reliability, per {level.unit}"),
             _bin_table(bins),
-            f"{level.side.capitalize()}, per {level.unit}{one if len(shown) == 1 else ''}. Below: how many "
-            f"{level.unit}s each point rests on.",
+            f"{level.side.capitalize()}, per {level.unit}{one if len(shown) == 1 else ''}. Each point is about as "
+            f"many {several(level.unit)}, with its 95 % interval (Clopper–Pearson).{_short(shown)} Below: where the "
+            "probabilities lie.",
             width="third",
         ),
     ]
 
 
-def _reliability(name: str, truth: np.ndarray, score: np.ndarray, rare: bool) -> Bins:
-    found = reliability_bins(truth, score)
-    said, true, counts = (np.array([entry[key] for entry in found]) for key in ("confidence", "frequency", "n"))
-    return Bins(name, said, true, counts, rare)
+def _reliability(name: str, truth: np.ndarray, score: np.ndarray, groups: np.ndarray | None, rare: bool) -> Bins:
+    found = reliability_bins(truth, score, groups)
+    keys = ("confidence", "frequency", "lower", "upper", "n")
+    said, true, lower, upper, counts = (np.array([entry[key] for entry in found]) for key in keys)
+    return Bins(name, said, true, lower, upper, counts, score, rare)
+
+
+def _short(bins: Sequence[Bins]) -> str:
+    """Return a sentence where the axes end before 1."""
+    end = reliability_end(bins)
+    return f" The axes end at {end:g}, where the points do." if end < 1 else ""
 
 
 def _top_answer(units: Predictions) -> Bins:
     """Return the reliability of the most probable class, whichever it is."""
     chosen = units.probabilities.argmax(axis=1)
     confidence = units.probabilities.max(axis=1)
-    return _reliability("the most probable class", chosen == units.labels, confidence, rare=False)
+    return _reliability("the most probable class", chosen == units.labels, confidence, units.groups, rare=False)
 
 
 def _points(curves: Sequence[Curve], x: str, y: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
@@ -122,8 +131,8 @@ def _points(curves: Sequence[Curve], x: str, y: str) -> tuple[tuple[str, ...], l
 
 def _bin_table(bins: Sequence[Bins]) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     rows: list[tuple[object, ...]] = [
-        (b.name, f"{p:.6g}", f"{o:.6g}", int(n))
+        (b.name, *(f"{number:.6g}" for number in numbers), int(n))
         for b in bins
-        for p, o, n in zip(b.predicted, b.observed, b.counts, strict=True)
+        for *numbers, n in zip(b.predicted, b.observed, b.lower, b.upper, b.counts, strict=True)
     ]
-    return ("class", "predicted", "observed", "count"), rows
+    return ("class", "predicted", "observed", "lower", "upper", "count"), rows

@@ -10,6 +10,7 @@ from imbtk.report.blocks import Banner, Block, Cell, Details, Level, Section, Ta
 from imbtk.report.palette import class_colours
 from imbtk.report.record import SIDES, RunRecord
 from imbtk.report.wording import join_words, one_line, per_cent, plural, ratio_text, shorten
+from imbtk.wording import several
 
 __all__ = ["data_name", "data_section", "split_section"]
 
@@ -25,7 +26,7 @@ def data_section(record: RunRecord) -> Section:
     rows = plural(len(record.split), record.noun)
     groups = {row["group"] for row in record.split if row["group"]}
     sentence = f"{data_name(record)}: {rows} in {plural(record.num_classes, 'class')}"
-    sentence += f", from {plural(len(groups), 'patient')}." if groups else "."
+    sentence += f", from {plural(len(groups), record.group_noun)}." if groups else "."
     counts = record.train_counts
     if counts and min(counts) > 0 and max(counts) > min(counts):
         sentence += (
@@ -76,7 +77,7 @@ def _value_cell(value: object) -> Cell:
 
 
 def split_section(record: RunRecord) -> Section:
-    """Return the sides of the split, and whether a patient stands on two of them."""
+    """Return the sides of the split, and whether a group stands on two of them."""
     blocks: list[Block] = [_leak_banner(record), _split_table(record)]
     left_out = sum(row["split"] not in SIDES for row in record.split)
     if left_out:
@@ -85,12 +86,13 @@ def split_section(record: RunRecord) -> Section:
 
 
 def _leak_banner(record: RunRecord) -> Banner:
+    noun = record.group_noun
     if not record.groups_known:
         return Banner(
-            f"These figures assume that no two {record.noun}s come from one patient. If some do, the results look "
-            "better than they are. Tell imbtk the patients (a manifest column, or --group-pattern).",
+            f"These figures assume that no two {record.noun}s come from one {noun}. If some do, the results look "
+            f"better than they are. Tell imbtk the {several(noun)} (a manifest column, or --group-pattern).",
             "warning",
-            "Groups unknown",
+            f"{several(noun).capitalize()} unknown",
         )
     sides: dict[str, set[str]] = defaultdict(set)
     for row in record.split:
@@ -100,12 +102,14 @@ def _leak_banner(record: RunRecord) -> Banner:
     if straddling:
         named = join_words([shorten(group, 24) for group in straddling[:8]])
         return Banner(
-            f"{plural(len(straddling), 'patient')} of {len(sides)} on more than one side of the split: {named}"
+            f"{plural(len(straddling), noun)} of {len(sides)} on more than one side of the split: {named}"
             f"{' and others' if len(straddling) > 8 else ''}. The results look better than they are.",
             "error",
             "The split leaks",
         )
-    return Banner(f"All {len(sides)} patients were looked at: none is on two sides of the split.", "ok", "No leak")
+    return Banner(
+        f"All {len(sides)} {several(noun)} were looked at: none is on two sides of the split.", "ok", "No leak"
+    )
 
 
 def _split_table(record: RunRecord) -> Table:
@@ -124,7 +128,7 @@ def _split_table(record: RunRecord) -> Table:
         Cell(
             f"{counts[side].total():,}",
             look="number",
-            sub=plural(len(set().union(*groups[side].values())), "patient") if record.groups_known else "",
+            sub=plural(len(set().union(*groups[side].values())), record.group_noun) if record.groups_known else "",
         )
         for side in SIDES
     ]
@@ -137,5 +141,5 @@ def _side_cell(record: RunRecord, counts: Counter[str], groups: Mapping[str, set
     share = counts[name] / counts.total() if counts.total() else None
     below = per_cent(share)
     if record.groups_known:
-        below += f" · {plural(len(groups.get(name, ())), 'patient')}"
+        below += f" · {plural(len(groups.get(name, ())), record.group_noun)}"
     return Cell(f"{counts[name]:,}", look="number", sub=below)

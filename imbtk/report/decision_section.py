@@ -62,7 +62,7 @@ def _facts(record: RunRecord, found: Mapping[str, Any]) -> list[tuple[str, str]]
         rows.append(("Asked for by", one_line(found["by"])))
     rows.append(("Looks at", _LOOKS_AT.get(str(found["on"]), one_line(found["on"]))))
     if found.get("fitted_on"):
-        rows.append(("Fitted on", fitted_on_words(found, record.noun)))
+        rows.append(("Fitted on", fitted_on_words(found, record.noun, record.group_noun)))
     else:
         rows.append(("Fitted on", "nothing: it follows from the training and what was asked for"))
     return rows

@@ -8,6 +8,7 @@ from typing import Any
 from imbtk.report.blocks import Block, Cell, Section, Table, Text, Tile, name_cell
 from imbtk.report.record import RunRecord
 from imbtk.report.wording import figure_text, interval_text, one_line, plural, sentence, shorten, value_text
+from imbtk.wording import several
 
 __all__ = ["estimate_of", "estimate_section", "estimate_tiles", "estimate_words"]
 
@@ -55,7 +56,7 @@ def estimate_section(found: Mapping[str, Any]) -> Section:
         Table(head, tuple(lines)),
         Text(
             f"Row “{one_line(found['row'])}” of the comparison in {one_line(found['comparison'])}; intervals over "
-            f"{found['unit']}s. These figures are {sentence(found['conditional_on'])[0].lower()}"
+            f"{several(found['unit'])}. These figures are {sentence(found['conditional_on'])[0].lower()}"
             f"{sentence(found['conditional_on'])[1:]} Probabilities and the decision were fitted on what the models of "
             f"the first repeat said of rows that they had not seen: {plural(found['models'], 'model')}.",
             "quiet",

@@ -17,6 +17,7 @@ from imbtk.report.page import render_page
 from imbtk.report.record import RunRecord
 from imbtk.report.result_sections import confusion_section, mistakes_section, per_class_section
 from imbtk.report.wording import one_line, per_cent, plural, shorten
+from imbtk.wording import several
 
 __all__ = ["make_evaluation_page", "prior_words"]
 
@@ -75,8 +76,8 @@ def _banners(record: RunRecord, document: Mapping[str, Any]) -> list[Block]:
         flatters = " These figures flatter the model." if met["refused"] else ""
         banners.append(Banner(met["said"] + flatters, "error" if met["refused"] else "note", title))
     if not record.groups_known:
-        text = f"These figures assume that no two {record.noun}s come from one patient."
-        banners.append(Banner(text, "warning", "Patients unknown"))
+        text = f"These figures assume that no two {record.noun}s come from one {record.group_noun}."
+        banners.append(Banner(text, "warning", f"{several(record.group_noun).capitalize()} unknown"))
     if missing := document["missing_classes"]:
         named = ", ".join(f"“{shorten(name, 30)}”" for name in missing[:10])
         text = f"The data have no {record.noun} of {named}: figures of such a class, and means over all, are missing."
@@ -87,7 +88,7 @@ def _banners(record: RunRecord, document: Mapping[str, Any]) -> list[Block]:
 
 
 def _about_section(record: RunRecord, document: Mapping[str, Any]) -> Section:
-    patients = "unknown" if document["groups"] is None else str(document["groups"])
+    grouped = "unknown" if document["groups"] is None else str(document["groups"])
     prior = ", ".join(
         f"{shorten(name, 20)} {per_cent(share)}"
         for name, share in list(zip(document["class_names"], document["deployment_prior"], strict=True))[:20]
@@ -95,7 +96,7 @@ def _about_section(record: RunRecord, document: Mapping[str, Any]) -> Section:
     facts = (
         ("Data", one_line(document["data"])),
         (f"{record.noun.capitalize()}s", f"{document['rows']:,}"),
-        ("Patients", patients),
+        (several(record.group_noun).capitalize(), grouped),
         ("Model", one_line(document["run"])),
         ("Decision", one_line(document["decision"]["name"])),
         ("Probabilities are for", prior),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from imbtk.evaluation.metric_table import OVERALL_METRICS
 from imbtk.report.blocks import Block, Text, Tile, Tiles
 from imbtk.report.estimate_section import estimate_of, estimate_tiles, estimate_words
 from imbtk.report.levels import Level, headline_class, levels_of, main_side
 from imbtk.report.palette import class_colours
 from imbtk.report.record import RunRecord
 from imbtk.report.wording import interval_text, one_line, plural, ratio_text, reason_of, sentence, shorten, value_text
+from imbtk.wording import several
 
 __all__ = ["headline_tiles", "verdict_sentences", "warnings_of"]
 
@@ -43,7 +45,7 @@ def verdict_sentences(record: RunRecord) -> list[Block]:
 
 
 def headline_tiles(record: RunRecord) -> Tiles:
-    """Return the headline figures: per patient where patients are known, with the figure per image below."""
+    """Return the headline figures: per group where there are any, with the figure per row below."""
     levels = levels_of(record, main_side(record))
     tiles = [_data_tile(record)]
     if (found := estimate_of(record.metrics)) is not None:
@@ -54,19 +56,21 @@ def headline_tiles(record: RunRecord) -> Tiles:
     tiles.append(_tile("Balanced accuracy", levels, lambda m: m["overall"]["balanced_accuracy"]))
     k = headline_class(record)
     if k is not None:
-        label = f"Sensitivity, {shorten(record.class_names[k], 22)}"
+        label = f"Sensitivity, {_whole(record.class_names[k], 22)}"
         tiles.append(_tile(label, levels, lambda m: m["per_class"][k]["sensitivity"], k == rare))
     if record.num_classes == 2 and k is not None:
-        label = f"Specificity, {shorten(record.class_names[k], 22)}"
+        label = f"Specificity, {_whole(record.class_names[k], 22)}"
         tiles.append(_tile(label, levels, lambda m: m["per_class"][k]["specificity"]))
     else:
         worst = _worst_class(levels[-1])
         if worst == k:
             tiles.append(_tile("Macro F1", levels, lambda m: m["overall"]["macro_f1"]))
         elif worst is not None:
-            label = f"Worst sensitivity: {shorten(record.class_names[worst], 18)}"
+            label = f"Worst sensitivity: {_whole(record.class_names[worst], 18)}"
             tiles.append(_tile(label, levels, lambda m: m["per_class"][worst]["sensitivity"], worst == rare))
-    tiles.append(_tile("AUROC", levels, lambda m: m["overall"].get("auroc_positive") or m["overall"]["auroc"]))
+    ranks = "macro_auroc" if record.positive is None else "auroc"
+    name = None if record.positive is None else _whole(record.class_names[record.positive], 22)
+    tiles.append(_tile(OVERALL_METRICS[ranks].headed(name), levels, lambda m: m["overall"][ranks]))
     return Tiles(tuple(tiles))
 
 
@@ -88,6 +92,11 @@ def _tile(label: str, levels: list[Level], pick: Any, rare: bool = False) -> Til
     return Tile(label, value_text(figure), tuple(_unbroken(line) for line in lines), reason_of(figure), rare)
 
 
+def _whole(name: str, width: int) -> str:
+    """Return a class name that a narrow tile does not break in two: its spaces and hyphens hold."""
+    return shorten(name, width).replace(" ", "\u00a0").replace("-", "\u2011")
+
+
 def _unbroken(line: str) -> str:
     """Return a line that a narrow tile does not break inside an interval."""
     return one_line(line).replace("–", "\u2060–\u2060")
@@ -95,7 +104,10 @@ def _unbroken(line: str) -> str:
 
 def _data_tile(record: RunRecord) -> Tile:
     groups = {row["group"] for row in record.split if row["group"]}
-    lines = [plural(len(groups), "patient") if groups else "patients unknown", plural(record.num_classes, "class")]
+    lines = [
+        plural(len(groups), record.group_noun) if groups else f"{several(record.group_noun)} unknown",
+        plural(record.num_classes, "class"),
+    ]
     counts = record.train_counts
     if counts and min(counts) > 0:
         lines.append(f"rarest to commonest 1\u00a0:\u00a0{ratio_text(max(counts) / min(counts))}")
@@ -107,5 +119,5 @@ def warnings_of(record: RunRecord) -> list[str]:
     found = [str(text) for text in record.plan.get("warnings", ())]
     for side in ("test", "validation"):
         for level in levels_of(record, side):
-            found += [f"{side} rows: {warning['text']}" for warning in level.metrics["warnings"]]
+            found += [f"{side} {several(record.noun)}: {warning['text']}" for warning in level.metrics["warnings"]]
     return list(dict.fromkeys(sentence(text) for text in found))

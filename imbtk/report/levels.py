@@ -1,4 +1,4 @@
-"""The levels of ``metrics.json``: which side, per image or per patient, and which class the headline is about."""
+"""The levels of ``metrics.json``: which side, per row or per group, and which class the headline is about."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Level", "headline_class", "levels_of", "main_side"]
 
 @dataclass(frozen=True)
 class Level:
-    """One side of the split, seen per image or per patient.
+    """One side of the split, seen per row or per group.
 
     Attributes
     ----------
     side : str
         ``"test"`` or ``"validation"``.
     unit : str
-        ``"image"``, ``"row"`` or ``"patient"``.
+        What a row, or a group, is called: ``"image"``, ``"row"``, ``"patient"``, ``"group"``.
     metrics : mapping
         The level's object in ``metrics.json``.
     predictions : Predictions, optional
@@ -47,7 +47,7 @@ class Level:
 
 
 def levels_of(record: RunRecord, side: str) -> list[Level]:
-    """Return the levels of a side that could be computed: per image first, then per patient."""
+    """Return the levels of a side that could be computed: per row first, then per group."""
     if side not in record.shared:
         record.shared[side] = _levels(record, side)
     return list(record.shared[side])
@@ -59,10 +59,10 @@ def _levels(record: RunRecord, side: str) -> list[Level]:
         return []
     rows = record.predictions.get(side)
     found = []
-    for key, unit in (("per_row", record.noun), ("per_group", "patient")):
+    for key, unit in (("per_row", record.noun), ("per_group", record.group_noun)):
         level = parts.get(key)
         if level is not None and "confusion_matrix" in level and level["n"] > 0:
-            units = None if rows is None else _units(rows, record.class_names, unit)
+            units = None if rows is None else _units(record, rows, key == "per_group")
             found.append(Level(side, unit, level, units))
     return found
 
@@ -74,16 +74,16 @@ def main_side(record: RunRecord) -> str:
 
 def headline_class(record: RunRecord) -> int | None:
     """Return the class that the headline is about: the positive one, else the rare one, else none."""
-    positive = record.metrics.get("positive_class")
-    if positive in record.class_names:
-        return record.class_names.index(positive)
+    if record.positive is not None:
+        return record.positive
     return class_colours(record.train_counts, record.num_classes)[1]
 
 
-def _units(rows: SideRows, class_names: tuple[str, ...], unit: str) -> Predictions | None:
-    """Return what the curves of a level are drawn from: the rows, or the mean probability of each patient."""
-    predictions = Predictions(rows.truth, rows.predicted, rows.probabilities, class_names, rows.group_numbers)
-    if unit != "patient":
+def _units(record: RunRecord, rows: SideRows, grouped: bool) -> Predictions | None:
+    """Return what the curves of a level are drawn from: the rows, or the mean probability of each group."""
+    names, positive = record.class_names, record.positive
+    predictions = Predictions(rows.truth, rows.predicted, rows.probabilities, names, rows.group_numbers, positive)
+    if not grouped:
         return predictions
-    patients = per_group(predictions)
-    return None if isinstance(patients, Missing) else patients
+    groups = per_group(predictions, truth=rows.group_truth)
+    return None if isinstance(groups, Missing) else groups

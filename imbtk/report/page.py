@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from imbtk._version import __version__
 from imbtk.files import write_atomically
@@ -30,8 +32,12 @@ from imbtk.report.result_sections import (
 )
 from imbtk.report.setup_sections import asked_section, classes_section
 from imbtk.report.wording import one_line, plural, sentence, shorten
+from imbtk.wording import several
 
-__all__ = ["make_report", "render_page"]
+__all__ = ["make_report", "render_page", "whole"]
+
+_LONGEST = 28
+_HYPHENED = re.compile(r"((?<!\S)--[a-z]+(?:-[a-z]+)*|^[a-z0-9]+(?:-[a-z0-9]+)+)")
 
 
 def make_report(run_folder: Path) -> Path:
@@ -127,6 +133,7 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["whole"] = whole
     return environment.get_template("page.html").render(
         title=title,
         kicker=kicker,
@@ -141,14 +148,29 @@ def render_page(
     )
 
 
+def whole(text: str) -> Markup:
+    """Return a text as HTML in which options, and a strategy's name that it begins with, are not broken in two.
+
+    Examples
+    --------
+    >>> str(whole("say --group-label <any>"))
+    'say <span class="whole">--group-label</span> &lt;any&gt;'
+    """
+    marked = [
+        Markup('<span class="whole">{}</span>').format(part) if place % 2 and len(part) <= _LONGEST else escape(part)
+        for place, part in enumerate(_HYPHENED.split(text))
+    ]
+    return Markup("").join(marked)
+
+
 def _header_banners(record: RunRecord, failures: Sequence[str]) -> list[Block]:
     found: list[Block] = [Banner(sentence(text), "warning", "A plugin failed") for text in failures]
     if not record.groups_known:
         found.append(
             Banner(
-                f"These figures assume that no two {record.noun}s come from one patient.",
+                f"These figures assume that no two {record.noun}s come from one {record.group_noun}.",
                 "warning",
-                "Patients unknown",
+                f"{several(record.group_noun).capitalize()} unknown",
             )
         )
     said = [sentence(text) for text in record.plan.get("warnings", ())]

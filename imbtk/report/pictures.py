@@ -9,7 +9,8 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 from PIL import Image
 
-from imbtk.report.blocks import Block, Picture, PictureRow, Pictures, Table, Text, name_cell
+from imbtk.evaluation.mistakes import surest_mistakes
+from imbtk.report.blocks import Block, Details, Picture, PictureRow, Pictures, Table, Text, name_cell
 from imbtk.report.blocks import Cell as C
 from imbtk.report.drawings import Drawings
 from imbtk.report.palette import class_colours
@@ -19,7 +20,8 @@ from imbtk.report.wording import one_line, per_cent, plural, shorten
 
 __all__ = ["data_uri", "gallery_blocks", "mistake_blocks"]
 
-_MOST_CLASSES, _MOST_EACH, _MOST_MISTAKES = 12, 6, 12
+_MOST_CLASSES, _MOST_EACH = 12, 6
+_PICTURED, _LISTED = 12, 50
 _LARGEST_SIDE = 144
 
 
@@ -94,6 +96,7 @@ class Mistake:
     truth: str
     called: str
     probability: float
+    group_noun: str
 
     @property
     def caption(self) -> str:
@@ -103,14 +106,12 @@ class Mistake:
     @property
     def title(self) -> str:
         """The whole of it, for a tooltip."""
-        patient = f", patient {one_line(self.group)}" if self.group else ""
+        group = f", {self.group_noun} {one_line(self.group)}" if self.group else ""
         where = one_line(self.file or self.row)
-        return f"{where}: truth {one_line(self.truth)}, called {one_line(self.called)}{patient}"
+        return f"{where}: truth {one_line(self.truth)}, called {one_line(self.called)}{group}"
 
 
-def _surest_mistakes(record: RunRecord, side: SideRows) -> list[Mistake]:
-    wrong = np.flatnonzero((side.predicted != side.truth) & (side.predicted >= 0))
-    confidence = side.probabilities[wrong, side.predicted[wrong]]
+def _mistakes(record: RunRecord, side: SideRows) -> list[Mistake]:
     names = record.class_names
     return [
         Mistake(
@@ -120,31 +121,35 @@ def _surest_mistakes(record: RunRecord, side: SideRows) -> list[Mistake]:
             truth=names[side.truth[i]],
             called=names[side.predicted[i]],
             probability=float(side.probabilities[i, side.predicted[i]]),
+            group_noun=record.group_noun,
         )
-        for i in wrong[np.argsort(-confidence, kind="stable")][:_MOST_MISTAKES]
+        for i in surest_mistakes(side.truth, side.predicted, side.probabilities)
     ]
 
 
 def mistake_blocks(record: RunRecord, side_name: str, drawings: Drawings) -> list[Block]:
-    """Return the rows that the model got wrong and was surest of, with their images where these were kept."""
+    """Return the rows that the model got wrong and was surest of: images where these were kept, and a list by name."""
     side = record.predictions.get(side_name)
     if side is None:
         return [Text(f"There are no predictions on {side_name} rows.", "quiet")]
-    mistakes = _surest_mistakes(record, side)
+    mistakes = _mistakes(record, side)
     if not mistakes:
         return [Text(f"The model made no mistake on {plural(len(side.truth), f'{side_name} {record.noun}')}.")]
-    drawings.add_table("mistakes", [field.name for field in fields(Mistake)], [astuple(m) for m in mistakes])
-    intro = (
-        f"The {side_name} {record.noun}s that the model got wrong and was surest of. Look at them: a wrong label, "
-        f"an odd {record.noun}, or something that the model has not learnt?"
-    )
-    pictures = _mistake_pictures(record, mistakes)
-    if pictures:
-        return [Text(intro), Pictures((PictureRow("", pictures),))]
-    blocks: list[Block] = [Text(intro), _mistake_table(mistakes)]
-    if record.noun == "image":
+    head = [field.name for field in fields(Mistake) if field.name != "group_noun"]
+    drawings.add_table("mistakes", head, [astuple(m)[: len(head)] for m in mistakes])
+    blocks: list[Block] = [
+        Text(
+            f"The {side_name} {record.noun}s that the model got wrong and was surest of. Look at them: a wrong label, "
+            f"an odd {record.noun}, or something that the model has not learnt?"
+        )
+    ]
+    if pictures := _mistake_pictures(record, mistakes[:_PICTURED]):
+        blocks.append(Pictures((PictureRow("", pictures),)))
+    elif record.noun == "image":
         blocks.append(_no_images(record, "beside them"))
-    return blocks
+    most = f"The {_LISTED} surest of {len(mistakes):,} mistakes" if len(mistakes) > _LISTED else "All mistakes"
+    rest = " (all of them in plots/mistakes.csv)" if len(mistakes) > _LISTED else ""
+    return [*blocks, Details(f"{most}, by name{rest}", (_mistake_table(record, mistakes[:_LISTED]),))]
 
 
 def _mistake_pictures(record: RunRecord, mistakes: list[Mistake]) -> tuple[Picture, ...]:
@@ -154,12 +159,13 @@ def _mistake_pictures(record: RunRecord, mistakes: list[Mistake]) -> tuple[Pictu
     return tuple(_picture(images[m.row], m.caption, m.title) for m in mistakes if m.row in images)
 
 
-def _mistake_table(mistakes: list[Mistake]) -> Table:
+def _mistake_table(record: RunRecord, mistakes: list[Mistake]) -> Table:
     grouped = any(m.group for m in mistakes)
-    head = (C("Row"), C("Truth"), C("Called"), C("Probability", look="number"), *((C("Patient"),) if grouped else ()))
+    group = (C(record.group_noun.capitalize()),) if grouped else ()
+    head = (C(record.noun.capitalize()), C("Truth"), C("Called"), C("Probability", look="number"), *group)
     rows = tuple(
         (
-            name_cell(m.file or str(m.row)),
+            name_cell(m.file or str(m.row), 48),
             name_cell(m.truth),
             name_cell(m.called),
             C(per_cent(m.probability), look="number"),

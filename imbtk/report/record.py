@@ -46,6 +46,8 @@ class SideRows:
     truth, predicted : ndarray of int64, shape (n,)
         Classes; `predicted` is -1 where the decision was left open.
     probabilities : ndarray of float64, shape (n, K)
+    group_truth : ndarray of int64, shape (n,), optional
+        The class of each row's group, where the user said by which rule.
     """
 
     rows: np.ndarray
@@ -53,6 +55,7 @@ class SideRows:
     truth: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray
+    group_truth: np.ndarray | None = None
 
     @cached_property
     def group_numbers(self) -> np.ndarray | None:
@@ -135,6 +138,17 @@ class RunRecord:
         """Training rows per class."""
         counts = self.metrics.get("train_counts")
         return None if counts is None else [int(c) for c in counts]
+
+    @property
+    def positive(self) -> int | None:
+        """The positive class of binary data."""
+        name = self.metrics.get("positive_class")
+        return self.class_names.index(name) if name in self.class_names else None
+
+    @property
+    def group_noun(self) -> str:
+        """What a group of rows is called: ``"patient"``, ``"group"``."""
+        return str(self.metrics.get("group_name", "group"))
 
     @property
     def groups_known(self) -> bool:
@@ -224,6 +238,7 @@ def _predictions(path: Path, class_names: Sequence[str]) -> dict[str, SideRows]:
     place = {name: head.index(name) for name in columns}
     number = {name: k for k, name in enumerate(class_names)}
     probabilities = [place[f"p:{name}"] for name in class_names]
+    said = head.index("group_truth") if "group_truth" in head else None
     sides: dict[str, SideRows] = {}
     try:
         for side in dict.fromkeys(line[place["split"]] for line in lines):
@@ -235,6 +250,7 @@ def _predictions(path: Path, class_names: Sequence[str]) -> dict[str, SideRows]:
                 truth=np.array([number[line[place["truth"]]] for line in mine], dtype=np.int64),
                 predicted=np.array([number.get(line[place["predicted"]], -1) for line in mine], dtype=np.int64),
                 probabilities=np.array([[float(line[c]) for c in probabilities] for line in mine], dtype=np.float64),
+                group_truth=None if said is None else np.array([number[line[said]] for line in mine], dtype=np.int64),
             )
     except (ValueError, KeyError, IndexError) as error:
         raise RunFolderError(f"{path} has a line that cannot be read: {error}. Repeat the run.") from None

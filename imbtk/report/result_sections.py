@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from imbtk.data.group_rule import rule_words
+from imbtk.evaluation.metric_table import CLASS_METRICS, OVERALL_METRICS, Metric
 from imbtk.report import plots
-from imbtk.report.blocks import Block, Cell, Details, Plot, Section, Table, Text, name_cell
+from imbtk.report.blocks import Banner, Block, Cell, Details, Plot, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.report.palette import class_colours
@@ -21,8 +23,11 @@ from imbtk.report.wording import (
     plural,
     reason_of,
     sentence,
+    share_text,
+    shorten,
     value_text,
 )
+from imbtk.wording import several
 
 __all__ = [
     "PER_CLASS",
@@ -36,30 +41,9 @@ __all__ = [
 ]
 
 PER_CLASS = {
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "precision": "Precision",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
+    key: CLASS_METRICS[key].headed() for key in ("sensitivity", "specificity", "precision", "f1", "auroc", "auprc")
 }
 """Figures of the per-class table, with their headings."""
-
-OVERALL = {
-    "balanced_accuracy": ("Balanced accuracy", "mean of the classes' sensitivities"),
-    "accuracy": ("Accuracy", "share that is right; rewards the frequent class"),
-    "g_mean": ("G-mean", "geometric mean of the sensitivities: 0 if one class is never found"),
-    "macro_f1": ("Macro F1", "mean of the classes' F1"),
-    "mcc": ("MCC", "Matthews' correlation of truth and call: 0 is chance, 1 perfect"),
-    "auroc": ("AUROC", "how well the probabilities rank: 0.5 is chance"),
-    "auprc": ("AUPRC", "mean precision over all thresholds; guessing reaches the class's share"),
-    "log_loss": ("Log-loss", "how far the probabilities are off; less is better"),
-    "brier": ("Brier score", "squared error of the probabilities, 0 to 2; less is better"),
-    "ece": ("Calibration error", "mean gap between a stated probability and what happens; less is better"),
-    "classwise_ece": ("Calibration error, by class", "the same, averaged over the classes"),
-    "coverage": ("Coverage", "share of cases that were decided at all"),
-}
-"""Overall figures with their names and what they say."""
 
 
 def learning_section(record: RunRecord, drawings: Drawings) -> Section:
@@ -92,7 +76,8 @@ def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
     intro = (
         "Sensitivity: of the cases that truly are of a class, the share that the model finds. Specificity: of the "
         "cases that are not, the share that it leaves out. Precision: of the cases that it calls so, the share that "
-        "are. Below each figure its 95 % interval: what other patients of the same kind could have given."
+        "are. Below each figure its 95 % interval: what other "
+        f"{several(record.group_noun)} of the same kind could have given."
     )
     blocks: list[Block] = [Text(intro)]
     if conditional:
@@ -105,14 +90,21 @@ def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
     if others:
         tables: tuple[Block, ...] = tuple(per_class_table(record, level) for level in others)
         blocks.append(Details("The same on validation rows", tables))
-    blocks.append(overall_table([*reversed(levels), *reversed(others)]))
-    blocks.extend(_no_patients(record, side))
+    blocks.append(overall_table([*reversed(levels), *reversed(others)], record.metrics.get("positive_class")))
+    blocks.extend(_about_groups(record, side))
     return Section("Results, class by class", "results", tuple(blocks))
 
 
-def _no_patients(record: RunRecord, side: str) -> list[Block]:
-    reason = (record.metrics.get(side) or {}).get("per_group", {}).get("reason")
-    return [Text(f"No figures per patient: {one_line(reason).rstrip('.')}.", "quiet")] if reason else []
+def _about_groups(record: RunRecord, side: str) -> list[Block]:
+    """Return what class a group is by the figures above, or why there are none per group."""
+    parts, noun = record.metrics.get(side) or {}, record.group_noun
+    reason = parts.get("per_group", {}).get("reason")
+    if not reason:
+        words = rule_words(record.metrics.get("group_label"), noun)
+        return [Text(f"Per {noun}: the mean of its {record.noun}s' probabilities is decided on; {words}.", "quiet")]
+    if any(warning["code"] == "mixed-groups" for warning in parts["per_row"].get("warnings", ())):
+        return [Banner(sentence(reason), "note", f"No figures per {noun}")]
+    return [Text(f"No figures per {noun}: {one_line(reason).rstrip('.')}.", "quiet")]
 
 
 def _sensitivity_plot(record: RunRecord, level: Level, drawings: Drawings) -> Plot:
@@ -133,8 +125,12 @@ def _sensitivity_plot(record: RunRecord, level: Level, drawings: Drawings) -> Pl
     return drawings.add(f"sensitivity_{level.slug}", drawn, (head, data), caption, width=width)
 
 
-def _figure_cell(figure: Mapping[str, Any]) -> Cell:
+def _figure_cell(figure: Mapping[str, Any] | None) -> Cell:
     return Cell(value_text(figure), reason_of(figure), "number", sub=interval_text(figure))
+
+
+def _share_cell(figure: Mapping[str, Any] | None) -> Cell:
+    return Cell(share_text(figure), reason_of(figure), "number")
 
 
 def per_class_table(record: RunRecord, level: Level) -> Table:
@@ -143,7 +139,7 @@ def per_class_table(record: RunRecord, level: Level) -> Table:
     rows = []
     for k, figures in enumerate(level.metrics["per_class"]):
         groups = figures["groups"]
-        below = plural(groups, "patient") if groups is not None and level.unit != "patient" else ""
+        below = plural(groups, record.group_noun) if groups is not None and level.metrics["unit"] != "group" else ""
         support = Cell(f"{figures['support']:,}", look="number", sub=below)
         cells = (_figure_cell(figures[key]) for key in PER_CLASS)
         rows.append((name_cell(figures["name"], rare=k == rare), support, *cells))
@@ -155,14 +151,33 @@ def per_class_table(record: RunRecord, level: Level) -> Table:
     return Table(head, tuple(rows), f"{level.side.capitalize()}, per {level.unit}")
 
 
-def overall_table(levels: Sequence[Level]) -> Table:
-    """Return the figures over all classes, one column per level."""
+def _overall_metrics(levels: Sequence[Level], positive: str | None) -> list[Metric]:
+    """Return the metrics to show: of two classes the positive one's, which says all, instead of means over both."""
+    open_ = any(level.metrics["abstained"] for level in levels)
+    return [
+        metric
+        for key, metric in OVERALL_METRICS.items()
+        if any(key in level.metrics["overall"] for level in levels)
+        and (open_ or key != "coverage")
+        and (positive is None or not key.startswith(("macro_a", "classwise")))
+    ]
+
+
+def overall_table(levels: Sequence[Level], positive: str | None = None) -> Table:
+    """Return the figures over all classes, one column per level.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+    positive : str, optional
+        The positive class of binary data.
+    """
     rows = []
-    for key, (name, meaning) in OVERALL.items():
-        figures = [level.metrics["overall"][key] for level in levels]
-        if key == "coverage" and all(level.metrics["abstained"] == 0 for level in levels):
-            continue
-        rows.append((Cell(name, sub=meaning), *(_figure_cell(figure) for figure in figures)))
+    for metric in _overall_metrics(levels, positive):
+        figures = [level.metrics["overall"].get(metric.key) for level in levels]
+        name = metric.headed(None if positive is None else shorten(positive, 28))
+        shown = _share_cell if metric.key == "auprc_floor" else _figure_cell
+        rows.append((Cell(name, sub=metric.meaning), *(shown(figure) for figure in figures)))
     shots = {"many": "more than 100", "medium": "20 to 100", "few": "fewer than 20"}
     for key, words in shots.items():
         figures = [level.metrics["shots"][key] for level in levels]
@@ -177,7 +192,7 @@ def overall_table(levels: Sequence[Level]) -> Table:
 
 
 def confusion_section(record: RunRecord, drawings: Drawings) -> Section:
-    """Return confusion matrices: test big, validation small, per patient first."""
+    """Return confusion matrices: test big, validation small, per group first."""
     side = main_side(record)
     blocks: list[Block] = [
         Text(

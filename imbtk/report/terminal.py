@@ -7,9 +7,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbtk.data.group_rule import rule_words
+from imbtk.evaluation.metric_table import OVERALL_METRICS
 from imbtk.report.estimate_section import estimate_of, estimate_words
 from imbtk.report.record import sample_kind
-from imbtk.report.wording import figure_text, fitted_on_words, one_line, per_cent, plural, reason_of, shorten
+from imbtk.report.wording import (
+    figure_text,
+    fitted_on_words,
+    one_line,
+    per_cent,
+    plural,
+    reason_of,
+    share_text,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,7 +88,7 @@ def print_results(
     parts = metrics_document.get(side) or {}
     warnings: list[str] = []
     noun = "image" if (kind or sample_kind(run_folder)) == "images" else "row"
-    for key, unit in (("per_row", noun), ("per_group", "patient")):
+    for key, unit in (("per_row", noun), ("per_group", metrics_document["group_name"])):
         level = parts.get(key) or {}
         if "per_class" not in level:
             continue
@@ -86,8 +97,8 @@ def print_results(
         console.print(_results(metrics_document, level))
         overall = level["overall"]
         figures = [f"balanced accuracy {figure_text(overall['balanced_accuracy'])}"]
-        auroc = overall.get("auroc_positive") or overall["auroc"]
-        figures += [f"AUROC {figure_text(auroc)}", f"accuracy {figure_text(overall['accuracy'])}"]
+        figures += _ranking_figures(metrics_document["positive_class"], overall)
+        figures += [f"accuracy {figure_text(overall['accuracy'])}"]
         console.print(Text("  " + "\n  ".join(figures)))
         warnings += [warning["text"] for warning in level["warnings"]]
     if (estimate := estimate_of(metrics_document)) is not None:
@@ -95,8 +106,9 @@ def print_results(
         console.print(Text(estimate_words(estimate)))
     else:
         console.print(Text("  In brackets: 95 % intervals, given this trained model.", style="dim"))
+    _print_groups(console, metrics_document, parts.get("per_group") or {})
     if kind is None:
-        _print_decision(console, run_folder / "decision.json", noun)
+        _print_decision(console, run_folder / "decision.json", noun, metrics_document["group_name"])
     for text in dict.fromkeys(warnings):
         console.print(_warning(text))
     console.print()
@@ -105,14 +117,35 @@ def print_results(
     )
 
 
-def _print_decision(console: Console, path: Path, noun: str) -> None:
+def _print_groups(console: Console, metrics: Mapping[str, Any], level: Mapping[str, Any]) -> None:
+    """Print by which rule a group has its class, or why there are no figures per group where there might be."""
+    from rich.text import Text
+
+    noun = metrics["group_name"]
+    if "per_class" in level and metrics["group_label"]:
+        console.print(Text(f"  Per {noun}: {rule_words(metrics['group_label'], noun)}.", style="dim"))
+    elif "--group-label" in level.get("reason", ""):
+        console.print(_warning(f"no figures per {noun}: {level['reason']}."))
+
+
+def _ranking_figures(positive: str | None, overall: Mapping[str, Any]) -> list[str]:
+    """Return what the probabilities are worth as a ranking: of two classes the positive one's, else means."""
+    of = None if positive is None else shorten(positive, 18)
+    keys = ("macro_auroc", "macro_auprc") if of is None else ("auroc", "auprc")
+    found = [f"{OVERALL_METRICS[key].named(of)} {figure_text(overall[key])}" for key in keys]
+    if of is not None:
+        found[-1] += f", by guessing {share_text(overall['auprc_floor'])}"
+    return found
+
+
+def _print_decision(console: Console, path: Path, noun: str, group_noun: str) -> None:
     """Print the decision rule and the rows that it was fitted on; nothing where it is fitted on none."""
     from rich.text import Text
 
     decision = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if decision.get("fitted_on"):
         console.print(Text(f"  Decided by {one_line(decision['name'])}"))
-        console.print(Text(f"  fitted on {fitted_on_words(decision, noun)}", style="dim"))
+        console.print(Text(f"  fitted on {fitted_on_words(decision, noun, group_noun)}", style="dim"))
 
 
 def _class_names(plan: Mapping[str, Any]) -> list[str] | None:
@@ -156,7 +189,8 @@ def _print_split(console: Console, split: Mapping[str, Any]) -> None:
         return
     groups = split.get("groups") or {}
     parts = [
-        f"{side} {split[side]:,}" + (f" ({plural(groups[side], 'patient')})" if side in groups else "")
+        f"{side} {split[side]:,}"
+        + (f" ({plural(groups[side], split.get('group_name', 'group'))})" if side in groups else "")
         for side in sides
     ]
     console.print(Text.assemble(("Split ", "bold"), ", ".join(parts)))

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imbtk.wording import several
+
 __all__ = [
     "NO_FIGURE",
     "decimals",
@@ -20,6 +22,7 @@ __all__ = [
     "ratio_text",
     "reason_of",
     "sentence",
+    "share_text",
     "shorten",
     "value_text",
 ]
@@ -93,6 +96,11 @@ def value_text(figure: Mapping[str, Any] | None) -> str:
     return _fixed(figure["value"], decimals(_support(figure), figure.get("interval")))
 
 
+def share_text(figure: Mapping[str, Any] | None) -> str:
+    """Return a share that is known and not estimated, with two significant digits: ``"0.28"``, ``"0.0097"``."""
+    return NO_FIGURE if figure is None or figure.get("value") is None else f"{figure['value']:.2g}"
+
+
 def interval_text(figure: Mapping[str, Any] | None) -> str:
     """Return the interval of a figure, ``"0.64–0.97"``; empty where there is none."""
     if figure is None or figure.get("value") is None or figure.get("interval") is None:
@@ -103,8 +111,8 @@ def interval_text(figure: Mapping[str, Any] | None) -> str:
     return f"{_fixed(low, digits)}{between}{_fixed(high, digits)}"
 
 
-def fitted_on_words(decision: Mapping[str, Any], noun: str) -> str:
-    """Return which rows a decision was fitted on, how many, of how many patients, and by how many models.
+def fitted_on_words(decision: Mapping[str, Any], noun: str, group_noun: str) -> str:
+    """Return which rows a decision was fitted on, how many, of how many groups, and by how many models.
 
     Parameters
     ----------
@@ -115,8 +123,8 @@ def fitted_on_words(decision: Mapping[str, Any], noun: str) -> str:
     """
     kind = str(decision["fitted_on"]).removesuffix(" rows")
     groups = decision.get("groups")
-    patients = "patients unknown" if groups is None else plural(groups, "patient")
-    said = f"{plural(decision['rows'], f'{kind} {noun}')}, {patients}"
+    grouped = f"{several(group_noun)} unknown" if groups is None else plural(groups, group_noun)
+    said = f"{plural(decision['rows'], f'{kind} {noun}')}, {grouped}"
     models = decision.get("inner_models")
     return said + (f", each predicted by one of {models} inner models that had not seen it" if models else "")
 
@@ -166,7 +174,7 @@ def plural(count: int, noun: str) -> str:
     """Return a count with its noun: ``"1 patient"``, ``"1,204 images"``, ``"3 classes"``."""
     if count == 1:
         return f"1 {noun}"
-    return f"{count:,} {noun}" + ("es" if noun.endswith("s") else "s")
+    return f"{count:,} {several(noun)}"
 
 
 def join_words(words: Sequence[str]) -> str:

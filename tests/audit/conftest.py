@@ -58,6 +58,7 @@ def make_subject() -> MakeSubject:
             class_names=tuple("abcdefgh"[: max(labels) + 1]),
             groups=None if groups is None else torch.tensor(groups),
             group_names=() if groups is None else tuple(f"p{g}" for g in range(max(groups) + 1)),
+            group_name=str(settings.pop("group_name", "patient")),
             domain="photo" if x.ndim == 4 else "table",
             feature_names=tuple(f"x{d}" for d in range(x.shape[1])) if x.ndim == 2 else (),
             **settings,  # type: ignore[arg-type]

@@ -74,3 +74,13 @@ def test_folders_of_classes_or_of_single_files_are_no_patients() -> None:
     assert group_folders([f"a/{n}/x.png" for n in range(8)], 2) == []
     assert group_folders(["x.png", "y.png"], 2) == []
     assert group_folders([], 2) == []
+
+
+def test_groups_are_called_what_they_are(make_subject: MakeSubject) -> None:
+    """A table of card payments has no patients."""
+    (known,) = group_findings(make_subject([0, 1] * 6, [0, 1] * 6, group_name="card"))
+    (unknown,) = group_findings(make_subject([0, 1] * 6, group_name="card"))
+    for finding in (known, unknown):
+        assert "patient" not in f"{finding.title} {finding.text} {finding.table}".casefold()
+    assert "come from 2 cards" in known.text
+    assert unknown.title == "Cards are not known"

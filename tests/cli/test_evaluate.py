@@ -61,6 +61,68 @@ def test_figures_are_those_of_scikit_learn_and_everything_is_written(call: Call,
     ]  # fmt: skip
 
 
+def mixed(rows: int = 120) -> pd.DataFrame:
+    """Return a cohort whose patients have five rows each, in half of them of both classes."""
+    frame = cohort(rows, 0.5, 1)
+    frame["patient"] = np.random.default_rng(0).permutation(np.arange(rows) // 5)
+    return frame
+
+
+def test_patients_of_both_classes_are_evaluated_per_row_unless_told(call: Call, table_run: Path) -> None:
+    frame = mixed()
+    frame["verdict"] = np.where(frame["patient"] % 3 == 0, "malignant", "benign")
+    frame.to_csv("new.csv", index=False)
+    result = call("evaluate", table_run, "new.csv", "--out", "rows")
+    assert result.exit_code == 0, result.stderr
+    side = json.loads(Path("rows/metrics.json").read_text())["test"]
+    assert side["per_group"]["value"] is None
+    assert "patients have rows of several classes, so figures are per row" in side["per_group"]["reason"]
+    assert "Test, per patient" not in result.stdout
+    assert "! no figures per patient: " in result.stdout
+    page = Path("rows/report.html").read_text()
+    assert "No figures per patient" in page
+    assert ", per patient" not in page
+
+    p = Predictor.load(table_run).predict_proba(frame)[:, 1]
+    of_patient = frame.assign(p=p).groupby("patient")
+    truths = {
+        "any:malignant": of_patient["label"].agg(lambda labels: "malignant" in set(labels)),
+        "majority": of_patient["label"].agg(lambda labels: (labels == "malignant").sum() > 2),
+        "column:verdict": of_patient["verdict"].first() == "malignant",
+    }
+    for rule, truth in truths.items():
+        out = rule.replace(":", "-")
+        result = call("evaluate", table_run, "new.csv", "--group-label", rule, "--group-name", "person", "--out", out)
+        assert result.exit_code == 0, result.stderr
+        metrics = json.loads(Path(out, "metrics.json").read_text())
+        Draft202012Validator(metrics_schema()).validate(metrics)
+        assert (metrics["group_name"], metrics["group_label"]) == ("person", rule)
+        figure = metrics["test"]["per_group"]["overall"]["auroc"]["value"]
+        assert figure == pytest.approx(roc_auc_score(truth, of_patient["p"].mean())), rule
+        assert "Test, per person (24 people" not in result.stdout
+        assert "Test, per person (24 persons)" in result.stdout
+        page = Path(out, "report.html").read_text()
+        assert "per person" in page
+        assert "patient" not in page.replace("patient.csv", "")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--group-label", "any:sick"), "--group-label any:sick: there is no class 'sick'"),
+        (("--group-label", "most"), "'most' does not say what class a group is. Write any:CLASS, majority"),
+        (("--group-label", "column:verdict"), "new.csv has no column 'verdict' (--group-label)"),
+        (("--group-label", "majority", "--groups", "none"), "which rows of 'new.csv' belong together is not known"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused(call: Call, table_run: Path, more: tuple[str, ...], message: str) -> None:
+    mixed().to_csv("new.csv", index=False)
+    result = call("evaluate", table_run, "new.csv", "--out", "ev", *more)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert not Path("ev").exists()
+
+
 def test_images_in_class_folders_with_one_class_and_a_broken_file(call: Call, image_run: Path) -> None:
     shutil.copytree(image_run.parent / "train" / "malignant", "in/malignant")
     Path("in/malignant/m0_zz.png").write_bytes(b"no image")

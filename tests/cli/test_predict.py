@@ -44,7 +44,7 @@ def test_patients_get_the_mean_of_their_images(call: Call, image_run: Path) -> N
     data = image_run.parent / "train"
     where = ("--group-pattern", r"([bm]\d+)_", "--quiet")
     rows = lines(call("predict", image_run, data, *where).stdout)
-    result = call("predict", image_run, data, *where, "--per-patient", "--format", "jsonl")
+    result = call("predict", image_run, data, *where, "--per-group", "--format", "jsonl")
     patients = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(patients) == 30
     for patient in patients:
@@ -53,6 +53,14 @@ def test_patients_get_the_mean_of_their_images(call: Call, image_run: Path) -> N
         assert patient["probabilities"]["malignant"] == pytest.approx(np.mean(own))
         assert patient["class"] in ("benign", "malignant")
         assert patient["error"] is None
+
+
+def test_the_old_name_of_per_group_works_and_says_the_new_one(call: Call, image_run: Path) -> None:
+    where = (image_run, image_run.parent / "train", "--group-pattern", r"([bm]\d+)_")
+    old, new = (call("predict", *where, flag) for flag in ("--per-patient", "--per-group"))
+    assert old.stdout == new.stdout
+    assert "--per-patient is called --per-group now." in old.stderr
+    assert "--per-patient" not in call("predict", "--help").stdout
 
 
 def test_a_broken_image_is_one_error_row(call: Call, image_run: Path) -> None:
@@ -65,7 +73,7 @@ def test_a_broken_image_is_one_error_row(call: Call, image_run: Path) -> None:
     (bad,) = [row for row in lines(Path("p.csv").read_text()) if row["error"]]
     assert (bad["row"], bad["class"], bad["p:benign"], bad["group"]) == ("b0_zz.png", "", "", "b0")
     assert "cannot be read as an image" in bad["error"]
-    per = call("predict", image_run, "in", "--group-pattern", "(b[0-9]+)_", "--per-patient", "-q")
+    per = call("predict", image_run, "in", "--group-pattern", "(b[0-9]+)_", "--per-group", "-q")
     first = lines(per.stdout)[0]
     assert (first["group"], first["rows"], first["error"]) == ("b0", "4", "1 of 4 rows could not be read")
     assert first["class"]
@@ -168,7 +176,7 @@ def test_models_that_cannot_be_trusted_are_refused(call: Call, table_run: Path, 
         (["nowhere"], "there is no file or folder nowhere."),
         (["bad.csv", "--out", "bad.csv"], "the file 'bad.csv' exists already, and is not overwritten. Choose another"),
         (["bad.csv"], "none of the 2 rows could be read. The first one: column 'size' is not a number in row 1"),
-        (["bad.csv", "--per-patient"], "which rows belong to one patient is not known, so nothing can be said per"),
+        (["bad.csv", "--per-group"], "which rows belong to one patient is not known, so nothing can be said per"),
         (["bad.csv", "--deploy", "benign=0.5"], "option 'deploy' gives no share for 'malignant'."),
         (["bad.csv", "--out", "no/where/p.csv"], "'no/where' cannot be written to: no such file or directory."),
         (["bad.csv", "--group-pattern", "P"], "group_pattern 'P' has no group: put round brackets round what names"),

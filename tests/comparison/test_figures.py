@@ -49,7 +49,7 @@ def test_ranks_and_losses_are_computed_in_each_fold_then_averaged(simulate) -> N
             y, p = rows.labels[where], outcome.probabilities[r, where]
             expected["auroc"].append(metrics.roc_auc_score(y, p[:, 1]))
             expected["log_loss"].append(metrics.log_loss(y, p))
-            expected["brier"].append(2 * metrics.brier_score_loss(y, p[:, 1]))
+            expected["brier"].append(metrics.brier_score_loss(y, p[:, 1]))
     found = values(rows, outcome)
     for name, cells in expected.items():
         assert found[name] == pytest.approx(np.mean(cells)), name

@@ -87,4 +87,4 @@ def test_a_pair_is_judged_against_the_sum_of_its_parts(simulate, primary: str) -
     values = {name: judge.resampled[name].value[primary] for name in judge.outcomes}
     assert found["value"] == pytest.approx(values["a b"] - values["a"] - values["b"] + values[BASELINE])
     assert found["p_holm"] < 0.05
-    assert "more than the two alone add up to" in found["words"]
+    assert "better than the two alone add up to" in found["words"]

@@ -37,7 +37,7 @@ def test_the_page_is_self_contained_and_has_every_part(finished: Comparison) -> 
 
 
 def test_what_must_be_known_of_the_figures_stands_above_them(finished: Comparison, tmp_path: Path) -> None:
-    said = ["the imbalance is induced", "groups (patients) are not known: and so on", "one", "two", "three"]
+    said = ["the imbalance is induced", "patients are not known: and so on", "one", "two", "three"]
     text = make_page(tmp_path, {**finished.document, "warnings": said}).read_text(encoding="utf-8")
     lead, sections = text.split('id="table"', 1)
     assert "The imbalance is induced." in lead

@@ -119,7 +119,7 @@ def test_fewer_groups_than_folds_says_how_many_there_are_and_what_is_possible() 
     with pytest.raises(DataError) as caught:
         make_splits(data, 5, 1, 0)
     assert str(caught.value) == (
-        "study: class 'c1' has 4 patients (groups), but 5 folds need at least 5 of every class, so that each has one "
+        "study: class 'c1' has 4 groups, but 5 folds need at least 5 of every class, so that each has one "
         "in every test fold and some are left to train on. 4 folds are possible: --folds 4; or merge the class with "
         "another, leave it out, or bring more of it."
     )

@@ -11,19 +11,15 @@ from imbtk.comparison.words import (
     headline_sentences,
     interaction_words,
     p_value,
-    points,
     protocol_sentences,
     row_warnings,
 )
+from imbtk.evaluation.metric_table import OVERALL_METRICS
 
 
 @pytest.mark.parametrize(("p", "text"), [(0.0002, "< 0.001"), (0.0312, "= 0.031"), (0.3456, "= 0.35")])
 def test_p_values(p: float, text: str) -> None:
     assert p_value(p) == text
-
-
-def test_points_have_a_sign() -> None:
-    assert [points(v) for v in (0.012, -0.012, -0.0001)] == ["+1.2", "−1.2", "+0.0"]
 
 
 def entry(together: float, alone: tuple[float, float], p: float | None) -> dict[str, Any]:
@@ -32,14 +28,25 @@ def entry(together: float, alone: tuple[float, float], p: float | None) -> dict[
 
 
 def test_interactions() -> None:
-    assert interaction_words(entry(0.012, (0.02, 0.01), 0.004), "balanced accuracy", 1.0) == (
-        "'A' and 'B' together: +1.2 points of balanced accuracy, less than 'A' alone (+2.0); that is less than the two "
+    accuracy = OVERALL_METRICS["accuracy"]
+    assert interaction_words(entry(0.012, (0.02, 0.01), 0.004), accuracy, "accuracy") == (
+        "'A' and 'B' together: +1.2 points in accuracy, worse than 'A' alone (+2.0 points); that is worse than the two "
         "alone add up to (p = 0.004)."
     )
-    assert "more than 'B' alone (+1.0); no evidence that the two do not simply add up (p = 0.30)." in interaction_words(
-        entry(0.03, (0.0, 0.01), 0.3), "accuracy", 1.0
+    words = interaction_words(entry(0.03, (0.0, 0.01), 0.3), accuracy, "accuracy")
+    assert "better than 'B' alone (+1.0 points); no evidence that the two do not simply add up (p = 0.30)." in words
+    assert interaction_words(entry(0.03, (0.0, 0.01), None), accuracy, "accuracy").endswith("cannot be judged.")
+
+
+def test_a_figure_that_is_no_share_has_no_points() -> None:
+    """Less log-loss is better, and its differences are no percentage points."""
+    words = interaction_words(entry(-0.012, (-0.02, 0.01), 0.004), OVERALL_METRICS["log_loss"], "log-loss")
+    assert words == (
+        "'A' and 'B' together: −0.012 in log-loss, worse than 'A' alone (−0.020); that is better than the two alone "
+        "add up to (p = 0.004)."
     )
-    assert interaction_words(entry(0.03, (0.0, 0.01), None), "accuracy", 1.0).endswith("cannot be judged.")
+    figures = {"brier (ill)": "brier", "MCC": "mcc", "log-loss": "log_loss"}
+    assert not [name for name, key in figures.items() if "points" in OVERALL_METRICS[key].difference(0.1)]
 
 
 def test_the_headline_names_what_helps_and_what_the_decision_alone_does(finished: Comparison) -> None:
@@ -73,4 +80,4 @@ def test_abstentions_are_warned_of(simulate) -> None:  # type: ignore[no-untyped
 
 def test_unknown_patients_are_warned_of(simulate) -> None:  # type: ignore[no-untyped-def]
     rows, _ = simulate(0, grouped=False)
-    assert row_warnings(rows, [])[0].startswith("groups (patients) are not known: splits, intervals and tests assume")
+    assert row_warnings(rows, [])[0].startswith("groups are not known: splits, intervals and tests assume")

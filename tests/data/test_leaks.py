@@ -44,7 +44,7 @@ def test_a_good_split_passes() -> None:
         (([0], [], [4, 5]), "clinic: class 'b' has no row on the training side of the split.*Take another seed"),
         (
             ([0, 2, 3], [1], [4, 5]),
-            r"the split puts 1 group \(patient\) on more than one side: 'p0' \(1 in train, 1 in validation\)\. ",
+            r"the split puts 1 group on more than one side: 'p0' \(1 in train, 1 in validation\)\. ",
         ),
     ],
 )
@@ -89,7 +89,7 @@ def test_the_official_fold_that_leaks_a_breakhis_patient(tmp_path: Path, write_i
         csv.writer(file).writerows([("file", "label", "fold1"), *rows])
     dataset = load(tmp_path / "index.csv", DataOptions(split_column="fold1"))
     message = (
-        r"index\.csv: the split given by the data puts 1 group \(patient\) on more than one side: '13412' "
+        r"index\.csv: the split given by the data puts 1 patient on more than one side: '13412' "
         r"\(1 in train, 1 in test\)\. .*Correct the split; .*: --drop-leaks; or let imbtk split .*: --ignore-split"
     )
     with pytest.raises(DataError, match=message):

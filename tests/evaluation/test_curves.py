@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as reference
+from sklearn.calibration import calibration_curve
 
 from imbtk.evaluation.curves import pr_curve_points, reliability_bins, roc_curve_points
-from imbtk.evaluation.metrics import Missing, Predictions, class_figures, overall_figures
+from imbtk.evaluation.metrics import Missing
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +43,33 @@ def test_one_sided_truth_has_no_curve(curve):
     assert curve(np.ones(3, bool), np.ones(3)) == Missing("all rows are of the class")
 
 
-def test_reliability_bins_add_up_to_the_calibration_error():
-    rng = np.random.default_rng(1)
-    p = rng.dirichlet(np.ones(3), 400)
-    labels = rng.integers(0, 3, 400)
-    predictions = Predictions(labels, p.argmax(axis=1), p, "abc")
-    expected = overall_figures(predictions, class_figures(predictions))["ece"]
-    bins = reliability_bins(p.argmax(axis=1) == labels, p.max(axis=1))
-    assert sum(b["n"] for b in bins) == 400
-    assert sum(b["n"] * abs(b["confidence"] - b["frequency"]) for b in bins) / 400 == pytest.approx(expected)
-    assert all(b["low"] < b["confidence"] <= b["high"] for b in bins)
+def test_reliability_bins_lie_where_the_units_do(scores):
+    """Of a class of 10 % every bin has as many units, and scikit-learn's quantile bins say the same."""
+    truth, score = scores
+    bins = reliability_bins(truth, score)
+    assert len(bins) == 15
+    assert sum(b["n"] for b in bins) == len(score)
+    assert max(b["n"] for b in bins) - min(b["n"] for b in bins) <= 1
+    observed, said = calibration_curve(truth, score, n_bins=15, strategy="quantile")
+    assert [b["frequency"] for b in bins] == pytest.approx(observed.tolist(), abs=0.01)
+    assert [b["confidence"] for b in bins] == pytest.approx(said.tolist(), abs=0.01)
+    for b in bins:
+        hits = round(b["frequency"] * b["n"])
+        interval = stats.binomtest(hits, b["n"]).proportion_ci(method="exact")
+        assert (b["lower"], b["upper"]) == pytest.approx((interval.low, interval.high))
+
+
+def test_no_reliability_point_from_a_single_unit():
+    assert reliability_bins(np.array([True]), np.array([0.3])) == []
+    assert reliability_bins(np.zeros(0, dtype=bool), np.zeros(0)) == []
+    # The one of 0.9 among 39 of 0.1 cannot stand with them, and alone it says nothing.
+    bins = reliability_bins(np.arange(40) == 39, np.append(np.full(39, 0.1), 0.9))
+    assert [b["n"] for b in bins] == [39]
+
+
+def test_repeats_of_a_group_make_no_narrower_interval():
+    right, score = np.arange(40) % 4 == 0, np.full(40, 0.25)
+    (once,) = reliability_bins(right, score)
+    (thrice,) = reliability_bins(np.tile(right, 3), np.tile(score, 3), np.tile(np.arange(40), 3))
+    assert thrice["n"] == 3 * once["n"]
+    assert thrice["upper"] - thrice["lower"] >= once["upper"] - once["lower"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import metrics as reference
 
 from imbtk.evaluation.evaluate import evaluate, metrics_document, metrics_schema
 from imbtk.prediction import CalibrationMap, DecisionRule
@@ -63,7 +64,9 @@ def test_document_says_what_it_takes_as_given():
     assert document["positive_class"] == "ill"
     assert document["conditional_on"].startswith("given this trained model")
     overall = got["per_row"]["overall"]
-    assert overall["auroc_positive"] == got["per_row"]["per_class"][1]["auroc"]
+    assert overall["auroc"] == got["per_row"]["per_class"][1]["auroc"]
+    assert overall["auprc_floor"]["value"] == (labels == 1).mean()
+    assert (document["group_name"], document["group_label"]) == ("group", None)
     assert got["per_group"]["unit"] == "group"
     assert got["per_group"]["n"] == len(np.unique(groups))
 
@@ -89,12 +92,12 @@ def test_methods_and_counts():
     assert sensitivity["n"] == (labels == 0).sum() == level["per_class"][0]["support"]
     assert sensitivity["groups"] == len(np.unique(groups[labels == 0]))
     assert level["overall"]["balanced_accuracy"]["method"] == "mover"
-    assert level["overall"]["auroc"]["method"] == "bootstrap (groups)"
+    assert level["overall"]["macro_auroc"]["method"] == "bootstrap (groups)"
     assert level["overall"]["ece"]["interval"] is None
     assert "too large where rows are few" in level["overall"]["ece"]["interval_reason"]
     rows = side(labels, logits, "abc", resamples=100)["per_row"]
     assert rows["per_class"][0]["sensitivity"]["method"] == "clopper-pearson"
-    assert rows["overall"]["auroc"]["method"] == "bootstrap (rows)"
+    assert rows["overall"]["macro_auroc"]["method"] == "bootstrap (rows)"
 
 
 def test_every_interval_holds_its_figure():
@@ -112,10 +115,26 @@ def test_every_interval_holds_its_figure():
 def test_patients_with_many_classes_take_the_bootstrap():
     rng = np.random.default_rng(3)
     labels, logits, _ = some(rng, n=120)
-    level = side(labels, logits, "abc", groups=rng.integers(0, 8, 120), resamples=100)["per_row"]
+    got = side(labels, logits, "abc", groups=rng.integers(0, 8, 120), group_name="patient", resamples=100)
+    assert got["per_group"]["value"] is None
+    assert got["per_group"]["reason"].startswith("8 of 8 patients have rows of several classes")
+    level = got["per_row"]
     assert level["overall"]["balanced_accuracy"]["method"] == "bootstrap (groups)"
     (warning,) = [w for w in level["warnings"] if w["code"] == "mixed-groups"]
-    assert "have rows of more than one class" in warning["text"]
+    assert warning["text"].startswith("8 of 8 patients have rows of more than one class; they are resampled with")
+
+
+def test_a_group_is_what_the_user_says():
+    """By any:CLASS a patient with a single bad row is bad: the figures are those of scikit-learn on patients."""
+    rng = np.random.default_rng(4)
+    labels, groups = (rng.random(400) < 0.2).astype(np.int64), np.repeat(np.arange(80), 5)
+    logits = np.column_stack([np.zeros(400), rng.normal(2.0 * labels - 1)])
+    truth = np.repeat(labels.reshape(80, 5).max(axis=1), 5)
+    level = side(labels, logits, ("ok", "ill"), groups=groups, group_truth=truth, resamples=50)["per_group"]
+    p = (1 / (1 + np.exp(-logits[:, 1]))).reshape(80, 5).mean(axis=1)
+    assert level["n"] == 80
+    assert level["overall"]["auroc"]["value"] == pytest.approx(reference.roc_auc_score(truth[::5], p))
+    assert level["per_class"][1]["support"] == truth[::5].sum()
 
 
 def test_warnings():
@@ -132,7 +151,7 @@ def test_warnings():
     level = side(labels, logits, ("ok", "ill"), resamples=50)
     codes = [w["code"] for w in level["per_row"]["warnings"]]
     assert codes == ["no-groups", "few-groups"]
-    assert level["per_group"] == {"value": None, "reason": "groups (patients) are not known"}
+    assert level["per_group"] == {"value": None, "reason": "groups are not known"}
 
 
 def test_abstentions_are_counted_and_left_out():

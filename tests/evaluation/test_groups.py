@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imbtk.evaluation.groups import group_starts, mixed_groups, per_group
+from imbtk.evaluation.groups import mixed_groups, per_group
 from imbtk.evaluation.metrics import Missing, Predictions
 from imbtk.prediction import DecisionRule
 
@@ -20,12 +20,23 @@ def test_mean_probability_of_each_patient():
     assert got.predicted.tolist() == [0, 1]
 
 
-def test_a_patient_of_two_classes_is_one_unit_for_each():
-    got = per_group(rows([0.9, 0.2, 0.4, 0.6], [1, 0, 1, 0], [1, 1, 1, 3]))
-    assert got.groups.tolist() == [1, 1, 3]
-    assert got.labels.tolist() == [0, 1, 0]
-    assert got.probabilities[:, 1] == pytest.approx([0.2, 0.65, 0.6])
-    assert mixed_groups(np.array([1, 0, 2, 0]), np.array([1, 1, 1, 3])) == 1
+MIXED = rows([0.9, 0.2, 0.4, 0.6], [1, 0, 1, 0], [1, 1, 1, 3])
+
+
+def test_a_group_of_two_classes_is_no_unit_unless_the_user_says_which():
+    """Nobody can tell its parts apart on new data: no figure per group is formed with the truth."""
+    assert mixed_groups(MIXED.labels, MIXED.groups) == 1
+    got = per_group(MIXED, noun="patient")
+    assert isinstance(got, Missing)
+    assert got.reason.startswith("1 of 2 patients has rows of several classes, so figures are per row")
+    assert "--group-label any:CLASS, majority, or column:NAME" in got.reason
+
+
+def test_a_group_of_two_classes_with_the_class_that_the_user_says():
+    got = per_group(MIXED, truth=np.array([1, 1, 1, 0]))
+    assert got.groups.tolist() == [1, 3]
+    assert got.labels.tolist() == [1, 0]
+    assert got.probabilities[:, 1] == pytest.approx([0.5, 0.6]), "of all rows of a group, whatever their classes"
 
 
 def test_the_rule_decides_patients_too():
@@ -46,13 +57,7 @@ def test_a_rule_on_logits_sees_the_mean_of_their_softmax():
 
 
 def test_no_patients():
-    assert per_group(rows([0.5, 0.5], [0, 1], None)) == Missing("groups (patients) are not known")
+    assert per_group(rows([0.5, 0.5], [0, 1], None)) == Missing("groups are not known")
     assert per_group(rows([0.5, 0.5], [0, 1], [7, 3])) == Missing("every group has one row")
     empty = Predictions(np.zeros(0, int), np.zeros(0, int), np.zeros((0, 2)), "ab", np.zeros(0, int))
     assert per_group(empty) == Missing("no rows")
-
-
-def test_group_starts():
-    order, starts = group_starts(np.array([1, 0, 1]), np.array([2, 2, 0]))
-    assert order.tolist() == [2, 1, 0]
-    assert starts.tolist() == [0, 1, 2]

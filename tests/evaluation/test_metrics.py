@@ -28,12 +28,14 @@ def predictions(draw):
     seed = draw(st.integers(0, 2**16))
     p = np.random.default_rng(seed).integers(0, 4, size=(n, k)) + 0.5
     names = tuple(f"class {i}" for i in range(k))
-    return Predictions(np.array(labels), np.array(predicted), p / p.sum(axis=1, keepdims=True), names)
+    positive = draw(st.integers(0, 1)) if k == 2 else None
+    p = p / p.sum(axis=1, keepdims=True)
+    return Predictions(np.array(labels), np.array(predicted), p, names, positive=positive)
 
 
-def figures_of(p, positive=None):
+def figures_of(p):
     per_class = class_figures(p)
-    return per_class, overall_figures(p, per_class, positive)
+    return per_class, overall_figures(p, per_class)
 
 
 @settings(max_examples=60, deadline=None)
@@ -72,7 +74,9 @@ def test_overall_figures_agree_with_reference_or_are_missing(p):
     keep = p.predicted >= 0
     truth, called = p.labels[keep], p.predicted[keep]
     target = np.eye(k)[p.labels]
-    assert got["brier"] == pytest.approx(((p.probabilities - target) ** 2).sum() / n)
+    squares = ((p.probabilities - target) ** 2).sum(axis=0) / n
+    assert got["brier"] == pytest.approx(squares.sum() if k > 2 else squares[p.positive])
+    assert ("auroc" in got, "auprc" in got, "auprc_floor" in got) == (k == 2,) * 3
     assert got["log_loss"] == pytest.approx(-np.log(p.probabilities[np.arange(n), p.labels]).mean())
     assert got["coverage"] == pytest.approx(keep.mean())
     if not keep.any():
@@ -100,7 +104,8 @@ def test_permuting_classes_permutes_figures(p):
     order = np.random.default_rng(0).permutation(p.num_classes)
     new = np.argsort(order)
     called = np.where(p.predicted < 0, -1, new[p.predicted])
-    moved = Predictions(new[p.labels], called, p.probabilities[:, order], [p.class_names[i] for i in order])
+    names, positive = [p.class_names[i] for i in order], None if p.positive is None else int(new[p.positive])
+    moved = Predictions(new[p.labels], called, p.probabilities[:, order], names, positive=positive)
     per_class, overall = figures_of(p)
     moved_class, moved_overall = figures_of(moved)
     for position, k in enumerate(order):
@@ -127,18 +132,40 @@ def test_figures_worked_on_paper():
     labels, called = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 0])
     positive = np.array([0.1, 0.2, 0.3, 0.6, 0.8, 0.4])
     p = Predictions(labels, called, np.column_stack([1 - positive, positive]), ("a", "b"))
-    per_class, overall = figures_of(p, positive=1)
+    per_class, overall = figures_of(p)
+    assert p.positive_class == 1, "the rarer class unless told"
     assert confusion_counts(p).tolist() == [[3, 1], [1, 1]]
     assert per_class[1]["sensitivity"] == 0.5
     assert per_class[1]["specificity"] == 0.75
     assert overall["balanced_accuracy"] == 0.625
     assert overall["g_mean"] == pytest.approx(math.sqrt(0.75 * 0.5))
     assert overall["mcc"] == pytest.approx((3 * 1 - 1 * 1) / math.sqrt(4 * 2 * 4 * 2))
-    assert overall["auroc_positive"] == pytest.approx(7 / 8)
-    assert overall["auprc_positive"] == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert overall["auroc"] == pytest.approx(7 / 8)
+    assert overall["auprc"] == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert overall["auprc_floor"] == pytest.approx(2 / 6)
     squares = (0.01 + 0.04 + 0.09 + 0.36 + 0.04 + 0.36) / 6
-    assert overall["brier_positive"] == pytest.approx(squares)
-    assert overall["brier"] == pytest.approx(2 * squares)
+    assert overall["brier"] == pytest.approx(squares)
+
+
+def test_metrics_of_two_classes_are_the_rare_ones():
+    """The mean over both says 0.5 of a ranking that is worth nothing for a class of 1 %."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random(5000) < 0.01).astype(np.int64)
+    score = rng.random(5000)
+    p = np.column_stack([1 - score, score])
+    told = {
+        positive: figures_of(Predictions(labels, p.argmax(1), p, "ab", positive=positive))[1] for positive in (0, 1)
+    }
+    unasked = figures_of(Predictions(labels, p.argmax(1), p, "ab"))[1]
+    assert unasked == told[1]
+    assert unasked["auprc"] == pytest.approx(reference.average_precision_score(labels, score))
+    assert unasked["auprc"] < 0.02
+    assert unasked["auprc_floor"] == labels.mean()
+    assert unasked["brier"] == pytest.approx(reference.brier_score_loss(labels, score))
+    both = reference.average_precision_score(np.eye(2)[labels], p, average="macro")
+    assert unasked["macro_auprc"] == pytest.approx(both)
+    assert both > 0.4
+    assert told[0]["auprc"] == pytest.approx(reference.average_precision_score(1 - labels, 1 - score))
 
 
 def test_calibration_errors_worked_on_paper():
@@ -175,7 +202,7 @@ def test_reasons_name_the_class():
     assert per_class[2]["precision"] == Missing("class 'c' was never predicted")
     assert per_class[2]["auroc"] == Missing("no row of class 'c'")
     assert overall["balanced_accuracy"] == Missing("no decided row of class 'c'")
-    assert overall["auroc"] == Missing("no row of class 'c'")
+    assert overall["macro_auroc"] == Missing("no row of class 'c'")
 
 
 def test_one_class_only():
@@ -206,6 +233,7 @@ def test_shots_by_liu_et_al():
         ({"probabilities": np.full((2, 3), 1 / 3)}, r"probabilities have shape \(2, 3\)"),
         ({"class_names": ("a",)}, "at least two classes"),
         ({"predicted": np.array([0])}, r"must have the same length \(2\)"),
+        ({"positive": 2}, "no positive class 2 among 2 classes"),
         ({"groups": np.array([0])}, r"must have the same length \(2\)"),
         ({"labels": np.array([0, 2])}, r"labels must lie in 0\.\.1"),
         ({"predicted": np.array([0, -2])}, r"predicted classes must lie in 0\.\.1, or be -1"),

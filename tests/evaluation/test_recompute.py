@@ -26,8 +26,8 @@ def recompute(frame, names):
         "balanced_accuracy": reference.balanced_accuracy_score(truth, called),
         "macro_f1": reference.f1_score(truth, called, **scores),
         "mcc": reference.matthews_corrcoef(truth, called),
-        "auroc": reference.roc_auc_score(one_hot, p, average="macro"),
-        "auprc": reference.average_precision_score(one_hot, p, average="macro"),
+        "macro_auroc": reference.roc_auc_score(one_hot, p, average="macro"),
+        "macro_auprc": reference.average_precision_score(one_hot, p, average="macro"),
         "log_loss": reference.log_loss(codes, p),
         "brier": reference.brier_score_loss(codes, p, scale_by_half=False),
         "confusion_matrix": reference.confusion_matrix(truth, called, labels=names).tolist(),
@@ -37,14 +37,14 @@ def recompute(frame, names):
 
 
 def per_group_frame(frame, names):
-    """Return one line per patient and class: mean probability, and the most probable class."""
+    """Return one line per patient, all of one class: mean probability, and the most probable class."""
     mean = frame.groupby(["group", "truth"])[names].mean().reset_index()
     mean["predicted"] = mean[names].idxmax(axis=1)
     return mean
 
 
 def compare(level, expected):
-    for name in ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "auroc", "auprc", "log_loss", "brier"):
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "mcc", "macro_auroc", "macro_auprc", "log_loss", "brier"):
         assert level["overall"][name]["value"] == pytest.approx(expected[name], abs=1e-6), name
     assert level["confusion_matrix"]["counts"] == expected["confusion_matrix"]
     for name in ("sensitivity", "precision"):

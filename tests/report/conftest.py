@@ -73,8 +73,8 @@ def level(truth: np.ndarray, p: np.ndarray, names: list[str], unit: str, patient
         "g_mean": figure(float(np.prod(found) ** (1 / len(found))), n, spread=0.05),
         "macro_f1": figure(0.7, n, spread=0.05),
         "mcc": figure(0.02, n, spread=0.1),
-        "auroc": figure(0.9, n, spread=0.03),
-        "auprc": figure(0.8, n, spread=0.05),
+        "macro_auroc": figure(0.9, n, spread=0.03),
+        "macro_auprc": figure(0.8, n, spread=0.05),
         "log_loss": figure(0.6, n, spread=0.05),
         "brier": figure(0.2, n, spread=0.05),
         "ece": figure(0.05, n, spread=0.01),
@@ -82,7 +82,8 @@ def level(truth: np.ndarray, p: np.ndarray, names: list[str], unit: str, patient
         "coverage": figure(1.0, n),
     }
     if size == 2:
-        overall |= {"auroc_positive": figure(0.91, n, spread=0.03), "auprc_positive": figure(0.8, n, spread=0.03)}
+        overall |= {"auroc": figure(0.91, n, spread=0.03), "auprc": figure(0.8, n, spread=0.03)}
+        overall["auprc_floor"] = figure(0.1, n)
     totals = counts.sum(1)
     shares = [None if t == 0 else (row / t).tolist() for row, t in zip(counts, totals, strict=True)]
     warning = {
@@ -162,6 +163,8 @@ def synthetic_run(
         "schema_version": 2,
         "class_names": names,
         "positive_class": names[-1] if size == 2 else None,
+        "group_name": "patient",
+        "group_label": None,
         "train_counts": train_counts.tolist(),
         "confidence_level": 0.95,
         "conditional_on": "this trained model: another training would give other figures",
@@ -223,6 +226,7 @@ def write_plan(
         "split": {
             **{side: int((where == side).sum()) for side in sides},
             "class_counts": {"train": counts.tolist()},
+            "group_name": "patient",
             "groups": {s: len({g for g, w in zip(group, where, strict=True) if w == s}) for s in sides}
             if any(group)
             else None,

@@ -88,8 +88,8 @@ def test_missing_broken_and_newer_records(make_run: Callable[..., Path]) -> None
     assert calibration_section(read_run(folder)).blocks == (
         Text("The run kept no record of its calibration.", "quiet"),
     )
-    with pytest.raises(RunFolderError, match=r"calibration\.json has schema_version 2; .* update imbtk"):
-        section(folder, schema_version=2)
+    with pytest.raises(RunFolderError, match=r"calibration\.json has schema_version 3; .* update imbtk"):
+        section(folder, schema_version=3)
     (folder / "calibration.json").write_text("{")
     with pytest.raises(RunFolderError, match=r"calibration\.json cannot be read"):
         calibration_section(read_run(folder))

@@ -37,7 +37,7 @@ def test_a_leak_is_found_in_the_split_itself(make_run: Callable[..., Path]) -> N
 
 def test_unknown_patients_are_said(make_run: Callable[..., Path]) -> None:
     (banner,) = banners(split_section(read_run(make_run(rows=60))))
-    assert (banner.level, banner.title) == ("warning", "Groups unknown")
+    assert (banner.level, banner.title) == ("warning", "Patients unknown")
     assert "assume that no two images come from one patient" in banner.text
 
 

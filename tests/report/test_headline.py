@@ -36,7 +36,7 @@ def test_tiles_lead_with_patients(make_run: Callable[..., Path]) -> None:
         "Balanced accuracy",
         "Sensitivity, malignant",
         "Specificity, malignant",
-        "AUROC",
+        "AUROC (malignant)",
     ]
     balanced = record.metrics["test"]["per_group"]["overall"]["balanced_accuracy"]
     assert float(tiles[1].value) == pytest.approx(balanced["value"], abs=0.006)
@@ -57,7 +57,6 @@ def test_a_missing_figure_shows_its_reason(make_run: Callable[..., Path]) -> Non
     folder = make_run(rows=80)
     document = json.loads((folder / "metrics.json").read_text())
     missing = {"value": None, "reason": "class 'x' has no rows"}
-    document["test"]["per_row"]["overall"]["auroc_positive"] = missing
     document["test"]["per_row"]["overall"]["auroc"] = missing
     (folder / "metrics.json").write_text(json.dumps(document))
     tile = headline_tiles(read_run(folder)).tiles[-1]
@@ -68,6 +67,6 @@ def test_warnings_once_each(make_run: Callable[..., Path]) -> None:
     record = read_run(make_run(rows=200, patients=60))
     assert warnings_of(record) == [
         "Class weights and oversampling act together.",
-        "Test rows: only 7 patients of 'class 1'.",
-        "Validation rows: only 7 patients of 'class 1'.",
+        "Test images: only 7 patients of 'class 1'.",
+        "Validation images: only 7 patients of 'class 1'.",
     ]

@@ -16,7 +16,7 @@ from imbtk.errors import RunFolderError
 from imbtk.report import make_report
 from imbtk.report.blocks import Banner, Cell, Section, Table, Text, Tile, Tiles
 from imbtk.report.extra_sections import ExtraSection, write_additions
-from imbtk.report.page import render_page
+from imbtk.report.page import render_page, whole
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 LIMIT = 3 * 1024 * 1024
@@ -197,3 +197,11 @@ def test_render_page_serves_other_pages_too() -> None:
     assert "T<i> · imbtk compare" in page.text
     assert "Stop. careful" in page.text
     assert ("class", "banner error") in page.attributes
+
+
+def test_names_with_hyphens_are_not_broken_and_html_stays_text() -> None:
+    assert str(whole("say --group-label any:<b>, out-of-fold")) == (
+        'say <span class="whole">--group-label</span> any:&lt;b&gt;, out-of-fold'
+    )
+    assert str(whole("class-weights:scheme=sqrt")) == '<span class="whole">class-weights</span>:scheme=sqrt'
+    assert str(whole("a-" * 20 + "b")) == "a-" * 20 + "b", "what is longer than a phone is wide may break"
