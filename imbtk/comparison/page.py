@@ -179,9 +179,10 @@ def _probabilities_section(document: Mapping[str, Any], drawings: Drawings) -> S
                 "roc",
                 plots.roc_curves(document),
                 (("plan", "false_positive_rate", "sensitivity"), roc),
-                "Mean ROC curves over folds and repeats, with the mean AUROC. Moving the decision does not change "
-                "them.",
+                "Mean ROC curves over folds and repeats, with the mean AUROC. Dots: where decisions are; moving them "
+                "changes no curve.",
             ),
+            *_precision_recall(document, drawings),
             drawings.add(
                 "reliability",
                 plots.reliability_curves(document),
@@ -192,6 +193,23 @@ def _probabilities_section(document: Mapping[str, Any], drawings: Drawings) -> S
             ),
         ),
     )
+
+
+def _precision_recall(document: Mapping[str, Any], drawings: Drawings) -> list[Block]:
+    """Return the precision-recall curves of the positive class; none where no class is the positive one."""
+    if document["data"]["positive_class"] is None:
+        return []
+    points = [
+        (name, x, y)
+        for name, curves in document["curves"].items()
+        for x, y in zip(curves["precision_recall"]["x"], curves["precision_recall"]["y"] or (), strict=False)
+    ]
+    caption = (
+        "Mean precision at equal sensitivities over folds and repeats, with the mean AUPRC: of the cases called so, "
+        "the share that are. Dotted: calling all. Dots: where the decisions are."
+    )
+    plot = plots.precision_recall_curves(document)
+    return [drawings.add("precision_recall", plot, (("plan", "sensitivity", "precision"), points), caption)]
 
 
 def _cost_section(document: Mapping[str, Any], drawings: Drawings) -> Section:

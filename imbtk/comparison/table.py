@@ -8,7 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imbtk.comparison.settings import METRICS, metric_of, metrics_of
+from imbtk.comparison.settings import METRICS, metric_of
 from imbtk.comparison.words import p_value
 from imbtk.report.wording import NO_FIGURE, one_line
 
@@ -21,7 +21,9 @@ __all__ = [
     "markdown_table",
     "metric_column",
     "metric_name",
+    "metrics_in",
     "p_text",
+    "per_thousand",
     "records",
     "shown_classes",
     "size_text",
@@ -43,8 +45,11 @@ def _record(document: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, An
     record: dict[str, Any] = {"plan": CSV_BASELINE if row["kind"] == "baseline" else row["name"]}
     complete = row["complete"]
     record["verdict"] = (row.get("verdict") or "baseline") if complete else "incomplete"
-    for metric in metrics_of(len(document["data"]["class_names"])):
+    for metric in metrics_in(document):
         record |= _columns(metric_column(document, metric), row["figures"][metric] if complete else None)
+        if metric == "alarm_rate":
+            rate = row["figures"][metric] if complete else {}
+            record |= _columns(metric_column(document, "alarms_per_1000"), per_thousand(rate))
     for k, name in enumerate(document["data"]["class_names"]):
         record |= _columns(f"sensitivity {name}", row["per_class"][k]["sensitivity"] if complete else None)
     difference = row.get("difference") or {}
@@ -77,15 +82,28 @@ def csv_text(document: Mapping[str, Any]) -> str:
     return buffer.getvalue()
 
 
+def metrics_in(document: Mapping[str, Any]) -> list[str]:
+    """Return the metrics that a comparison has."""
+    return list(next(row["figures"] for row in document["rows"] if row["complete"]))
+
+
 def metric_name(document: Mapping[str, Any], metric: str) -> str:
     """Return what a metric is called in this comparison: ``"AUPRC (malignant)"``."""
     return METRICS[metric].named(document["data"]["positive_class"])
 
 
+def per_thousand(figure: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a share with its interval as a number in a thousand."""
+    scaled = {key: 1000 * figure[key] for key in ("value",) if figure.get(key) is not None}
+    interval = figure.get("interval")
+    return {**figure, **scaled, **({"interval": [1000 * end for end in interval]} if interval else {})}
+
+
 def metric_column(document: Mapping[str, Any], metric: str) -> str:
     """Return the column of a metric in the CSV file, with the class whose metric it is: ``"auprc malignant"``."""
     positive = document["data"]["positive_class"]
-    return f"{metric} {positive}" if METRICS[metric].of_positive and positive is not None else metric
+    of_positive = metric == "alarms_per_1000" or METRICS[metric].of_positive
+    return f"{metric} {positive}" if of_positive and positive is not None else metric
 
 
 def shown_classes(document: Mapping[str, Any], most: int = 3) -> list[int]:
@@ -100,7 +118,9 @@ def best_places(document: Mapping[str, Any]) -> dict[str, str]:
     """Return for each column of figures the plan that is best in it: ``{"auroc": "oversample", "class:0": …}``."""
     rows = [row for row in document["rows"] if row["complete"]]
     best = {}
-    for metric in metrics_of(len(document["data"]["class_names"])):
+    for metric in metrics_in(document):
+        if metric == "alarm_rate":  # more alarms are no better and no worse
+            continue
         some = [(row["figures"][metric]["value"], row["name"]) for row in rows]
         known = [pair for pair in some if pair[0] is not None]
         if known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from imbtk.comparison.settings import METRICS
@@ -84,8 +85,8 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
 
 
 def _broken(words: str) -> str:
-    """Return words over two lines."""
-    return "\n".join(words.split(" ", 1))
+    """Return words over some lines."""
+    return "\n".join(wrap(words, 14, break_long_words=False))
 
 
 def _two_lines(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool) -> Text:

@@ -135,7 +135,7 @@ def test_a_cluster_that_lacks_a_package_is_refused_by_name(
     ) as cluster:
         # A spawned worker is told its parent's path; one that was started by hand on another machine is not.
         with distributed.Client(cluster) as client:
-            client.run(eval, f"__import__('sys').path.remove({str(strangers.site)!r})")
+            client.run(exec, f"import sys; sys.path[:] = [p for p in sys.path if p != {str(strangers.site)!r}]")
         with pytest.raises(
             ImbtkError, match=r"cannot load their strategies: ModuleNotFoundError: No module named 'acme"
         ):
