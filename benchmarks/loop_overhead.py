@@ -25,8 +25,9 @@ from imbtk.models.network import build_network, parameter_groups
 from imbtk.preparation import PreparedRun, prepare
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
-from imbtk.training.loop import TrainingSettings, learning_rate_factor, train
+from imbtk.training.loop import learning_rate_factor, train
 from imbtk.training.memory import keep_memory
+from imbtk.training.settings import TrainingSettings
 from imbtk.training.setup import make_optimizer
 
 STRATEGIES = (

@@ -95,10 +95,10 @@ def train(world: World, rows: int, plan: list[str], model: str, seed: int, setti
 
 def posterior_table(arguments: argparse.Namespace, settings: dict[str, Any]) -> None:
     """Print log-loss over Bayes, sensitivity and agreement of all plans."""
-    print(f"\n{arguments.rows:,} rows, 1:100, {arguments.features} features, {arguments.seeds} seeds\n")
+    print(f"\n{arguments.rows:,} rows, 1:{arguments.ratio:g}, {arguments.features} features, {arguments.seeds} seeds\n")
     print("| model | plan | softmax | ledger alone | corrected, mean | worst seed | sensitivity |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    world = World(arguments.features, 100.0)
+    world = World(arguments.features, arguments.ratio)
     for model in arguments.model:
         everything: dict[str, list[Outcome]] = {}
         for name in arguments.plan:
@@ -114,7 +114,7 @@ def posterior_table(arguments: argparse.Namespace, settings: dict[str, Any]) -> 
                 f"| {model} | {name} | {raw:.2f} | {ledger:.3f} | {mean:.3f} | {worst:.3f} | {found:.2f} |", flush=True
             )
         pairs = [
-            (float(np.abs(a.probabilities - b.probabilities).mean()) * 101, first, second)
+            (float(np.abs(a.probabilities - b.probabilities).mean()) * (1 + arguments.ratio), first, second)
             for first, second in combinations(everything, 2)
             for a, b in zip(everything[first], everything[second], strict=True)
         ]
@@ -155,8 +155,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=40_000)
+    parser.add_argument("--ratio", type=float, default=100.0, help="How many frequent rows there are to a rare one.")
     parser.add_argument("--features", type=int, default=2)
-    parser.add_argument("--model", nargs="+", default=["linear", "mlp"])
+    parser.add_argument("--model", nargs="+", default=["linear", "mlp", "table-mlp"])
     parser.add_argument("--plan", nargs="+", default=list(PLANS), choices=list(PLANS))
     parser.add_argument("--weight-decay", type=float)
     parser.add_argument("--lr", type=float)

@@ -18,7 +18,9 @@ __all__ = ["RunConfig", "read_config", "write_config"]
 
 Config = TypeVar("Config", bound="RunConfig")
 
-EarlyStopMetric = Literal["balanced_log_loss", "log_loss", "balanced_accuracy", "worst_sensitivity"]
+EarlyStopMetric = Literal[
+    "corrected_log_loss", "balanced_log_loss", "log_loss", "balanced_accuracy", "worst_sensitivity", "none"
+]
 
 
 class RunConfig(DataOptions):
@@ -51,7 +53,9 @@ class RunConfig(DataOptions):
     weights: str | None = Field(None, description="Start from the weights in this file.")
     freeze: Literal["backbone"] | None = Field(None, description="Keep the backbone as it is.")
 
-    epochs: int | None = Field(None, ge=1, description="Passes over the training rows.")
+    epochs: int | None = Field(
+        None, ge=1, description="Passes over the training rows; unless given, at most what suits the data."
+    )
     batch_size: int = Field(64, ge=1, description="Samples in a batch.")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum 0.9.")
     lr: float | None = Field(
@@ -65,17 +69,32 @@ class RunConfig(DataOptions):
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps in which the rate rises.")
     clip_norm: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
     early_stop: EarlyStopMetric | None = Field(
-        None, description="Keep the best epoch of the last phase by this figure."
+        None,
+        description="Keep the best epoch of the last phase by this figure of the validation rows; unless given, "
+        "corrected_log_loss where epochs are left open too, none where they are given.",
     )
     patience: int | None = Field(None, ge=1, description="With early_stop: stop after so many epochs without a gain.")
 
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1.")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto is bf16 on a GPU that has it.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Of training; auto tries what is fastest with the same losses, unless training is short."
+    )
+    memory_format: Literal["auto", "contiguous", "channels-last"] = Field(
+        "auto", description="Of images in memory; auto tries it together with the precision."
+    )
+    max_minutes: float | None = Field(
+        None, gt=0, description="End training at the end of an epoch, before the next would take longer than this."
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads.")
     out: str | None = Field(None, description="Run folder; runs/<time>-<plan> unless given.")
     discard_unfinished: bool = Field(
         False, description="Delete what an earlier run into the same folder left unfinished, its checkpoint too."
     )
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the best epoch is kept, given validation rows: whoever says how many epochs gets the last one."""
+        return self.epochs is None if self.early_stop is None else self.early_stop != "none"
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

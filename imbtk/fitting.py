@@ -6,10 +6,12 @@ What a run with a folder, the scikit-learn estimator and a loop of one's own hav
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,19 +28,20 @@ from imbtk.models.network import (
     Network,
     build_network,
     feature_width,
-    parameter_groups,
-    prefers_channels_last,
     set_prior_bias,
 )
 from imbtk.models.trial import HeadOrigin, check_head
 from imbtk.plan import PlanItem
 from imbtk.preparation import PreparedRun
+from imbtk.settling import training_settings
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
-from imbtk.training.loop import EpochRecord, TrainingSettings, predict, train
+from imbtk.training.loop import train
 from imbtk.training.phases import BuiltPhase
 from imbtk.training.rehearsal import rehearse
-from imbtk.training.setup import make_optimizer
+from imbtk.training.settings import EpochRecord, TrainingSettings
+from imbtk.training.setup import optimizer_for
+from imbtk.training.validation import predict
 
 __all__ = [
     "Fitted",
@@ -63,6 +66,8 @@ class Fitted:
     Attributes
     ----------
     network : Network
+    prepared : PreparedRun
+        With the phases that were trained: all of them, unless the time was over before.
     history : list of dict
         One record for each epoch.
     batches : Batches
@@ -70,6 +75,7 @@ class Fitted:
     """
 
     network: Network
+    prepared: PreparedRun
     history: list[EpochRecord]
     batches: Batches
     settings: TrainingSettings
@@ -98,6 +104,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[int, EpochRecord], None] = lambda epoch, record: None,
     on_step: Callable[[int, int, float], None] | None = None,
+    most_epochs: int | None = None,
 ) -> Fitted:
     """Train a network through all phases, in place, then let strategies refit its head.
 
@@ -109,16 +116,19 @@ def fit(
     checkpoint : Checkpoint, optional
     on_epoch, on_step : callable
         As in :func:`imbtk.training.loop.train`.
+    most_epochs : int, optional
+        End after so many epochs, whatever the clock says.
     """
     config, validation = prepared.config, prepared.split.validation
-    settings = _settings(prepared, network)
+    settings = training_settings(prepared, network)
+    if most_epochs is not None:
+        settings = dataclasses.replace(settings, seconds=math.inf, most_epochs=most_epochs)
+    if settings.channels_last:
+        network.to(memory_format=torch.channels_last)
     batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
-    # Both were filled in when the run was prepared.
-    decay, lr = cast("float", config.weight_decay), cast("float", config.lr)
-    groups = parameter_groups(network, decay, lr, config.lr_backbone, config.freeze)
     history = train(
         network,
-        make_optimizer(config.optimizer, groups, prepared.device),
+        optimizer_for(network, config, prepared.device),
         prepared.phases,
         batches=batches,
         validation=(validation, prepared.dataset.labels[validation]),
@@ -127,8 +137,10 @@ def fit(
         on_epoch=on_epoch,
         on_step=on_step,
     )
+    trained = tuple(phase for phase in prepared.phases if phase.planned.phase.start <= history[-1]["epoch"])
+    prepared = dataclasses.replace(prepared, phases=trained)
     _refit(prepared, network, batches, settings)
-    return Fitted(network, history, batches, settings)
+    return Fitted(network, prepared, history, batches, settings)
 
 
 def needs_rows(item: PlanItem, hook: str) -> bool:
@@ -198,11 +210,9 @@ def _checked_origin(head: Any, item: PlanItem, hook: str, width: int, num_classe
 
 def start_at_prior(head: torch.nn.Module, phase: BuiltPhase) -> None:
     """Put the bias of a head where a model without features would be: at the log of a phase's effective prior."""
-    ledger = phase.ledger
-    prior = ledger.weighted if ledger.effective is None else ledger.effective
     # A class without mass gets the logit of a single row, so that it is unlikely and not impossible.
     floor = 1.0 / max(1, int(phase.context.natural_counts.sum()))
-    set_prior_bias(head, prior.clamp_min(floor).log().float())
+    set_prior_bias(head, phase.ledger.believed.clamp_min(floor).log().float())
 
 
 def make_network(prepared: PreparedRun) -> Network:
@@ -225,10 +235,7 @@ def make_network(prepared: PreparedRun) -> Network:
     check_smallest_batch(network, smallest, prepared.config.batch_size)
     _rehearse_with_features(prepared, network)
     start_at_prior(network.head, first)
-    network.to(prepared.device)
-    if prefers_channels_last(network):
-        network.to(memory_format=torch.channels_last)
-    return network
+    return network.to(prepared.device)
 
 
 def _rehearse_with_features(prepared: PreparedRun, network: Network) -> None:
@@ -237,21 +244,6 @@ def _rehearse_with_features(prepared: PreparedRun, network: Network) -> None:
         if "features" in getattr(phase.criterion, "wanted", ()):
             width = feature_width(network.backbone, network.sample_shape, network.model_name)
             rehearse(phase.planned, phase.context, width)
-
-
-def _settings(prepared: PreparedRun, network: Network) -> TrainingSettings:
-    config = prepared.config
-    return TrainingSettings(
-        seed=config.seed,
-        schedule=config.schedule,
-        warmup=config.warmup,
-        clip_norm=config.clip_norm,
-        precision="bf16" if config.precision == "bf16" else "fp32",
-        channels_last=prefers_channels_last(network),
-        early_stop=None if prepared.unseen else config.early_stop,
-        stop_after=prepared.unseen.epochs if prepared.unseen else None,
-        patience=config.patience,
-    )
 
 
 def _refit(prepared: PreparedRun, network: Network, batches: Batches, settings: TrainingSettings) -> None:

@@ -21,6 +21,7 @@ def out_of_fold_logits(
     prepared: PreparedRun,
     on_model: Callable[[int, int], None] = lambda number, total: None,
     on_step: Callable[[int, int, float], None] | None = None,
+    most_epochs: int | None = None,
 ) -> np.ndarray:
     """Train the inner models of a run, one after the other, and return what each says of the rows that it has not seen.
 
@@ -33,6 +34,8 @@ def out_of_fold_logits(
         ``(number, total)``, from 1, before each model is trained.
     on_step : callable, optional
         As in :func:`imbtk.training.loop.train`.
+    most_epochs : int, optional
+        As many as the run's own training had time for.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def out_of_fold_logits(
         for number, inner in enumerate(prepared.inner, 1):
             on_model(number, total)
             try:
-                fitted = fit(inner, make_network(inner), on_step=on_step)
+                fitted = fit(inner, make_network(inner), on_step=on_step, most_epochs=most_epochs)
             except ImbtkError as error:
                 error.args = (f"inner model {number} of {total}, trained for the out-of-fold decision: {error}",)
                 raise

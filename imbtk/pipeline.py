@@ -22,6 +22,7 @@ from imbtk.probabilities import calibrate, calibration_document, fit_ledger
 from imbtk.report.progress import RunProgress
 from imbtk.result import RunResult
 from imbtk.run_folder import RunFolder
+from imbtk.settling import expected_seconds, settled
 from imbtk.training.checkpoint import Checkpoint
 
 __all__ = ["run_prepared"]
@@ -45,7 +46,6 @@ def run_prepared(
         What was logged while the run was prepared.
     """
     folder = RunFolder(prepared, said)
-    progress.on_plan(folder.plan_document)
     observers = Observers(prepared)
     # Asked before training: two plugins that offer one metric are a reason not to begin.
     extra_metrics = prepared.catalogue.extra_metrics()
@@ -57,12 +57,19 @@ def run_prepared(
         observers.run_start(folder.run_description)
         network = make_network(prepared)
         check_saveable(network)
+        prepared = settled(prepared, network)
+        folder.write_settled(prepared)
+        progress.on_plan(folder.plan_document, expected_seconds(prepared))
 
         def on_epoch(epoch: int, record: dict[str, float]) -> None:
             observers.epoch_end(epoch, record)
             progress.on_epoch(epoch, record)
 
-        fitted = fit(prepared, network, Checkpoint(folder.path / "checkpoint"), on_epoch, progress.on_step)
+        most = None if prepared.unseen is None else prepared.unseen.epochs
+        fitted = fit(prepared, network, Checkpoint(folder.path / "checkpoint"), on_epoch, progress.on_step, most)
+        prepared = fitted.prepared
+        if ended := folder.note_trained(fitted):
+            progress.on_ended(ended)
 
         # Probabilities are fitted on validation rows, decisions there or on rows that inner models had not seen; test
         # rows are only read, once.
@@ -75,7 +82,8 @@ def run_prepared(
         ledger_fit = fit_ledger(prepared, unseen)
         calibration = calibrate(prepared, ledger_fit, unseen)
         if prepared.inner:
-            unseen = out_of_fold_logits(prepared, progress.on_inner_model, progress.on_step)
+            epochs = len(fitted.history) if ended else prepared.config.epochs
+            unseen = out_of_fold_logits(prepared, progress.on_inner_model, progress.on_step, epochs)
         decided = decide(prepared, unseen, calibration)
         decision = decided.rule
         folder.write_decision(decision_document(prepared, decided, calibration, logits, unseen))

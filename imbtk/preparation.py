@@ -13,7 +13,7 @@ import torch
 
 from imbtk.calibration_chain import rehearse_calibration
 from imbtk.catalogue import Catalogue
-from imbtk.config import RunConfig
+from imbtk.config import EarlyStopMetric, RunConfig
 from imbtk.context import Rows, RunContext, Split
 from imbtk.data.dataset import Dataset
 from imbtk.data.leaks import check_split
@@ -29,12 +29,14 @@ from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits,
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
 from imbtk.training.setup import (
+    STOP_BY,
     choose_device,
     choose_epochs,
     choose_learning_rate,
-    choose_precision,
+    choose_patience,
     choose_weight_decay,
 )
+from imbtk.training.speed import Speed
 
 __all__ = [
     "PreparedRun",
@@ -77,7 +79,7 @@ class PreparedRun:
     Attributes
     ----------
     config : RunConfig
-        Resolved: model, epochs, learning rate, weight decay, precision are filled in.
+        Resolved, but for precision and memory format, which :func:`imbtk.settling.settled` fills in.
     dataset : Dataset
     plan : Plan
     split : Split
@@ -103,6 +105,8 @@ class PreparedRun:
     inner : tuple of PreparedRun
         Models of the same plan without the run's test rows, each of which predicts the rows of one fold: what a
         decision is fitted on. Empty where no decision is fitted or folds do not allow it.
+    speed : Speed, optional
+        What came of trying precisions and memory formats.
     unseen : Unseen, optional
         Where the run trains on all rows: what is fitted on top of the network is fitted on this.
     """
@@ -125,6 +129,7 @@ class PreparedRun:
     deployment: np.ndarray
     decision: str = "as trained"
     inner: tuple[PreparedRun, ...] = ()
+    speed: Speed | None = None
     unseen: Unseen | None = None
 
     @property
@@ -251,7 +256,7 @@ def prepare_split(
             error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
             raise
         warnings = (*warnings, *(why if rehearsal.fitted else ()))
-    config = _resolved(config, dataset, plan, model, phases, context)
+    config = _resolved(config, dataset, split, plan, model, phases, context)
     prepared = PreparedRun(
         config=config,
         catalogue=catalogue,
@@ -280,6 +285,7 @@ def prepare_split(
 def _resolved(
     config: RunConfig,
     dataset: Dataset,
+    split: Split,
     plan: Plan,
     model: ModelSpec,
     phases: Sequence[BuiltPhase],
@@ -289,16 +295,22 @@ def _resolved(
     lr, decay = config.lr or choose_learning_rate(model, config.optimizer), config.weight_decay
     if decay is None:
         steps = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
-        decay = choose_weight_decay(model, config.optimizer, lr, steps)
+        rarest = min(float(phase.ledger.ordered[phase.ledger.ordered > 0].min()) for phase in phases)
+        decay = choose_weight_decay(model, config.optimizer, lr, steps, config.batch_size * rarest)
+    early_stop: EarlyStopMetric = config.early_stop or "none"
+    patience = config.patience
+    if config.early_stop is None and config.stops_early and len(split.validation):
+        early_stop, patience = STOP_BY, patience or choose_patience(context.epochs)
     return config.model_copy(
         update={
             "epochs": context.epochs,
             "model": model.name,
             "lr": lr,
+            "early_stop": early_stop,
+            "patience": patience,
             "weight_decay": decay,
             "strategies": tuple(map(str, plan.items)),
             "positive": None if context.positive is None else dataset.class_names[context.positive],
-            "precision": choose_precision(config.precision, context.device),
         }
     )
 
@@ -402,7 +414,7 @@ def _check_together(config: RunConfig) -> None:
         raise OptionError(
             "'lr_backbone' is the rate of a backbone that 'freeze' keeps as it is: leave one of them out."
         )
-    if config.patience is not None and not config.early_stop:
+    if config.patience is not None and not config.stops_early:
         raise OptionError("'patience' says when to stop early, and nothing is stopped early: add --early-stop METRIC.")
     if config.weights is not None and not Path(config.weights).is_file():
         raise DataError(

@@ -57,6 +57,11 @@ class PhaseLedger:
         """The correction index: 0 leaves the data's frequencies, 1 makes them uniform, 2 inverts them."""
         return None if self.effective is None else correction_index(self.natural, self.effective)
 
+    @property
+    def believed(self) -> torch.Tensor:
+        """The class frequencies that the network is taught, the best guess where they cannot be known beforehand."""
+        return self.weighted if self.effective is None else self.effective
+
     def table(self) -> dict[str, list[float] | None]:
         """Return the rows by name, as plain lists."""
         return {

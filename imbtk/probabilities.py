@@ -142,8 +142,7 @@ def calibration_document(
 def _priors(prepared: PreparedRun) -> tuple[np.ndarray, np.ndarray]:
     """Return the natural prior and what the last phase makes the network believe, the best guess if that is unknown."""
     ledger = prepared.phases[-1].ledger
-    effective = ledger.weighted if ledger.effective is None else ledger.effective
-    return ledger.natural.numpy(), effective.numpy()
+    return ledger.natural.numpy(), ledger.believed.numpy()
 
 
 def _figure_weights(labels: np.ndarray, natural: np.ndarray, deployment: np.ndarray) -> np.ndarray | None:

@@ -83,7 +83,7 @@ def choose_model(config: RunConfig, dataset: Dataset, catalogue: Catalogue) -> M
         If there is no such model, or it does not take such data.
     """
     return find_model(
-        config.model or default_model(dataset.kind),
+        config.model or default_model(dataset.kind, len(dataset)),
         dataset.kind,
         dataset.sample_shape,
         offered_models(config, catalogue),

@@ -70,13 +70,15 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         split = "none: all rows are for training; what is fitted afterwards is fitted on rows that other models, of the"
         split += f" same plan, had not seen ({prepared.unseen.models} models of the comparison)"
     stop = "the last epoch's weights"
-    if config.early_stop:
-        stop = f"the best epoch of the last phase by {config.early_stop.replace('_', ' ')}"
+    if config.early_stop not in (None, "none"):
+        patience = f", at most {plural(config.patience, 'epoch')} without a gain" if config.patience else ""
+        stop = f"the best epoch of the last phase by {str(config.early_stop).replace('_', ' ')}{patience}"
     if prepared.unseen is not None and prepared.unseen.epochs < (config.epochs or 0):
         stop = f"ended after {prepared.unseen.epochs}, the median of those kept in the comparison"
     shape, noun = "x".join(map(str, dataset.sample_shape)), "images" if dataset.kind == "images" else "rows"
     sample = f"{shape} images, {config.resize}" if dataset.kind == "images" else f"{shape} features"
     epochs, threads = plural(config.epochs or 0, "epoch"), plural(torch.get_num_threads(), "thread")
+    most = "at most " if config.patience else ""
     rows = [
         (
             "data",
@@ -87,13 +89,14 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         (
             "training",
             f"{config.optimizer}, {config.schedule} schedule with {config.warmup:.0%} warm-up, learning rate "
-            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}, {epochs}, {stop}",
+            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}, {most}{epochs}, {stop}",
         ),
         (
             "normalisation",
             "of the pretrained weights" if prepared.model.mean else "mean and deviation of training rows",
         ),
-        ("device", f"{prepared.device}, {config.precision}, {threads}, seed {config.seed}"),
+        ("device", f"{prepared.device}, {threads}, seed {config.seed}"),
+        ("precision", _precision(prepared)),
         ("initial bias", "log of the effective prior"),
         ("decision", prepared.decision),
     ]
@@ -103,6 +106,15 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     if prepared.positive is not None:
         rows.append(("positive class", dataset.class_names[prepared.positive]))
     return [list(row) for row in rows]
+
+
+def _precision(prepared: PreparedRun) -> str:
+    """Return precision and memory format of training, and how they were chosen."""
+    config = prepared.config
+    if "auto" in (config.precision, config.memory_format):
+        return "chosen before the first step"
+    words = config.precision + (f", {config.memory_format}" if prepared.dataset.kind == "images" else "")
+    return words if prepared.speed is None else f"{words} ({prepared.speed.words})"
 
 
 def _of_given(prepared: PreparedRun) -> str:

@@ -25,6 +25,7 @@ from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.data.dropping import write_left_out
 from imbtk.data.naming import NAMES_OF_LABELS
 from imbtk.errors import ImbtkError
+from imbtk.fitting import Fitted
 from imbtk.gallery import make_gallery
 from imbtk.models.network import Network
 from imbtk.models.saving import save_network
@@ -33,6 +34,7 @@ from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun
 from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
+from imbtk.report.wording import ended_words
 from imbtk.run_documents import environment, groups_known, plan_document
 from imbtk.seen import SeenRows
 from imbtk.training.batches import Batches
@@ -83,6 +85,20 @@ class RunFolder:
             "epochs": config.epochs,
             "out": str(self.final),
         }
+
+    def write_settled(self, prepared: PreparedRun) -> None:
+        """Write configuration and plan anew, with what was settled when the network was there."""
+        self._prepared, self.plan_document = prepared, plan_document(prepared)
+        write_config(prepared.config, self.path / "config.toml")
+        _write_json(self.path / "plan.json", self.plan_document)
+
+    def note_trained(self, fitted: Fitted) -> str | None:
+        """Go on with the phases that were trained; return a sentence if the time was over before the last epoch."""
+        self._prepared = fitted.prepared
+        ended = ended_words(fitted.history, self.plan_document, self._prepared.config.max_minutes)
+        if ended:
+            self.log(f"warning: {ended}")
+        return ended
 
     def write_audit(self) -> None:
         """Write what the data themselves have to say, for the page."""
@@ -260,7 +276,7 @@ class RunFolder:
             "group_label": dataset.group_label,
             "preprocessing": dataset.preprocessing,
             "normalisation": prepared.normalisation.to_json(),
-            "precision": prepared.config.precision,
+            "precision": "fp32",  # of predictions, whatever was trained with: as the run's own were made
             "calibration": calibration.to_json(),
             "decision": decision.to_json(),
             "natural_prior": prepared.phases[-1].ledger.table()["natural"],

@@ -232,7 +232,7 @@ def test_a_refit_draws_from_no_other_global_state() -> None:
 )
 def test_the_models_own_weight_decay_is_resolved_and_used(options: dict[str, Any], decay: float) -> None:
     x = np.random.default_rng(0).normal(size=(60, 3))
-    run = prepare(make_config({"device": "cpu", **options}), (x, np.arange(60) % 3 // 2))
+    run = prepare(make_config({"device": "cpu", "model": "mlp", **options}), (x, np.arange(60) % 3 // 2))
     assert run.config.weight_decay == decay
     assert f"weight decay {decay:g}," in dict(map(tuple, plan_document(run)["defaults"]))["training"]
 
@@ -241,7 +241,7 @@ def test_the_resolved_weight_decay_is_what_training_uses() -> None:
     weights = []
     for decay in (None, 0.03, 5.0):
         x = np.random.default_rng(0).normal(size=(60, 3))
-        config = make_config({"epochs": 40, "device": "cpu", "weight_decay": decay})
+        config = make_config({"model": "mlp", "epochs": 40, "device": "cpu", "weight_decay": decay})
         run = prepare(config, (x, np.arange(60) % 3 // 2))
         with own_random_state():
             network = fit(run, make_network(run)).network

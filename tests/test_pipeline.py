@@ -255,7 +255,7 @@ def test_mistakes_are_refused_before_anything_is_written(tmp_path: Path) -> None
         (OptionError, "there is no class 'x'", {"positive": "x"}),
         (OptionError, "is no device", {"device": "toaster"}),
         (OptionError, "makes sense only with weights", {"freeze": "backbone"}),
-        (OptionError, "nothing is stopped early: add --early-stop METRIC", {"patience": 2}),
+        (OptionError, "nothing is stopped early: add --early-stop METRIC", {"patience": 2, "early_stop": "none"}),
         (DataError, "the file of weights 'none.pth' does not exist", {"weights": "none.pth"}),
         (OptionError, r"'where' \(given: 'a=1'\): write a list, such as \['a=1'\]", {"where": "a=1"}),
         (
@@ -328,7 +328,7 @@ class Always(Strategy):
 def test_decisions_and_observers_are_hooks(tmp_path: Path) -> None:
     strategy = Always()
     run = imbtk.run(table(), [strategy], epochs=2, out=str(tmp_path / "run"), quiet=True)
-    assert strategy._seen == ["mlp", 0, 1, 2]
+    assert strategy._seen == ["table-mlp", 0, 1, 2]
     with (run.folder / "predictions.csv").open() as file:
         assert {row["predicted"] for row in csv.DictReader(file)} == {"0"}
     assert set(run.predict(table()[0])) == {"0"}

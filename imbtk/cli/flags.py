@@ -27,7 +27,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Model": ("model", "pretrained", "weights", "freeze", "lr_backbone"),
     "Training": (
         "epochs", "batch_size", "lr", "optimizer", "weight_decay", "schedule", "warmup", "clip_norm", "early_stop",
-        "patience", "fold", "seed", "device", "precision", "threads",
+        "patience", "max_minutes", "fold", "seed", "device", "precision", "memory_format", "threads",
     ),
     "Probabilities and decisions": ("deploy", "decide"),
     "Output": ("out", "discard_unfinished"),

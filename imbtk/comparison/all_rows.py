@@ -19,6 +19,7 @@ from imbtk.comparison.folder import ComparisonFolder
 from imbtk.comparison.grid import BASELINE, Cell, PlanRow
 from imbtk.comparison.identity import differences, protocol_document
 from imbtk.comparison.settings import ComparisonConfig
+from imbtk.comparison.speed import kept_speed
 from imbtk.comparison.table import metric_name
 from imbtk.config import RunConfig
 from imbtk.context import Split
@@ -112,10 +113,13 @@ def _merged(config: RunConfig, folder: ComparisonFolder, name: str) -> RunConfig
     """Return the comparison's options with the run's own; refuse what says otherwise."""
     of: ComparisonConfig = folder.config
     values = {key: getattr(of, key) for key in RunConfig.model_fields if key not in OWN_OPTIONS}
-    values |= {"decide": "balanced" if name == DECISION else of.decide, "strategies": ()}
+    values |= {"decide": "balanced" if name == DECISION else of.decide, "strategies": (), **kept_speed(folder.folder)}
+    # Nothing is left to stop by: training ends after the epochs that the comparison's cells kept.
+    stop = {"early_stop": "none", "patience": None}
     plan = () if name in (DECISION, BASELINE) else tuple(split_specs(name))
     given = config.model_dump(exclude_unset=True)
-    other = [key for key in values if key in given and key != "strategies" and given[key] != values[key]]
+    other = [key for key in values if key in given and given[key] not in (values[key], stop.get(key, values[key]))]
+    other = [key for key in other if key != "strategies"]
     if "strategies" in given and tuple(given["strategies"]) not in ((), plan):
         other.append("strategies")
     if other:
@@ -130,7 +134,7 @@ def _merged(config: RunConfig, folder: ComparisonFolder, name: str) -> RunConfig
     own.setdefault("plugins", of.plugins)
     own.setdefault("without", of.without)
     own.setdefault("data", folder.protocol.get("source"))
-    return RunConfig(**{**values, **own})
+    return RunConfig(**{**values, **stop, **own})
 
 
 def _plan(name: str, strategies: Sequence[StrategyLike] | None, catalogue: Any) -> Plan:

@@ -116,9 +116,16 @@ def metric_of(key: str, num_classes: int) -> str:
 class ComparisonConfig(RunConfig):
     """The configuration of a comparison: split, model, epochs and seed are its own, strategies belong to the plans."""
 
-    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold", "discard_unfinished", "from_comparison", "row")
-    """Fields of a run that a comparison does not take: plans hold the strategies, every fold is trained, and
-    cells go on where they were."""
+    unused: ClassVar[tuple[str, ...]] = (
+        "strategies",
+        "fold",
+        "discard_unfinished",
+        "max_minutes",
+        "from_comparison",
+        "row",
+    )
+    """Fields of a run that a comparison does not take: plans hold the strategies, every fold is trained, cells go on
+    where they were, and figures of plans that a clock gave more epochs than others would not be comparable."""
 
     plan: tuple[str, ...] = Field((), description="A plan to compare: strategies with spaces between, in quotes.")
     each: tuple[str, ...] = Field((), description="Strategies with commas between, each a plan by itself.")
@@ -165,6 +172,12 @@ class ComparisonConfig(RunConfig):
         if value is not None:
             raise ValueError("a row of a comparison is trained by 'imbtk run'")
         return value
+
+    @field_validator("max_minutes")
+    @classmethod
+    def _no_minutes(cls, value: float | None) -> None:
+        if value is not None:
+            raise ValueError("in a comparison every plan is trained for the same epochs, whatever the clock says")
 
     @field_validator("discard_unfinished")
     @classmethod

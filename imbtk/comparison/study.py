@@ -16,6 +16,7 @@ from imbtk.comparison.identity import check_folder, default_folder, protocol_doc
 from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.protocol import make_splits, split_note
 from imbtk.comparison.settings import ComparisonConfig, metric_of
+from imbtk.comparison.speed import settled_once
 from imbtk.data.dropping import write_left_out
 from imbtk.errors import ImbtkError
 from imbtk.plan import StrategyLike
@@ -64,7 +65,7 @@ def prepare_study(
     make_splits(dataset, config.folds, config.repeats, config.seed)
     job = Job(config, "", dataset)
     resolved = prepare_cell(job, Cell(rows[0], 0, 0), catalogue=catalogue).config
-    names = ("model", "epochs", "lr", "weight_decay", "precision", "positive")
+    names = ("model", "epochs", "early_stop", "patience", "lr", "weight_decay", "positive")
     config = config.model_copy(update={name: getattr(resolved, name) for name in names})
     rows, left_out = _sensible(Job(config, "", dataset), rows, catalogue)
     device = choose_device(config.device).type
@@ -72,9 +73,11 @@ def prepare_study(
     folder = Path(config.out) if config.out else default_folder(protocol)
     check_folder(folder, protocol)
     write_left_out(dataset, folder)
+    cells = grid(rows, config)
+    config = settled_once(folder, Job(config, "", dataset, catalogue.files()), cells)
     # What came from a path is opened anew by each worker, out of the decoded store.
     job = Job(config, str(folder), dataset if data is not None else None, catalogue.files())
-    return Study(job, folder, grid(rows, config), left_out, device)
+    return Study(job, folder, cells, left_out, device)
 
 
 def _sensible(job: Job, rows: Sequence[PlanRow], catalogue: Catalogue) -> tuple[list[PlanRow], dict[str, str]]:

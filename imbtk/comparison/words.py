@@ -156,7 +156,8 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
     grouped = f" of {plural(data['groups'], unit)}" if data["groups"] else ""
     repeats = "once" if options["repeats"] == 1 else f"{options['repeats']} times"
     whole = f"whole {several(unit)}" if data["groups"] else "rows"
-    stop = "the last epoch's weights" if options["early_stop"] is None else "the epoch that was best on validation rows"
+    stopped = options["early_stop"] not in (None, "none")
+    stop = "the epoch that was best on validation rows" if stopped else "the last epoch's weights"
     shape = data.get("sample_shape")
     size = f" on images of {shape[1]} × {shape[2]} pixels" if shape and data["kind"] == "images" else ""
     tested = "the difference of all its repeats" if options["repeats"] > 1 else "the difference"
@@ -167,7 +168,7 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         "validation: the calibration was fitted there, and so are the thresholds of plans that have any (out-of-fold "
         "thresholds would cost another training for each other fold); test rows were read once. All plans saw the same "
         "splits, the "
-        f"same initial weights and the same number of epochs (seed {options['seed']}).",
+        f"same initial weights and the same schedule of epochs (seed {options['seed']}).",
         f"Training. {options['model']}{size}, {options['epochs']} epochs of {options['optimizer']} "
         f"(learning rate {options['lr']:g}, weight decay {options['weight_decay']:g}, {options['schedule']} schedule, "
         f"batch {options['batch_size']}), {stop}.",

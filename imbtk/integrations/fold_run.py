@@ -59,7 +59,9 @@ def prepare_fold(
     split = split_rows(dataset, kept, validation_fraction, config.seed)
     _check_plan(plan, config, len(split.validation))
     offered = offered_models(config, catalogue)
-    model = find_model(config.model or default_model(dataset.kind), dataset.kind, dataset.sample_shape, offered)
+    model = find_model(
+        config.model or default_model(dataset.kind, len(dataset)), dataset.kind, dataset.sample_shape, offered
+    )
     nothing = torch.empty(0, dtype=torch.int64)
     prepared = prepare_split(config, catalogue, dataset, plan=plan, model=model, split=split, dropped=nothing)
     return prepared if weights is None else with_row_weights(prepared, torch.from_numpy(weights))
@@ -101,7 +103,7 @@ def _check_plan(plan: Plan, config: RunConfig, validation_rows: int) -> None:
         for item in dispatcher.answering(hook)
         if needs_rows(item, hook)
     ]
-    needy += ["early_stop"] if config.early_stop else []
+    needy += ["early_stop"] if config.early_stop and config.stops_early else []
     if needy:
         raise PlanError(
             f"{' and '.join(needy)}: fitted on rows that nothing is trained on: set validation_fraction=0.2, say."

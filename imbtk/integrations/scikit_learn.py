@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -27,11 +27,13 @@ from imbtk.plan import StrategyLike
 from imbtk.prediction import ABSTAIN
 from imbtk.preparation import PreparedRun
 from imbtk.probabilities import calibrate, fit_ledger
+from imbtk.settling import settled
 
 __all__ = ["ImbalancedClassifier"]
 
 _NESTED = "strategies__"
 _ROWS_AT_ONCE = 256
+_VALIDATION_FRACTION = 0.2
 _NOTHING = object()
 
 
@@ -46,10 +48,11 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         As for :func:`imbtk.run`. Each option is a nested parameter, ``strategies__focal-loss__gamma``, and each
         strategy too, ``strategies__focal-loss`` (None takes it out); underscores in names count as dashes.
     model : str, optional
-        ``mlp``, ``linear``, ``small-cnn``, one of torchvision's, or ``package.module:factory``; None takes ``mlp`` for
-        tables and ``small-cnn`` for images.
+        ``table-mlp``, ``mlp``, ``linear``, ``small-cnn``, one of torchvision's, or ``package.module:factory``; None
+        takes ``table-mlp`` for tables of up to 10,000 rows, ``mlp`` for larger ones and ``small-cnn`` for images.
     epochs : int, optional
-        By default as many as show about 100,000 samples, between 5 and 100: 100 up to 1,000 rows.
+        By default at most as many as show about 100,000 samples, between 5 and 100, and stopped early: 100 up to 1,000
+        rows.
     batch_size : int
     lr : float, optional
         Peak learning rate; by default the one that suits the model.
@@ -58,15 +61,16 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     optimizer, schedule, warmup, clip_norm
         As the options of ``imbtk run``.
     early_stop : str, optional
-        Keep the best epoch of the last phase by ``balanced_log_loss``, ``log_loss``, ``balanced_accuracy`` or
-        ``worst_sensitivity`` on validation rows.
+        Keep the best epoch of the last phase by ``corrected_log_loss``, ``balanced_log_loss``, ``log_loss``,
+        ``balanced_accuracy`` or ``worst_sensitivity`` on validation rows; ``none`` keeps the last. By default the
+        corrected log-loss where `epochs` are left open too, and none where they are given.
     patience : int, optional
         With `early_stop`: stop after so many epochs without a gain.
-    validation_fraction : float, optional
+    validation_fraction : "auto" or float, optional
         Share of the rows on which nothing is trained: they stop early, calibrate probabilities, and fit strategies
         that decide. Stratified, whole groups where ``fit`` is given groups: each class that has two of them is on both
-        sides. None trains on all rows, and probabilities
-        are moved by the ledger alone.
+        sides. None trains on all rows, and probabilities are moved by the ledger alone. ``auto`` is 0.2 where the best
+        epoch is kept, and None where it is not: where `epochs` are given without `early_stop`.
     positive : object, optional
         The positive class of binary data, as in `y`; the rarer one unless given.
     deploy : str
@@ -78,7 +82,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         What images show, for presets of augmentation.
     categorical, numeric, drop, decimal, dates
         How columns of a DataFrame are taken, as the options of ``imbtk run``.
-    device, precision : str
+    device, precision, memory_format, max_minutes
         As the options of ``imbtk run``.
     random_state : int, RandomState or None
         An int is the seed of a run.
@@ -118,7 +122,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def __init__(
         self,
         strategies: Sequence[StrategyLike] = (),
-        model: str | None = "mlp",
+        model: str | None = None,
         *,
         epochs: int | None = None,
         batch_size: int = 64,
@@ -130,7 +134,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         clip_norm: float | None = None,
         early_stop: str | None = None,
         patience: int | None = None,
-        validation_fraction: float | None = None,
+        validation_fraction: float | Literal["auto"] | None = "auto",
         positive: Any = None,
         deploy: str = "natural",
         allow_overcorrection: bool = False,
@@ -143,6 +147,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         dates: str = "auto",
         device: str = "auto",
         precision: str = "auto",
+        memory_format: str = "auto",
+        max_minutes: float | None = None,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.strategies = strategies
@@ -170,6 +176,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.dates = dates
         self.device = device
         self.precision = precision
+        self.memory_format = memory_format
+        self.max_minutes = max_minutes
         self.random_state = random_state
 
     # Parameters ----------------------------------------------------------------------------------------------------
@@ -232,7 +240,9 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         for line in (*prepared.dataset.notes, *prepared.warnings):
             warnings.warn(line, stacklevel=2)
         with own_random_state():
-            fitted = fit(prepared, make_network(prepared))
+            network = make_network(prepared)
+            fitted = fit(settled(prepared, network), network)
+        prepared = fitted.prepared
         logits = fitted.logits(prepared.split.validation)
         self._calibration = calibrate(prepared, fit_ledger(prepared, logits), logits)
         self._decision = choose_decision(prepared, logits, self._calibration)
@@ -265,7 +275,13 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, samples.numpy(), dtype=np.float64, ensure_non_negative=True)
-        return prepare_fold(config, self.strategies, dataset, weights, self.validation_fraction)
+        return prepare_fold(config, self.strategies, dataset, weights, self._fraction(config))
+
+    def _fraction(self, config: RunConfig) -> float | None:
+        """Return the share of validation rows."""
+        if self.validation_fraction != "auto":
+            return self.validation_fraction
+        return _VALIDATION_FRACTION if config.stops_early else None
 
     def _validated(self, X: Any, y: Any = _NOTHING) -> tuple[Any, Any]:
         """Return X and y after scikit-learn's checks; without `y` those of prediction."""
@@ -284,8 +300,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             name: getattr(self, name)
             for name in (
                 "model", "epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "warmup", "clip_norm",
-                "early_stop", "patience", "deploy", "allow_overcorrection", "device", "precision", "categorical",
-                "numeric", "drop", "decimal", "dates",
+                "early_stop", "patience", "deploy", "allow_overcorrection", "device", "precision", "memory_format",
+                "max_minutes", "categorical", "numeric", "drop", "decimal", "dates",
             )
         }  # fmt: skip
         seed = self.random_state

@@ -250,5 +250,5 @@ def _decays(module: nn.Module, name: str, parameter: nn.Parameter) -> bool:
 
 
 def prefers_channels_last(network: nn.Module) -> bool:
-    """Tell whether channels-last and bf16 can pay: with convolutions yes, for an MLP they cost time."""
+    """Tell whether channels-last can pay: with convolutions."""
     return any(isinstance(module, nn.Conv2d) for module in network.modules())

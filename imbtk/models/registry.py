@@ -22,9 +22,16 @@ __all__ = ["default_model", "find_model", "model_names"]
 Kind = Literal["images", "table"]
 
 
-def default_model(kind: Kind) -> str:
-    """Return the name of the network that data of this kind get if the user names none."""
-    return "small-cnn" if kind == "images" else "mlp"
+SMALL_TABLE = 10_000
+"""Up to so many rows a table counts as small: its rows are shown ten times and more, often enough to be learned by
+heart, and dropout is worth what it costs."""
+
+
+def default_model(kind: Kind, rows: int) -> str:
+    """Return the name of the network that data of this kind and size get if the user names none."""
+    if kind == "images":
+        return "small-cnn"
+    return "table-mlp" if rows <= SMALL_TABLE else "mlp"
 
 
 def model_names(offered: Mapping[str, ModelSpec], torchvision: bool = True) -> list[str]:

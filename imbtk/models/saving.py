@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from imbtk.errors import ImbtkError, RunFolderError
-from imbtk.models.builtin import MLP, Flat, ResNet32, SmallCNN
+from imbtk.models.builtin import MLP, Flat, ResNet32, SmallCNN, TableMLP
 from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
 from imbtk.models.network import Network
 from imbtk.models.programs import alike, example_batch, export, load_exported, on_cpu
@@ -154,6 +154,7 @@ def _backbones() -> dict[str, type[nn.Module]]:
         "small-cnn": SmallCNN,
         "resnet32": ResNet32,
         "mlp": MLP,
+        "table-mlp": TableMLP,
         "linear": Flat,
         "torchvision": TorchvisionBackbone,
     }

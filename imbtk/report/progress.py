@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from imbtk.report.wording import duration_text, sentence
+
 __all__ = ["RunProgress"]
 
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_TO_ESTIMATE, WORTH_SAYING = 2.0, 15.0
 
 
 class RunProgress:
@@ -21,10 +24,14 @@ class RunProgress:
     ----------
     quiet : bool
         Say nothing but errors.
+    clock : callable
+        Seconds.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet
+    def __init__(self, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        self.quiet, self._clock = quiet, clock
+        self._began: tuple[float, int] | None = None
+        self._told_duration = False
         self._bar: Any = None
         self._data_task: Any = None
         self._task: Any = None
@@ -82,8 +89,8 @@ class RunProgress:
             self._data_task = bar.add_task(description, total=total, figures="")
         bar.update(self._data_task, completed=done, total=total, description=description)
 
-    def on_plan(self, document: Mapping[str, Any]) -> None:
-        """Print the plan, the defaults and the ledger before training."""
+    def on_plan(self, document: Mapping[str, Any], seconds: float | None = None) -> None:
+        """Print the plan, the defaults and the ledger before training, and how long it will take if that is known."""
         if self.quiet:
             return
         from imbtk.report.terminal import print_plan
@@ -91,14 +98,43 @@ class RunProgress:
         self._close()
         self._epochs = document["phases"][-1]["stop"]
         print_plan(self.output, document)
+        self._began = None
+        if seconds is not None:
+            self._tell_duration(seconds)
+
+    def _tell_duration(self, seconds: float) -> None:
+        self._told_duration = True
+        self.console.print(f"Training takes about {duration_text(seconds)}.")
+
+    def on_ended(self, words: str) -> None:
+        """Say that training ended for want of time."""
+        if not self.quiet:
+            self._close()
+            self.console.print(sentence(words), style="yellow", markup=False)
 
     def on_step(self, step: int, total: int, loss: float) -> None:
         """Show how far training is; called at most ten times a second."""
-        if self.quiet or (bar := self._open()) is None:
+        if self.quiet:
+            return
+        self._estimate(step, total)
+        if (bar := self._open()) is None:
             return
         if self._task is None:
             self._task = bar.add_task(self._training, total=total, figures="")
         bar.update(self._task, completed=step, total=total, figures=f"loss {loss:.3f}  {self._figures}")
+
+    def _estimate(self, step: int, total: int) -> None:
+        """Say how long training takes, once, by its first seconds; nothing where it is soon over."""
+        if self._told_duration:
+            return
+        now = self._clock()
+        self._began = self._began or (now, step)
+        began, first = self._began
+        if now - began > SECONDS_TO_ESTIMATE:
+            seconds = (now - began) * total / (step - first)
+            if seconds > WORTH_SAYING:
+                self._tell_duration(seconds)
+            self._told_duration = True
 
     def on_epoch(self, epoch: int, record: Mapping[str, float]) -> None:
         """Show an epoch's figures: loss, balanced accuracy, the worst class's sensitivity."""

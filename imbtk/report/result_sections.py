@@ -17,6 +17,7 @@ from imbtk.report.palette import class_colours
 from imbtk.report.pictures import gallery_blocks, mistake_blocks
 from imbtk.report.record import RunRecord
 from imbtk.report.wording import (
+    ended_words,
     interval_text,
     one_line,
     per_cent,
@@ -51,7 +52,9 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
     history = record.history
     if not history or not len(history.get("epoch", ())):
         return Section("Learning", "learning", (Text("The run kept no history of its epochs.", "quiet"),))
-    starts = [int(phase["start"]) for phase in record.plan.get("phases", ()) if int(phase["start"]) > 0]
+    # Phases that began: training may have ended before.
+    starts = [int(phase["start"]) for phase in record.plan.get("phases", ())]
+    starts = [start for start in starts if 0 < start <= history["epoch"][-1]]
     data = (list(history), list(zip(*history.values(), strict=True)))
     captions = {
         "loss": "Training: what it makes small, with the weights of the strategies. If the validation lines turn up "
@@ -65,7 +68,9 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
     for panel, caption in captions.items():
         figure = plots.learning_curves(history, starts, panels=[panel])
         drawn.append(drawings.add(f"learning_{panel}", figure, data, caption + after))
-    return Section("Learning", "learning", tuple(drawn))
+    records = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
+    ended = ended_words(records, record.plan, record.config.get("max_minutes"))
+    return Section("Learning", "learning", (*([Banner(sentence(ended), "warning")] if ended else []), *drawn))
 
 
 def per_class_section(record: RunRecord, drawings: Drawings) -> Section:

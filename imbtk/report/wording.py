@@ -12,6 +12,8 @@ from imbtk.wording import several
 __all__ = [
     "NO_FIGURE",
     "decimals",
+    "duration_text",
+    "ended_words",
     "figure_text",
     "fitted_on_words",
     "interval_text",
@@ -49,6 +51,47 @@ def sentence(text: object) -> str:
     """Return a text on one line that begins with a capital and ends with a full stop."""
     line = one_line(text)
     return line[0].upper() + line[1:] + ("" if line[-1] in ".!?" else ".")
+
+
+def duration_text(seconds: float) -> str:
+    """Return about how long something takes.
+
+    Examples
+    --------
+    >>> duration_text(7.3), duration_text(100), duration_text(5000)
+    ('7 s', '2 min', '1 h 23 min')
+    """
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def ended_words(
+    history: Sequence[Mapping[str, float]], plan: Mapping[str, Any], max_minutes: float | None
+) -> str | None:
+    """Return a sentence about a training that ended for want of time, None if it did not.
+
+    Parameters
+    ----------
+    history : sequence of mapping
+        Records of the epochs that were trained.
+    plan : mapping
+        As in ``plan.json``.
+    max_minutes : float, optional
+    """
+    if not history or not history[-1].get("out_of_time"):
+        return None
+    done, total = int(history[-1]["epoch"]) + 1, int(plan["phases"][-1]["stop"])
+    words = f"training ended after epoch {done} of {total}: the next would have taken it past {max_minutes:g} min"
+    never = [phase for phase in plan["phases"] if int(phase["start"]) >= done]
+    if never:
+        phases = ", ".join(
+            f"epochs {phase['start'] + 1}\N{EN DASH}{phase['stop']} ({' '.join(phase['strategies']) or 'no strategy'})"
+            for phase in never
+        )
+        words += f"; never begun: {phases}"
+    return f"{words}. The learning rate followed the plan of all {total} epochs."
 
 
 def shorten(name: object, width: int = 24) -> str:

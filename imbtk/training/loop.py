@@ -7,9 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -20,35 +18,19 @@ from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.losses import EpochLosses
 from imbtk.training.phases import BuiltPhase
+from imbtk.training.settings import EpochRecord, TrainingSettings
+from imbtk.training.validation import validate
 
 __all__ = [
-    "TrainingSettings",
     "check_losses",
     "learning_rate_factor",
     "network_seed",
-    "predict",
     "train",
     "weighted_mean",
 ]
 
-EpochRecord = dict[str, float]
 
 SECONDS_BETWEEN_LOOKS = 0.1
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train; what each means stands in :class:`imbtk.config.RunConfig`."""
-
-    seed: int
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
-    warmup: float = 0.05
-    clip_norm: float | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
-    channels_last: bool = False
-    early_stop: str | None = None
-    stop_after: int | None = None
-    patience: int | None = None
 
 
 @dataclass
@@ -121,7 +103,8 @@ def train(
     Returns
     -------
     list of dict
-        One record for each epoch.
+        One record for each epoch. If the time was over before the last one, ``out_of_time`` is 1 in the one it ended
+        with.
 
     Raises
     ------
@@ -137,53 +120,65 @@ def train(
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * factor
 
-    for phase in phases:
-        phase_batches = batches.phase(phase)
-        stretch = phase.planned.phase
-        for epoch in range(stretch.start, stretch.stop):
-            began = clock()
-            torch.manual_seed(network_seed(settings.seed, epoch))
-            if checkpoint is not None:
-                checkpoint.copy_if_due(network, optimizer, phases, epoch, progress.history)
-            try:
-                loss = _train_epoch(
-                    network,
-                    optimizer,
-                    phase_batches,
-                    epoch=epoch,
-                    settings=settings,
-                    set_rate=set_rate,
-                    step=progress.step,
-                    total=total,
-                    on_step=on_step,
-                    clock=clock,
-                )
-            except TrainingError as error:
-                if checkpoint is None:
-                    raise
-                raise TrainingError(f"{error} {checkpoint.save_copy()}") from None
-            progress.step += phase.steps
-            seconds = clock() - began
-            record: EpochRecord = {
-                "epoch": epoch,
-                "phase": stretch.index,
-                "lr": float(optimizer.param_groups[0]["lr"]),
-                "seconds": seconds,
-                "samples_per_second": phase.order_length / seconds,
-                "train_loss": loss,
-                **_validate(network, batches, validation, settings),
-            }
-            progress.history.append(record)
-            on_epoch(epoch, record)
-            if checkpoint is not None:
-                checkpoint.save_if_due(network, optimizer, phases, epoch + 1, progress.history)
-            if phase is phases[-1] and _ends_here(network, progress, epoch, settings):
-                break
+    started = clock()
+    for phase, epoch in _epochs(phases, settings.most_epochs):
+        stretch, began = phase.planned.phase, clock()
+        if epoch == stretch.start:
+            phase_batches = batches.phase(phase)
+        torch.manual_seed(network_seed(settings.seed, epoch))
+        if checkpoint is not None:
+            checkpoint.copy_if_due(network, optimizer, phases, epoch, progress.history)
+        try:
+            loss = _train_epoch(
+                network,
+                optimizer,
+                phase_batches,
+                epoch=epoch,
+                settings=settings,
+                set_rate=set_rate,
+                step=progress.step,
+                total=total,
+                on_step=on_step,
+                clock=clock,
+            )
+        except TrainingError as error:
+            if checkpoint is None:
+                raise
+            raise TrainingError(f"{error} {checkpoint.save_copy()}") from None
+        progress.step += phase.steps
+        seconds = clock() - began
+        record: EpochRecord = {
+            "epoch": epoch,
+            "phase": stretch.index,
+            "lr": float(optimizer.param_groups[0]["lr"]),
+            "seconds": seconds,
+            "samples_per_second": phase.order_length / seconds,
+            "train_loss": loss,
+            **validate(network, batches, validation, settings, phase.ledger.believed),
+        }
+        progress.history.append(record)
+        on_epoch(epoch, record)
+        if checkpoint is not None:
+            checkpoint.save_if_due(network, optimizer, phases, epoch + 1, progress.history)
+        if phase is phases[-1] and settings.early_stop and _keep_best(network, progress, epoch, settings):
+            break
+        now = clock()
+        # What comes next takes as long as what came last: it is begun only if it ends in time.
+        if now - started + (now - began) > settings.seconds and epoch + 1 < phases[-1].planned.phase.stop:
+            for earlier in progress.history:
+                earlier["out_of_time"] = float(earlier is record)
+            break
     if progress.best_state is not None:
         network.load_state_dict(progress.best_state)
     if checkpoint is not None:
         checkpoint.save(network, optimizer, phases, len(progress.history), progress.history)
     return progress.history
+
+
+def _epochs(phases: Sequence[BuiltPhase], most: int | None) -> list[tuple[BuiltPhase, int]]:
+    """Return the epochs of all phases, each with its own, up to `most`."""
+    every = [(phase, epoch) for phase in phases for epoch in range(phase.planned.phase.start, phase.planned.phase.stop)]
+    return every[:most]
 
 
 def _train_epoch(
@@ -284,13 +279,6 @@ def check_losses(losses: torch.Tensor, logits: torch.Tensor, phase: BuiltPhase) 
         )
 
 
-def _ends_here(network: Network, progress: _Progress, epoch: int, settings: TrainingSettings) -> bool:
-    """Return whether training is over before the last epoch."""
-    if settings.stop_after is not None:
-        return epoch + 1 >= settings.stop_after
-    return bool(settings.early_stop) and _keep_best(network, progress, epoch, settings)
-
-
 def _keep_best(network: Network, progress: _Progress, epoch: int, settings: TrainingSettings) -> bool:
     """Remember the best epoch of the last phase; return whether patience is at its end."""
     metric = settings.early_stop or ""
@@ -302,51 +290,3 @@ def _keep_best(network: Network, progress: _Progress, epoch: int, settings: Trai
     for record in progress.history:
         record["kept"] = float(record["epoch"] == progress.best_epoch)
     return settings.patience is not None and epoch - (progress.best_epoch or 0) >= settings.patience
-
-
-@torch.no_grad()
-def predict(
-    network: Network,
-    batches: Batches,
-    rows: torch.Tensor,
-    settings: TrainingSettings,
-    features: bool = False,
-    batch_size: int = 256,
-) -> torch.Tensor:
-    """Return logits (n, K), or features (n, D), of rows of the data set, without augmentation, float32 on the CPU."""
-    network.eval()
-    half = settings.precision == "bf16"
-    parts = []
-    for part in torch.split(rows, batch_size):
-        x = batches.samples(part)
-        if settings.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(batches.device.type, torch.bfloat16) if half else contextlib.nullcontext():
-            out = network.backbone(x)
-            if not features:
-                out = network.classify(out)
-        parts.append(out.float().cpu())
-    return torch.cat(parts)
-
-
-def _validate(
-    network: Network, batches: Batches, validation: tuple[torch.Tensor, torch.Tensor], settings: TrainingSettings
-) -> EpochRecord:
-    """Return the figures of an epoch on validation rows, over the classes that they have; none without rows."""
-    rows, labels = validation
-    if not len(rows):
-        return {}
-    logits = predict(network, batches, rows, settings)
-    losses = nn.functional.cross_entropy(logits, labels, reduction="none").double()
-    hits = (logits.argmax(1) == labels).double()
-    support = torch.bincount(labels, minlength=logits.shape[1]).double()
-    present = support > 0
-    per_class_loss = torch.zeros_like(support).index_add_(0, labels, losses)[present] / support[present]
-    sensitivity = torch.zeros_like(support).index_add_(0, labels, hits)[present] / support[present]
-    return {
-        "validation_log_loss": float(losses.mean()),
-        "validation_balanced_log_loss": float(per_class_loss.mean()),
-        "validation_accuracy": float(hits.mean()),
-        "validation_balanced_accuracy": float(sensitivity.mean()),
-        "validation_worst_sensitivity": float(np.min(sensitivity.numpy())),
-    }

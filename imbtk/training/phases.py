@@ -19,7 +19,7 @@ from imbtk.draw import Draw
 from imbtk.plan import PlanItem, PlannedPhase
 from imbtk.prior import PhaseLedger, is_shifted_cross_entropy, ledger_of, same_loss
 
-__all__ = ["BuiltPhase", "build_phase", "cross_entropy", "rows_shown", "steps_of"]
+__all__ = ["BuiltPhase", "build_phase", "cross_entropy", "on_copies", "rows_shown", "steps_of"]
 
 DRAWN_EPOCHS = 64
 """How many epochs are drawn to learn the expected class mass of an order that does not state it."""
@@ -319,6 +319,20 @@ def _follows_ledger(planned: PlannedPhase, context: RunContext, reference: Crite
         return True
     criterion = _adjusted(dispatcher, _criterion(dispatcher, context, BatchState()), context, BatchState())
     return same_loss(criterion, reference or cross_entropy, context.num_classes, context.device)
+
+
+def on_copies(phase: BuiltPhase) -> BuiltPhase:
+    """Return a phase with what runs for each batch built anew on copies of its strategies, which notice nothing."""
+    planned = dataclasses.replace(phase.planned, items=_copies(phase.planned))
+    dispatcher, context, state = Dispatcher(planned.items), phase.context, BatchState()
+    return dataclasses.replace(
+        phase,
+        planned=planned,
+        augment=_augment(dispatcher, context, state),
+        mix=_mix(dispatcher, context, state),
+        criterion=_adjusted(dispatcher, _criterion(dispatcher, context, state), context, state),
+        state=state,
+    )
 
 
 def _copies(planned: PlannedPhase) -> tuple[PlanItem, ...]:

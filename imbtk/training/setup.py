@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 
+from imbtk.config import RunConfig
 from imbtk.errors import OptionError
+from imbtk.models.network import Network, parameter_groups, prefers_channels_last
 from imbtk.models.spec import ModelSpec
 from imbtk.optimizers import eager
 
 __all__ = [
+    "STOP_BY",
     "choose_device",
     "choose_epochs",
     "choose_learning_rate",
+    "choose_memory_format",
+    "choose_patience",
     "choose_precision",
     "choose_weight_decay",
     "make_optimizer",
+    "optimizer_for",
 ]
 
 SAMPLES_SEEN = 100_000
 FEWEST_EPOCHS, MOST_EPOCHS = 5, 100
+
+STOP_BY: Literal["corrected_log_loss"] = "corrected_log_loss"
+PATIENCE = 0.3
+"""Of the epochs, without a gain: the rate falls along a cosine, and what was noise at its height may yet settle."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -45,18 +55,38 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(wanted: str, device: torch.device) -> Literal["fp32", "bf16"]:
-    """Return the precision of the forward pass: bf16 on GPUs that have it, unless told otherwise.
+    """Return the precision of training where none is tried: bf16 on GPUs that have it, unless told otherwise.
 
-    On a CPU bf16 makes some networks faster and others slower, and changes the numbers: only if asked for.
+    On a CPU bf16 makes some networks faster and others slower, and changes the numbers: tried, or asked for.
     """
     if wanted == "auto":
         return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
     return "bf16" if wanted == "bf16" else "fp32"
 
 
+def choose_memory_format(wanted: str, network: Network) -> Literal["contiguous", "channels-last"]:
+    """Return the memory format of training where none is tried: channels-last for convolutions, unless told otherwise.
+
+    Raises
+    ------
+    OptionError
+        If channels-last is asked for and samples are no images.
+    """
+    if wanted == "channels-last" and len(network.sample_shape) != 3:
+        raise OptionError("'memory_format' channels-last is for images: leave it out for tables.")
+    if wanted == "auto":
+        return "channels-last" if prefers_channels_last(network) else "contiguous"
+    return "channels-last" if wanted == "channels-last" else "contiguous"
+
+
 def choose_epochs(rows: int) -> int:
     """Return the number of epochs in which about 100,000 samples are seen, between 5 and 100."""
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(SAMPLES_SEEN / max(rows, 1))))
+
+
+def choose_patience(epochs: int) -> int:
+    """Return how many of at most `epochs` epochs may go by without a gain before the training ends."""
+    return max(FEWEST_EPOCHS, round(PATIENCE * epochs))
 
 
 _SGD_RATE, _SGD_DECAY = 50, 2e-4
@@ -76,7 +106,7 @@ def choose_learning_rate(spec: ModelSpec, optimizer: str) -> float:
     return spec.lr if optimizer == "adamw" else _SGD_RATE * spec.lr
 
 
-def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int) -> float:
+def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int, rarest: float = 1.0) -> float:
     """Return the weight decay that suits a model, where the user gave none.
 
     Parameters
@@ -87,6 +117,14 @@ def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int) 
         Peak learning rate of the run.
     steps : int
         Batches of the whole run.
+    rarest : float
+        Rows of the rarest class in a batch, in expectation.
+
+    Notes
+    -----
+    Decay acts in every step, the rarest class only in those that show a row of it: below one row in a batch the decay
+    is proportionally smaller. Otherwise the network forgets the class from one of its rows to the next; at 1:1,000 and
+    batches of 64, whole decay keeps an ``mlp`` 13 % above the log-loss of Bayes.
 
     Examples
     --------
@@ -97,7 +135,16 @@ def choose_weight_decay(spec: ModelSpec, optimizer: str, lr: float, steps: int) 
     if optimizer != "adamw":
         return _SGD_DECAY
     share = min(1.0, steps / spec.decay_steps) if spec.decay_steps else 1.0
+    share *= min(1.0, rarest)
     return float(f"{spec.weight_decay * share * spec.lr / lr:.3g}")
+
+
+def optimizer_for(network: Network, config: RunConfig, device: torch.device) -> torch.optim.Optimizer:
+    """Return the optimiser of a run over the parameters of its network, frozen ones left out."""
+    # Both were filled in when the run was prepared.
+    decay, lr = cast("float", config.weight_decay), cast("float", config.lr)
+    groups = parameter_groups(network, decay, lr, config.lr_backbone, config.freeze)
+    return make_optimizer(config.optimizer, groups, device)
 
 
 def make_optimizer(name: str, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:

@@ -109,27 +109,22 @@ _QUARTERS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32)
 
 
 @lru_cache(maxsize=32)
-def _pixels(height: int, width: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """Return the normalised coordinates x and y of the centres of all pixels, and ones, (3, height * width)."""
-    xs = (torch.arange(width, device=device, dtype=dtype) * 2 + (1 - width)) / width
-    ys = (torch.arange(height, device=device, dtype=dtype) * 2 + (1 - height)) / height
-    planes = torch.stack([xs.expand(height, width), ys[:, None].expand(height, width), xs.new_ones(height, width)])
-    return planes.reshape(3, -1)
+def _pixels(count: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Return the normalised coordinates of the centres of the pixels of one axis, (count,)."""
+    return (torch.arange(count, device=device, dtype=dtype) * 2 + (1 - count)) / count
 
 
 def _grid(matrices: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Return where each pixel of the output lies in the input, (B, height, width, 2), for ``grid_sample``."""
-    pixels = _pixels(height, width, matrices.device, matrices.dtype)
+    """Return where each pixel of the output lies in the input, (B, height, width, 2), for ``grid_sample``.
+
+    A matrix product would do the same, but its rounding hangs on the size of the batch, on the processor and on
+    autocast, and a last digit decides which of two pixels is the nearest. A sum of what hangs on the column and what
+    hangs on the row is one pass over the pixels, each product and each sum rounded by itself, anywhere.
+    """
     rows = matrices.reshape(-1, 3)
-    planes = rows.new_empty(len(rows), height * width)
-    if matrices.device.type == "cpu" and torch.get_float32_matmul_precision() == "highest":
-        # One product for the whole batch, its planes of x and y apart: at 28×28 a third of the time of the sums below.
-        # A product with `out` is not cast by autocast.
-        torch.mm(rows, pixels, out=planes)
-    else:
-        # Products may be rounded to 10 bits or fewer there: a quarter of a pixel in a large image.
-        torch.addcmul(rows[:, 2:], rows[:, :1], pixels[0], out=planes).addcmul_(rows[:, 1:2], pixels[1])
-    return planes.view(-1, 2, height, width).permute(0, 2, 3, 1)
+    down = rows[:, 1:2] * _pixels(height, rows.device, rows.dtype) + rows[:, 2:]
+    across = rows[:, :1] * _pixels(width, rows.device, rows.dtype)
+    return (down[:, :, None] + across[:, None, :]).view(-1, 2, height, width).permute(0, 2, 3, 1)
 
 
 def warp(

@@ -19,7 +19,8 @@ def test_what_the_data_decide_is_decided_once_for_all_cells(patients_csv: Path, 
     values = {"data": str(patients_csv), "group_column": "patient", "folds": 3, "out": str(tmp_path / "study")}
     study = prepare_study(make_comparison_config(values), None, ["class-weights"], GridProgress(quiet=True))
     config = study.job.config
-    assert (config.model, config.positive, config.epochs) == ("mlp", "ill", 100)
+    assert (config.model, config.positive, config.epochs) == ("table-mlp", "ill", 100)
+    assert (config.early_stop, config.patience) == ("corrected_log_loss", 30)
     assert config.lr is not None
     assert len(study.cells) == len(study.open_cells()) == 2 * 3 * 3
     assert study.job.data is None

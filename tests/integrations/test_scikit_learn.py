@@ -110,7 +110,7 @@ def test_images(shape: tuple[int, ...]) -> None:
 
 def test_the_default_model_goes_by_the_data() -> None:
     x, y = blobs()
-    assert ImbalancedClassifier(model=None, epochs=1).fit(x, y).network_.model_name == "mlp"
+    assert ImbalancedClassifier(model=None, epochs=1).fit(x, y).network_.model_name == "table-mlp"
     images = np.zeros((8, 1, 8, 8), np.uint8)
     assert ImbalancedClassifier(model=None, epochs=1).fit(images, [0, 1] * 4).network_.model_name == "small-cnn"
 
@@ -210,7 +210,7 @@ def test_deciding_strategies() -> None:
     with pytest.raises(PlanError, match="'threshold': fitted on rows that nothing is trained on: set validation_frac"):
         quick(["threshold"]).fit(x, y)
     with pytest.raises(PlanError, match="early_stop: fitted on rows"):
-        quick(early_stop="log_loss").fit(x, y)
+        quick(early_stop="log_loss", validation_fraction=None).fit(x, y)
     with pytest.raises(PlanError, match="'stratified-split' splits the data, which in scikit-learn cross-validation"):
         quick(["stratified-split"]).fit(x, y)
     costs = quick(["cost:matrix=[[0,1],[50,0]]"]).fit(x, y)

@@ -109,6 +109,7 @@ def test_they_are_offered_by_the_hook():
         "small-cnn": "images",
         "resnet32": "images",
         "mlp": "any",
+        "table-mlp": "table",
         "linear": "any",
     }
     for name, spec in specs.items():

@@ -18,15 +18,22 @@ MINE = ModelSpec("mine", SmallCNN)
 
 
 def test_defaults():
-    assert default_model("images") == "small-cnn"
-    assert default_model("table") == "mlp"
+    assert default_model("images", 100) == "small-cnn"
+    assert [default_model("table", rows) for rows in (100, 10_000, 10_001)] == ["table-mlp", "table-mlp", "mlp"]
 
 
 def test_names():
     names = model_names({"mine": MINE})
     assert {"small-cnn", "mlp", "linear", "resnet32", "mine", "resnet50", "vit_b_16"} <= set(names)
     assert names == sorted(names)
-    assert model_names({"mine": MINE}, torchvision=False) == ["linear", "mine", "mlp", "resnet32", "small-cnn"]
+    assert model_names({"mine": MINE}, torchvision=False) == [
+        "linear",
+        "mine",
+        "mlp",
+        "resnet32",
+        "small-cnn",
+        "table-mlp",
+    ]
 
 
 @pytest.mark.parametrize("offered", [{}, imbtk_models()])
@@ -61,7 +68,7 @@ def test_an_unknown_name_gets_the_nearest_ones():
 
 @pytest.mark.parametrize("name", ["small-cnn", "resnet50"])
 def test_a_network_of_images_is_refused_for_a_table(name):
-    message = rf"model '{name}' is for images, and these data are a table\. Take one of: linear, mlp\."
+    message = rf"model '{name}' is for images, and these data are a table\. Take one of: linear, mlp, table-mlp\."
     with pytest.raises(PlanError, match=message):
         find_model(name, "table", (30,), {})
 

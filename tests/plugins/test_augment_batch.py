@@ -146,4 +146,6 @@ def test_a_sample_is_changed_alike_in_any_batch_and_after_any_other(settings):
     for places in batches:
         for number in (0, 1, 0):  # another epoch between
             part = call(images[places.copy()], torch.ones(len(places), 1), Draw(0, "augment", number, places))
-            assert torch.equal(part, whole[places.copy()]) == (number == 0 or not len(places))
+            # Places of pixels to the bit; colours go by means over an image, whose rounding hangs on the batch.
+            same = torch.allclose(part, whole[places.copy()], rtol=0, atol=1e-6 if "brightness" in settings else 0)
+            assert same == (number == 0 or not len(places))

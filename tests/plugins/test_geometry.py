@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as reference
 
-from imbtk_plugins._geometry import inverse_affine, mirror_and_turn, warp
+from imbtk_plugins._geometry import _grid, inverse_affine, mirror_and_turn, warp
 
 SIZES = [(28, 28), (9, 9), (8, 13), (31, 20)]
 MODES = {"nearest": InterpolationMode.NEAREST, "bilinear": InterpolationMode.BILINEAR}
@@ -60,13 +60,28 @@ def test_affine_is_torchvisions(size, name, interpolation, value):
         torch.testing.assert_close(out, expected, atol=3e-5, rtol=0)
 
 
-def test_each_sample_has_its_own_matrix():
+@pytest.mark.parametrize("batch", [3, 16, 64])
+def test_each_sample_has_its_own_matrix(batch):
     size = (12, 17)
-    images = torch.cat([picture(size, seed=seed) for seed in range(3)])
-    singles = [map_of(AFFINE[name], size) for name in ("rotation", "shift", "all")]
-    together = warp(images, torch.cat(singles))
-    for i, single in enumerate(singles):
+    images = torch.cat([picture(size, seed=seed) for seed in range(batch)])
+    singles = [map_of(AFFINE[name], size) for name in ("rotation", "shift", "all")] * (batch // 3 + 1)
+    together = warp(images, torch.cat(singles[:batch]))
+    for i, single in enumerate(singles[:batch]):
         assert torch.equal(together[i : i + 1], warp(images[i : i + 1], single))
+
+
+def test_places_of_pixels_are_rounded_as_numpy_rounds_them():
+    """Products and sums of float32 one by one: what any processor gives, in batches of any size."""
+    height, width = 12, 17
+    matrix = matrix_of(AFFINE["all"], (height, width))
+    places = _grid(torch.from_numpy(matrix), height, width)
+    xs = ((np.arange(width, dtype=np.float32) * 2 + (1 - width)) / np.float32(width)).astype(np.float32)
+    ys = ((np.arange(height, dtype=np.float32) * 2 + (1 - height)) / np.float32(height)).astype(np.float32)
+    for axis in (0, 1):
+        across, down, shift = matrix[0, axis]
+        expected = (down * ys + shift)[:, None] + (across * xs)[None, :]
+        assert expected.dtype == np.float32
+        np.testing.assert_array_equal(places[0, :, :, axis].numpy(), expected)
 
 
 def test_positive_rotation_is_clockwise_shift_goes_right_and_down_and_zoom_enlarges():

@@ -205,3 +205,25 @@ def test_names_with_hyphens_are_not_broken_and_html_stays_text() -> None:
     )
     assert str(whole("class-weights:scheme=sqrt")) == '<span class="whole">class-weights</span>:scheme=sqrt'
     assert str(whole("a-" * 20 + "b")) == "a-" * 20 + "b", "what is longer than a phone is wide may break"
+
+
+def test_a_run_of_an_older_imbtk_makes_a_page(make_run: Callable[..., Path]) -> None:
+    """Its metrics.json has schema 1: images and patients, and means over classes under plain names."""
+    folder = make_run(classes=["benign", "malignant"], rows=300, patients=80)
+    document = json.loads((folder / "metrics.json").read_text())
+    del document["group_name"], document["group_label"]
+    document["schema_version"] = 1
+    for side in ("validation", "test"):
+        levels = document[side]
+        document[side] = {"per_image": levels["per_row"], "per_patient": levels["per_group"]}
+        for level in document[side].values():
+            overall = level["overall"]
+            for key in ("auroc", "auprc"):
+                overall[f"{key}_positive"], overall[key] = overall[key], overall.pop(f"macro_{key}")
+            overall["brier_positive"] = overall["brier"]
+            del overall["auprc_floor"]
+    (folder / "metrics.json").write_text(json.dumps(document))
+    text = make_report(folder).read_text(encoding="utf-8")
+    assert "AUPRC (malignant)" in text
+    assert "per group" in text
+    assert "per patient" not in text

@@ -22,7 +22,8 @@ from imbtk.preparation import prepare
 from imbtk.training import loop
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import load_checkpoint
-from imbtk.training.loop import TrainingSettings, train
+from imbtk.training.loop import train
+from imbtk.training.settings import TrainingSettings
 from imbtk.training.setup import make_optimizer
 
 
