@@ -130,7 +130,7 @@ def _row(
         name_cell(row["name"], 40),
         _figure_cell(document, row, primary, row["figures"][primary], best),
         Cell(value, look="number", sub=interval),
-        Cell(row.get("verdict") or "the baseline", sub="" if p is None else f"p {p_value(p)}"),
+        Cell(row.get("verdict") or "the baseline", look="verdict", sub="" if p is None else f"p {p_value(p)}"),
         *[_figure_cell(document, row, f"class:{k}", row["per_class"][k]["sensitivity"], best) for k in shown],
         *[_figure_cell(document, row, metric, row["figures"][metric], best) for metric in rest],
     )

@@ -37,7 +37,7 @@ from imbtk.wording import several
 __all__ = ["make_report", "render_page", "whole"]
 
 _LONGEST = 28
-_HYPHENED = re.compile(r"((?<!\S)--[a-z]+(?:-[a-z]+)*|^[a-z0-9]+(?:-[a-z0-9]+)+)")
+_HYPHENED = re.compile(r"((?<!\S)--[a-z]+(?:-[a-z]+)*|(?<!\S)[a-z0-9]+(?:-[a-z0-9]+)+)")
 
 
 def make_report(run_folder: Path) -> Path:
@@ -149,7 +149,7 @@ def render_page(
 
 
 def whole(text: str) -> Markup:
-    """Return a text as HTML in which options, and a strategy's name that it begins with, are not broken in two.
+    """Return a text as HTML in which options and names of strategies are not broken in two.
 
     Examples
     --------
