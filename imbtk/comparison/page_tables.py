@@ -35,8 +35,8 @@ def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
     shown = range(len(names)) if len(names) <= 3 else ()
     head = [
         Cell("plan"),
-        *[Cell(text, look="number") for text in (metric_name(document, primary), "difference")],
         Cell("verdict"),
+        *[Cell(text, look="number") for text in (metric_name(document, primary), "difference")],
     ]
     head += [Cell(f"sensitivity {shorten(names[k], 16)}", look="number") for k in shown]
     head += [Cell(column_name(document, m), look="number") for m in rest]
@@ -128,9 +128,9 @@ def _row(
     p = None if row["kind"] == "baseline" else row["difference"].get("p_holm")
     return (
         name_cell(row["name"], 40),
+        Cell(row.get("verdict") or "the baseline", look="verdict", sub="" if p is None else f"p {p_value(p)}"),
         _figure_cell(document, row, primary, row["figures"][primary], best),
         Cell(value, look="number", sub=interval),
-        Cell(row.get("verdict") or "the baseline", look="verdict", sub="" if p is None else f"p {p_value(p)}"),
         *[_figure_cell(document, row, f"class:{k}", row["per_class"][k]["sensitivity"], best) for k in shown],
         *[_figure_cell(document, row, metric, row["figures"][metric], best) for metric in rest],
     )

@@ -262,6 +262,10 @@ def reliability_curves(document: Mapping[str, Any]) -> Figure:
             if row["kind"] != "decision":
                 points = [b["confidence"] for b in bins], [b["frequency"] for b in bins]
                 axes.plot(*points, color=colour, linestyle=dashes, marker="o", label=shorten(row["name"], 24))
+        ends = [max(b["confidence"], b["frequency"]) for c in document["curves"].values() for b in c["reliability"]]
+        # A rare class lives in a corner: the axes end where the points do.
+        end = min(1.0, 1.1 * max(ends, default=1.0))
+        axes.set(xlim=(-0.02 * end, 1.02 * end), ylim=(-0.02 * end, 1.02 * end))
         _legend(figure, axes)
     return figure
 
