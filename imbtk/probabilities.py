@@ -15,6 +15,7 @@ from imbtk.dispatch import Dispatcher
 from imbtk.evaluation.calibration import LedgerFit, calibration_figures, fit_to_ledger, ledger_shift, prior_weights
 from imbtk.prediction import CalibrationMap
 from imbtk.preparation import PreparedRun
+from imbtk.training.setup import STOP_BY
 
 __all__ = ["calibrate", "calibration_document", "fit_ledger", "why_inexact"]
 
@@ -57,6 +58,7 @@ def fit_ledger(prepared: PreparedRun, logits: np.ndarray) -> LedgerFit:
         effective,
         exact=why_inexact(prepared) is None,
         groups=None if groups is None else groups.numpy(),
+        chose_epoch=prepared.config.early_stop == STOP_BY,
     )
 
 

@@ -26,6 +26,9 @@ TEMPERATURE_SPREADS = (0.03, 0.1, 0.3, 1.0)
 FREE = 1
 """Where in both lists the choice begins if the ledger is no guide: focal losses, margins, mixing."""
 
+_HELD = 1e-4
+"""The width around temperature 1 that holds it there."""
+
 _MOST_STEPS, _ENOUGH, _SMALLEST_STEP = 100, 1e-9, 1e-6
 
 _FEW, _FASTER = 100, 4.0
@@ -110,6 +113,7 @@ def fit_to_ledger(
     effective: np.ndarray,
     exact: bool,
     groups: np.ndarray | None = None,
+    chose_epoch: bool = False,
 ) -> LedgerFit:
     """Return the map from logits to probabilities at the natural prior.
 
@@ -124,6 +128,8 @@ def fit_to_ledger(
         Whether the ledger holds in theory: cross-entropy with shifts and nothing else.
     groups : ndarray of int64, shape (n,), optional
         Group (patient) of each row; rows count as independent without.
+    chose_epoch : bool
+        Whether the network is that of the epoch whose log-loss was least on these very rows.
 
     Notes
     -----
@@ -142,6 +148,9 @@ def fit_to_ledger(
     at least 1: how much more the scores of groups vary than those of single rows would. Rows that only repeat each
     other, m to a group, count once. Where a group has one class the effect is near the size of a group, since what
     shifts can be learned from is how many groups there are of each class.
+
+    Rows by which the epoch was chosen look easier than fresh ones will, and would have the probabilities sharpened.
+    They may only temper them, where the ledger is exact: T is then at least 1.
 
     References
     ----------
@@ -167,18 +176,22 @@ def fit_to_ledger(
         fitted[present] += x[2:]
         return fitted
 
-    found, free, spreads = _fitted(problem, exact)
+    found, free, spreads = _fitted(problem, exact, chose_epoch)
     design_effect = 1.0 if groups is None else problem.design_effect(free, groups[rows])
     if design_effect > 1:
-        found, free, spreads = _fitted(replace(problem, weights=weights / design_effect), exact)
+        found, free, spreads = _fitted(replace(problem, weights=weights / design_effect), exact, chose_epoch)
     return LedgerFit(CalibrationMap(float(np.exp(found[0])), whole(found)), whole(free), *spreads, design_effect)
 
 
-def _fitted(problem: _Problem, exact: bool) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
+def _fitted(problem: _Problem, exact: bool, chose_epoch: bool) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
     """Return the parameters at the widths that the rows choose, those of the widest, and the widths chosen."""
     found, spread, temperature_spread = _widened(problem, 0 if exact else FREE)
     free = problem.solve(SPREADS[-1], TEMPERATURE_SPREADS[-1], found.x, found.information)
-    return found.x, free.x, (spread, temperature_spread)
+    fitted = found.x
+    if chose_epoch and exact and fitted[0] > 0:
+        fitted, temperature_spread = problem.solve(spread, _HELD, np.zeros_like(fitted)).x, 0.0
+        fitted[0] = 0.0
+    return fitted, free.x, (spread, temperature_spread)
 
 
 def _widened(problem: _Problem, begin: int) -> tuple[_Solution, float, float]:

@@ -10,7 +10,9 @@ import torch
 
 from imbtk.catalogue import Catalogue
 from imbtk.config import RunConfig
+from imbtk.context import Split
 from imbtk.data.dataset import Dataset
+from imbtk.decisions import Rehearsal
 from imbtk.dispatch import Dispatcher
 from imbtk.errors import DataError, PlanError
 from imbtk.fitting import needs_rows
@@ -22,7 +24,7 @@ from imbtk.preparation import PreparedRun, prepare_split
 from imbtk.reading import BUILT_IN_PLUGINS, offered_models
 from imbtk.strategy import Strategy
 
-__all__ = ["prepare_fold"]
+__all__ = ["on_all_rows", "prepare_fold"]
 
 
 def prepare_fold(
@@ -65,6 +67,32 @@ def prepare_fold(
     nothing = torch.empty(0, dtype=torch.int64)
     prepared = prepare_split(config, catalogue, dataset, plan=plan, model=model, split=split, dropped=nothing)
     return prepared if weights is None else with_row_weights(prepared, torch.from_numpy(weights))
+
+
+def on_all_rows(prepared: PreparedRun, strategies: Any, weights: np.ndarray | None) -> PreparedRun:
+    """Return the same run with its validation rows among the training rows, and nothing left to choose.
+
+    Parameters
+    ----------
+    prepared : PreparedRun
+        From :func:`prepare_fold`.
+    strategies, weights
+        As there.
+    """
+    rows, nothing = torch.cat([prepared.split.train, prepared.split.validation]).sort().values, torch.empty(0).long()
+    config = prepared.config.model_copy(update={"early_stop": "none", "patience": None, "allow_overcorrection": True})
+    plan = Plan.build(_copies(strategies), prepared.catalogue)
+    whole = prepare_split(
+        config,
+        prepared.catalogue,
+        prepared.dataset,
+        plan=plan,
+        model=prepared.model,
+        split=Split(rows, nothing, nothing),
+        dropped=nothing,
+        rehearsal=Rehearsal(prepared.decision),
+    )
+    return whole if weights is None else with_row_weights(whole, torch.from_numpy(weights))
 
 
 def _copies(strategies: Any) -> list[StrategyLike]:

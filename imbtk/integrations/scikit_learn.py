@@ -20,7 +20,7 @@ from imbtk.data.frames import is_frame
 from imbtk.errors import DataError
 from imbtk.fitting import choose_decision, fit, make_network, own_random_state
 from imbtk.integrations.fold_rows import group_numbers
-from imbtk.integrations.fold_run import prepare_fold
+from imbtk.integrations.fold_run import on_all_rows, prepare_fold
 from imbtk.integrations.nested_options import nested_options, with_nested
 from imbtk.integrations.samples import SampleForm
 from imbtk.plan import StrategyLike
@@ -69,8 +69,9 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     validation_fraction : "auto" or float, optional
         Share of the rows on which nothing is trained: they stop early, calibrate probabilities, and fit strategies
         that decide. Stratified, whole groups where ``fit`` is given groups: each class that has two of them is on both
-        sides. None trains on all rows, and probabilities are moved by the ledger alone. ``auto`` is 0.2 where the best
-        epoch is kept, and None where it is not: where `epochs` are given without `early_stop`.
+        sides. None trains on all rows, and probabilities are moved by the ledger alone. ``auto`` borrows 0.2
+        where the best epoch is kept, then trains anew on all rows for as many epochs; it is None where the last one is
+        kept: where `epochs` are given without `early_stop`.
     positive : object, optional
         The positive class of binary data, as in `y`; the rarer one unless given.
     deploy : str
@@ -236,25 +237,30 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         ImbtkError
             Whatever is wrong with data, plan or options; those about values are a ValueError too.
         """
-        prepared = self._prepare(X, y, sample_weight, groups)
+        prepared, weights = self._prepare(X, y, sample_weight, groups)
         for line in (*prepared.dataset.notes, *prepared.warnings):
             warnings.warn(line, stacklevel=2)
         with own_random_state():
             network = make_network(prepared)
             fitted = fit(settled(prepared, network), network)
-        prepared = fitted.prepared
-        logits = fitted.logits(prepared.split.validation)
-        self._calibration = calibrate(prepared, fit_ledger(prepared, logits), logits)
-        self._decision = choose_decision(prepared, logits, self._calibration)
+            prepared, self.history_ = fitted.prepared, fitted.history
+            logits = fitted.logits(prepared.split.validation)
+            self._calibration = calibrate(prepared, fit_ledger(prepared, logits), logits)
+            self._decision = choose_decision(prepared, logits, self._calibration)
+            kept = [int(record["epoch"]) for record in self.history_ if record.get("kept")]
+            if self.validation_fraction == "auto" and kept and len(prepared.split.validation):
+                # The rows were borrowed to learn how long to train; now that it is known they are trained on.
+                prepared = on_all_rows(prepared, self.strategies, weights)
+                fitted = fit(prepared, make_network(prepared), most_epochs=kept[0] + 1)
         self._normalisation = prepared.normalisation
         network = fitted.network.cpu().eval()
         self.network_ = network.double() if prepared.dataset.kind == "table" else network
-        self.history_, self.ledger_ = fitted.history, prepared.phases[-1].ledger.table()
+        self.ledger_ = prepared.phases[-1].ledger.table()
         self.plan_ = tuple(map(str, prepared.plan.items))
         return self
 
-    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> PreparedRun:
-        """Return what a run prepares."""
+    def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> tuple[PreparedRun, np.ndarray | None]:
+        """Return what a run prepares, and the weights of rows."""
         X, y = self._validated(X, y)
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
@@ -275,7 +281,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, samples.numpy(), dtype=np.float64, ensure_non_negative=True)
-        return prepare_fold(config, self.strategies, dataset, weights, self._fraction(config))
+        return prepare_fold(config, self.strategies, dataset, weights, self._fraction(config)), weights
 
     def _fraction(self, config: RunConfig) -> float | None:
         """Return the share of validation rows."""

@@ -225,3 +225,20 @@ def test_log_loss_of_a_certain_mistake_is_that_of_scikit_learn() -> None:
 
     labels, probabilities = np.array([0, 1]), np.array([[0.0, 1.0], [0.2, 0.8]])
     assert calibration_figures(labels, probabilities)["log_loss"] == pytest.approx(log_loss(labels, probabilities))
+
+
+def test_rows_that_chose_the_epoch_may_temper_and_not_sharpen() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [300, 300])
+    even = np.full(2, 0.5)
+    truth = np.where(labels == 1, 1.0, -1.0) + rng.normal(size=600)
+    # The log-odds of two Gaussians two deviations apart are twice the place: said half as sure, and twice as sure.
+    for said, sharpened in ((truth, 2.0), (4 * truth, 0.5)):
+        logits = np.stack([np.zeros(600), said], axis=1)
+        free = fit_to_ledger(logits, labels, even, even, exact=True)
+        held = fit_to_ledger(logits, labels, even, even, exact=True, chose_epoch=True)
+        assert free.map.scale == pytest.approx(sharpened, rel=0.15)
+        assert held.map.scale == (1.0 if sharpened > 1 else pytest.approx(free.map.scale))
+        # A criterion that is known to be unsure of itself, such as the focal loss, has to be sharpened all the same.
+        loose = fit_to_ledger(logits, labels, even, even, exact=False, chose_epoch=True)
+        assert loose.map.scale == pytest.approx(free.map.scale, rel=0.05)

@@ -20,7 +20,9 @@ CPU = torch.device("cpu")
 
 
 def test_epochs_see_about_a_hundred_thousand_samples() -> None:
-    assert [choose_epochs(n) for n in (10, 1_000, 2_000, 10_000, 10**6)] == [100, 100, 50, 10, 5]
+    sizes = (10, 1_000, 2_000, 10_000, 10**6)
+    assert [choose_epochs(n, "table") for n in sizes] == [100, 100, 50, 10, 5]
+    assert [choose_epochs(n, "images") for n in sizes] == [50, 50, 50, 10, 5]
 
 
 @pytest.mark.parametrize(
