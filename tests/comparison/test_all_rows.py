@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,7 @@ def test_a_row_without_a_comparison() -> None:
 
 
 def test_a_comparison_ends_with_the_commands(finished: Comparison) -> None:
-    page = (finished.folder / "report.html").read_text()
-    assert "--row &#39;nothing, with the decision moved&#39;" in page
-    assert f"imbtk run --from {finished.folder}" in page
+    page = html.unescape(re.sub("<[^>]+>", "", (finished.folder / "report.html").read_text()))
+    assert f"imbtk run --from {finished.folder} --row 'nothing, with the decision moved'" in page
+    best = next(row["name"] for row in finished.document["rows"] if row["kind"] == "plan")
+    assert f"imbtk run --from {finished.folder} --row {shlex.quote(best)}" in page
