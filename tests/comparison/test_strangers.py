@@ -130,8 +130,9 @@ def test_a_cluster_that_lacks_a_package_is_refused_by_name(
 ) -> None:
     distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'imbtk[dask]'")
     monkeypatch.delenv("PYTHONPATH")
+    # Of two workers: for a single one joblib runs tasks where it is called.
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, local_directory=str(tmp_path)
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, local_directory=str(tmp_path)
     ) as cluster:
         # A spawned worker is told its parent's path; one that was started by hand on another machine is not.
         with distributed.Client(cluster) as client:
