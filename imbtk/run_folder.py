@@ -34,7 +34,7 @@ from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun
 from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
-from imbtk.report.wording import ended_words
+from imbtk.report.wording import ended_words, kept_words
 from imbtk.run_documents import environment, groups_known, plan_document
 from imbtk.seen import SeenRows
 from imbtk.training.batches import Batches
@@ -98,6 +98,8 @@ class RunFolder:
         ended = ended_words(fitted.history, self.plan_document, self._prepared.config.max_minutes)
         if ended:
             self.log(f"warning: {ended}")
+        if kept := kept_words(fitted.history, self._prepared.config.model_dump()):
+            self.log(kept)
         return ended
 
     def write_audit(self) -> None:

@@ -19,6 +19,7 @@ from imbtk.report.record import RunRecord
 from imbtk.report.wording import (
     ended_words,
     interval_text,
+    kept_words,
     one_line,
     per_cent,
     plural,
@@ -70,7 +71,9 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
         drawn.append(drawings.add(f"learning_{panel}", figure, data, caption + after))
     records = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
     ended = ended_words(records, record.plan, record.config.get("max_minutes"))
-    return Section("Learning", "learning", (*([Banner(sentence(ended), "warning")] if ended else []), *drawn))
+    kept = kept_words(records, record.config)
+    said = [Banner(sentence(ended), "warning")] if ended else []
+    return Section("Learning", "learning", (*said, *([Text(sentence(kept))] if kept else []), *drawn))
 
 
 def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
