@@ -35,6 +35,7 @@ from by_hand_tables import Records, document
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, log_loss, roc_auc_score
 
 SEEDS = {"table": 5, "images": 2}
+BEGIN, END = "<!-- by hand -->", "<!-- /by hand -->"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,14 @@ def cells(everything: dict[str, Data], folds: int, seeds: dict[str, int]) -> Ite
                         yield Cell(name, method, seed, fold, folds)
 
 
+def write(text: str, path: Path) -> None:
+    """Write the tables to a file; between the marks of a page that has them."""
+    before, begin, rest = (path.read_text(encoding="utf-8") if path.exists() else "").partition(BEGIN)
+    if begin:
+        text = f"{before}{BEGIN}\n{text}{END}{rest.partition(END)[2]}"
+    path.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     """Read the flags, run what is not there yet, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,7 +124,9 @@ def main() -> None:
     parser.add_argument("--breakhis", type=Path, help="A folder of BreakHis images.")
     parser.add_argument("--only", nargs="+", metavar="DATA", help="Only these data sets.")
     parser.add_argument("--work", type=Path, default=Path("by-hand"), help="Where results are kept.")
-    parser.add_argument("--out", type=Path, help="Write the tables here as well.")
+    parser.add_argument(
+        "--out", type=Path, help="Write the tables here too; between its marks if it is docs/defaults.md."
+    )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, help="Deals of the folds; unless given, 5 of tables and 2 of images.")
     parser.add_argument("--jobs", type=int, default=2)
@@ -145,7 +156,7 @@ def main() -> None:
     text = document(everything, records, given.folds)
     print(text)
     if given.out:
-        given.out.write_text(text, encoding="utf-8")
+        write(text, given.out)
 
 
 if __name__ == "__main__":

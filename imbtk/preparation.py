@@ -13,7 +13,7 @@ import torch
 
 from imbtk.calibration_chain import rehearse_calibration
 from imbtk.catalogue import Catalogue
-from imbtk.config import EarlyStopMetric, RunConfig
+from imbtk.config import RunConfig
 from imbtk.context import Rows, RunContext, Split
 from imbtk.data.dataset import Dataset
 from imbtk.data.leaks import check_split
@@ -29,11 +29,10 @@ from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits,
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
 from imbtk.training.setup import (
-    STOP_BY,
     choose_device,
     choose_epochs,
     choose_learning_rate,
-    choose_patience,
+    choose_stopping,
     choose_weight_decay,
 )
 from imbtk.training.speed import Speed
@@ -297,16 +296,15 @@ def _resolved(
         steps = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
         rarest = min(float(phase.ledger.ordered[phase.ledger.ordered > 0].min()) for phase in phases)
         decay = choose_weight_decay(model, config.optimizer, lr, steps, config.batch_size * rarest)
-    early_stop: EarlyStopMetric = config.early_stop or "none"
-    patience = config.patience
-    if config.early_stop is None and config.stops_early and len(split.validation):
-        early_stop, patience = STOP_BY, patience or choose_patience(context.epochs)
+    early_stop, patience = config.early_stop, config.patience
+    if config.stops_early and early_stop is None:
+        early_stop, patience = choose_stopping(context.epochs, dataset.kind, len(split.validation), patience)
     return config.model_copy(
         update={
             "epochs": context.epochs,
             "model": model.name,
             "lr": lr,
-            "early_stop": early_stop,
+            "early_stop": early_stop or "none",
             "patience": patience,
             "weight_decay": decay,
             "strategies": tuple(map(str, plan.items)),

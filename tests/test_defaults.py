@@ -86,6 +86,12 @@ def test_who_says_how_many_epochs_gets_them() -> None:
     assert (both.early_stop, both.patience) == ("log_loss", None)
 
 
+def test_a_table_that_is_shown_ten_times_keeps_the_last_epoch() -> None:
+    many = ready(17_000).config
+    assert (many.epochs, many.early_stop, many.patience) == (9, "none", None)
+    assert (ready(17_000, patience=2).config.early_stop, ready(14_000).config.early_stop) == ("corrected_log_loss",) * 2
+
+
 @pytest.mark.parametrize("options", [{"epochs": 9}, {"early_stop": "none"}])
 def test_patience_without_a_stop_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="'patience' says when to stop early, and nothing is stopped early"):
@@ -153,3 +159,21 @@ def test_decay_follows_how_often_a_batch_shows_the_rarest_class() -> None:
     # 2560 training rows hold 6 or 7 rare ones: a sixth of a row in a batch of 64, and 32 rows when oversampled.
     assert decays[1] == 1.5
     assert decays[0] == pytest.approx(1.5 * 64 * 6.4 / 2560, rel=0.1)
+
+
+def test_rows_of_a_table_are_only_borrowed() -> None:
+    x, y = noisy(200, 0)
+    x = x.astype(np.float32)
+    model = ImbalancedClassifier(model="linear").fit(x, y)
+    # Scaled by the mean of all rows, of which four in five found the epoch; whoever sets rows aside keeps them apart.
+    assert np.allclose(model._normalisation.mean.numpy(), x.mean(axis=0), atol=1e-6)
+    apart = ImbalancedClassifier(model="linear", validation_fraction=0.2).fit(x, y)
+    assert not np.allclose(apart._normalisation.mean.numpy(), x.mean(axis=0), atol=1e-3)
+    assert [r["train_loss"] for r in apart.history_] == [r["train_loss"] for r in model.history_]
+
+
+def test_rows_of_images_stay_apart() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), np.uint8)
+    model = ImbalancedClassifier(["class-weights"]).fit(images, np.arange(40) % 4 // 3)
+    mean = images.astype(np.float64).mean() / 255
+    assert abs(float(model._normalisation.mean[0]) - mean) > 1e-4

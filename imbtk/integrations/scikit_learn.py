@@ -69,9 +69,9 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     validation_fraction : "auto" or float, optional
         Share of the rows on which nothing is trained: they stop early, calibrate probabilities, and fit strategies
         that decide. Stratified, whole groups where ``fit`` is given groups: each class that has two of them is on both
-        sides. None trains on all rows, and probabilities are moved by the ledger alone. ``auto`` borrows 0.2
-        where the best epoch is kept, then trains anew on all rows for as many epochs; it is None where the last one is
-        kept: where `epochs` are given without `early_stop`.
+        sides. None trains on all rows, and probabilities are moved by the ledger alone. ``auto`` is 0.2
+        where the best epoch is kept, only borrowed from a table, on all rows of which a network is then trained for as
+        many epochs; it is None where the last one is kept: where `epochs` are given without `early_stop`.
     positive : object, optional
         The positive class of binary data, as in `y`; the rarer one unless given.
     deploy : str
@@ -248,8 +248,10 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             self._calibration = calibrate(prepared, fit_ledger(prepared, logits), logits)
             self._decision = choose_decision(prepared, logits, self._calibration)
             kept = [int(record["epoch"]) for record in self.history_ if record.get("kept")]
-            if self.validation_fraction == "auto" and kept and len(prepared.split.validation):
-                # The rows were borrowed to learn how long to train; now that it is known they are trained on.
+            if self.validation_fraction == "auto" and kept and prepared.dataset.kind == "table":
+                # The rows were borrowed to learn how long to train; now that it is known they are trained on. Not so
+                # with images: convolutions under batch norm swing from epoch to epoch while the rate is high, and what
+                # is best of one training is nothing of the kind in the next.
                 prepared = on_all_rows(prepared, self.strategies, weights)
                 fitted = fit(prepared, make_network(prepared), most_epochs=kept[0] + 1)
         self._normalisation = prepared.normalisation
