@@ -8,12 +8,13 @@ from typing import Any
 from imbtk.comparison.settings import metric_of
 from imbtk.comparison.table import (
     best_places,
+    column_name,
     difference_text,
+    figure_texts,
     interval_text,
     metric_name,
     metrics_in,
     p_text,
-    per_thousand,
     size_text,
     value_text,
 )
@@ -79,13 +80,6 @@ def _figures_table(document: Mapping[str, Any], best: Mapping[str, str]) -> Tabl
     return Table(tuple(head), tuple(rows))
 
 
-def column_name(document: Mapping[str, Any], metric: str) -> str:
-    """Return what stands over a metric's column."""
-    if metric != "alarm_rate":
-        return metric_name(document, metric)
-    return f"alarms per 1,000 {'images' if document['data']['kind'] == 'images' else 'rows'}"
-
-
 def _cost_text(document: Mapping[str, Any]) -> Text | None:
     """Return the costs by which all rows are judged, and what deciding all alike would cost."""
     found = document.get("costs")
@@ -108,11 +102,9 @@ def _cost_text(document: Mapping[str, Any]) -> Text | None:
 def _figure_cell(
     document: Mapping[str, Any], row: Mapping[str, Any], key: str, figure: Mapping[str, Any], best: Mapping[str, str]
 ) -> Cell:
-    if key == "alarm_rate":
-        few = per_thousand(figure)
-        return Cell(value_text(document, few, 1), reason_of(figure), "number", sub=interval_text(document, few, 1))
     star = "★ " if best.get(key) == row["name"] else ""
-    return Cell(star + value_text(document, figure), reason_of(figure), "number", sub=interval_text(document, figure))
+    value, interval = figure_texts(document, key, figure)
+    return Cell(star + value, reason_of(figure), "number", sub=interval)
 
 
 def _row(

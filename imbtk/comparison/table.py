@@ -13,9 +13,12 @@ from imbtk.comparison.words import p_value
 from imbtk.report.wording import NO_FIGURE, one_line
 
 __all__ = [
+    "COSTS",
     "best_places",
+    "column_name",
     "csv_text",
     "difference_text",
+    "figure_texts",
     "html_table",
     "interval_text",
     "markdown_table",
@@ -34,6 +37,9 @@ MANY_UNITS = 400
 """From so many patients (or rows) on figures have three digits."""
 
 CSV_BASELINE = "baseline"
+
+COSTS = ("precision", "alarm_rate")
+"""Metrics that show what finding a rare positive costs."""
 
 
 def records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -83,13 +89,20 @@ def csv_text(document: Mapping[str, Any]) -> str:
 
 
 def metrics_in(document: Mapping[str, Any]) -> list[str]:
-    """Return the metrics that a comparison has."""
-    return list(next(row["figures"] for row in document["rows"] if row["complete"]))
+    """Return the metrics that a comparison has; none before a row is complete."""
+    return list(next((row["figures"] for row in document["rows"] if row["complete"]), ()))
 
 
 def metric_name(document: Mapping[str, Any], metric: str) -> str:
     """Return what a metric is called in this comparison: ``"AUPRC (malignant)"``."""
     return METRICS[metric].named(document["data"]["positive_class"])
+
+
+def column_name(document: Mapping[str, Any], metric: str) -> str:
+    """Return what stands over a metric's column."""
+    if metric != "alarm_rate":
+        return metric_name(document, metric)
+    return f"alarms per 1,000 {'images' if document['data']['kind'] == 'images' else 'rows'}"
 
 
 def per_thousand(figure: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,7 +196,12 @@ def markdown_table(document: Mapping[str, Any]) -> str:
     classes = shown_classes(document)
     names = document["data"]["class_names"]
     metrics = list(dict.fromkeys([document["primary"], "accuracy", metric_of("auroc", len(names))]))
-    head = ["plan", *[metric_name(document, m) for m in metrics], *[f"sensitivity {names[k]}" for k in classes]]
+    costs = [metric for metric in COSTS if metric in metrics_in(document)]
+    head = [
+        "plan",
+        *[column_name(document, m) for m in (*metrics, *costs)],
+        *[f"sensitivity {names[k]}" for k in classes],
+    ]
     head += ["difference", "p (Holm)", "verdict", "seconds"]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     best = best_places(document)
@@ -192,6 +210,7 @@ def markdown_table(document: Mapping[str, Any]) -> str:
             lines.append([row["name"], *[""] * (len(head) - 3), f"incomplete: {row['reason']}", ""])
             continue
         cells = [_marked(document, row["figures"][m], row["name"] == best.get(m)) for m in metrics]
+        cells += [_marked(document, row["figures"][m], False, m) for m in costs]
         cells += [
             _marked(document, row["per_class"][k]["sensitivity"], row["name"] == best.get(f"class:{k}"))
             for k in classes
@@ -204,8 +223,17 @@ def markdown_table(document: Mapping[str, Any]) -> str:
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
-def _marked(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool) -> str:
-    value, interval = value_text(document, figure), interval_text(document, figure)
+def figure_texts(
+    document: Mapping[str, Any], metric: str, figure: Mapping[str, Any], digits: int | None = None
+) -> tuple[str, str]:
+    """Return value and interval of a metric as its column has them: alarms in a thousand."""
+    if metric == "alarm_rate":
+        figure, digits = per_thousand(figure), 1
+    return value_text(document, figure, digits), interval_text(document, figure, digits)
+
+
+def _marked(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool, metric: str = "") -> str:
+    value, interval = figure_texts(document, metric, figure)
     return (f"**{value}**" if best else value) + (f" ({interval})" if interval else "")
 
 
