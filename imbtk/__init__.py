@@ -12,9 +12,11 @@ from imbtk._version import __version__
 
 if TYPE_CHECKING:
     from imbtk.audit import check
+    from imbtk.comparison.comparison import Comparison, compare
     from imbtk.context import Augment, Criterion, EpochOrder, Mix, Phase, Rows, RunContext, Split
     from imbtk.data.dataset import Dataset
     from imbtk.draw import Draw
+    from imbtk.entry import run
     from imbtk.errors import ImbtkError
     from imbtk.evaluation.intervals import sensitivity_interval
     from imbtk.hookspecs import hookimpl
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from imbtk.models.spec import ModelSpec
     from imbtk.new_data import evaluate
     from imbtk.options import option
-    from imbtk.pipeline import run
     from imbtk.prediction import CalibrationMap, DecisionRule
     from imbtk.result import RunResult, load
     from imbtk.sampling import EpochSize, expected_rows, order_by_class
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Augment": "imbtk.context",
     "CalibrationMap": "imbtk.prediction",
-    "Composition": "imbtk.integrations.composition",
     "Comparison": "imbtk.comparison.comparison",
+    "Composition": "imbtk.integrations.composition",
     "Criterion": "imbtk.context",
     "Dataset": "imbtk.data.dataset",
     "DecisionRule": "imbtk.prediction",
@@ -60,13 +61,14 @@ _HOMES = {
     "option": "imbtk.options",
     "load": "imbtk.result",
     "order_by_class": "imbtk.sampling",
-    "run": "imbtk.pipeline",
+    "run": "imbtk.entry",
     "sensitivity_interval": "imbtk.evaluation.intervals",
 }
 
 __all__ = [
     "Augment",
     "CalibrationMap",
+    "Comparison",
     "Composition",
     "Criterion",
     "Dataset",

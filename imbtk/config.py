@@ -38,9 +38,15 @@ class RunConfig(DataOptions):
         "natural",
         description="Class frequencies where the model is used: natural, uniform, or benign=0.9,malignant=0.1.",
     )
-    decide: Literal["trained", "deploy"] = Field(
-        "trained", description="How a class is picked: as trained, or the most probable one at the deployment prior."
+    decide: Literal["trained", "deploy", "balanced"] = Field(
+        "trained",
+        description="How a class is picked: as trained; the most probable one at the deployment prior; balanced: the "
+        "one with the largest probability over its frequency there.",
     )
+    from_comparison: str | None = Field(
+        None, description="Folder of a comparison, one of whose plans is trained on all rows: see row."
+    )
+    row: str | None = Field(None, description="With from_comparison: which row of its table.")
 
     model: str | None = Field(None, description="Network by name, or package.module:factory.")
     pretrained: bool = Field(False, description="Start from torchvision's weights.")

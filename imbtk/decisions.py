@@ -50,7 +50,12 @@ Logits = Mapping[str, np.ndarray]
 _FITTING = ("logits", "probabilities", "labels")
 """Arguments of ``imbtk_decide`` that show rows: a hook that takes none of them has fitted nothing."""
 
-_DEPLOY = "the most probable class at the deployment prior"
+_STATED = {
+    "trained": DecisionRule().name,
+    "deploy": "the most probable class at the deployment prior",
+    "balanced": "the class with the largest probability over its frequency",
+}
+"""How a class is picked where no strategy says so, by the option ``decide``, for people."""
 
 _SURE = 20.0
 """Logit of the true class in the rehearsal."""
@@ -108,7 +113,7 @@ def rehearse_decision(
     Parameters
     ----------
     items : sequence of PlanItem
-    wanted : "trained" or "deploy"
+    wanted : "trained", "deploy" or "balanced"
         The option ``decide``.
     labels : ndarray of int64, shape (n,)
         Of the rows that it will be fitted on.
@@ -146,13 +151,13 @@ def rehearse_decision(
         if found is None:
             answering = Dispatcher(items).answering("imbtk_decide")
             return Rehearsal("by a strategy", any(map(_fits, answering)))
-    if found is not None and wanted == "deploy":
+    if found is not None and wanted != "trained":
         raise OptionError(
-            f"'{found.by}' decides, and --decide deploy as well: leave one of them out. With --decide deploy the most "
-            "probable class at the deployment prior is picked, and no strategy is asked."
+            f"'{found.by}' decides, and --decide {wanted} as well: leave one of them out. With --decide {wanted} "
+            f"{_STATED[wanted]} is picked, and no strategy is asked."
         )
     if found is None:
-        return Rehearsal(_DEPLOY if wanted == "deploy" else DecisionRule().name)
+        return Rehearsal(_STATED[wanted])
     return Rehearsal(f"by {found.by}", found.fitted)
 
 
@@ -172,11 +177,13 @@ def decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMa
     ImbtkError
         If two strategies decide, or one of them cannot.
     """
-    if prepared.config.decide == "deploy":
-        return Decision(DecisionRule("probabilities", name=_DEPLOY))
+    wanted = prepared.config.decide
+    if wanted != "trained":
+        shift = None if wanted == "deploy" else -np.log(np.maximum(prepared.deployment, np.finfo(float).tiny))
+        return Decision(DecisionRule("probabilities", shift, name=_STATED[wanted]))
     rows = prepared.decision_rows
     groups = prepared.dataset.known_groups(rows)
-    kind = OUT_OF_FOLD if prepared.inner else VALIDATION
+    kind = OUT_OF_FOLD if prepared.decision_models else VALIDATION
     found = _asked(
         prepared.plan.items,
         logits,
@@ -229,14 +236,11 @@ def decision_document(
     decision : Decision
     calibration : CalibrationMap
     logits : mapping of str to ndarray (n, K)
-        Of validation and test rows.
+        Of ``prepared.sides``.
     fitted_on : ndarray of float64, shape (n, K), optional
         The logits of ``prepared.decision_rows``, where these are out-of-fold rows.
     """
-    sides = {
-        "validation": (prepared.split.validation, logits["validation"]),
-        "test": (prepared.split.test, logits["test"]),
-    }
+    sides = {side: (rows, logits[side]) for side, rows in prepared.sides.items()}
     if prepared.inner and fitted_on is not None:
         sides = {"out_of_fold": (prepared.decision_rows, fitted_on), **sides}
     units = {
@@ -250,7 +254,7 @@ def decision_document(
         "name": rule.name,
         "by": None if decision.by is None else str(decision.by),
         "on": rule.on if rule.cost is None else "probabilities",
-        **_evidence(decision, units, len(prepared.inner)),
+        **_evidence(decision, units, prepared.decision_models),
         "rule": rule.to_json(),
         "floor": None if rule.floor is None else _floor(rule.floor, class_names, units),
         "reject": None if rule.reject_below is None else _reject(rule.reject_below, units),
@@ -321,12 +325,13 @@ def _units(
 
 def _floor(floor: tuple[int, float], class_names: Sequence[str], units: Mapping[str, _Units]) -> dict[str, Any]:
     k, least = floor
-    test = units["test"].sensitivity(k)
+    known = {side: unit.sensitivity(k) for side, unit in units.items()}
+    test = known.get("test")
     return {
         "class": class_names[k],
         "floor": least,
-        "out_of_fold": units["out_of_fold"].sensitivity(k) if "out_of_fold" in units else None,
-        "validation": units["validation"].sensitivity(k),
+        "out_of_fold": known.get("out_of_fold"),
+        "validation": known.get("validation"),
         "test": test,
         "held_on_test": None if test is None else test["value"] >= least,
         "confirmed_on_test": None if test is None else test["interval"][0] >= least,

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
-from imbtk.config import RunConfig, make_config
 from imbtk.decisions import decide, decision_document
 from imbtk.errors import PluginError
 from imbtk.evaluation.bootstrap import RESAMPLES
@@ -20,72 +16,18 @@ from imbtk.fitting import fit, make_network, own_random_state
 from imbtk.models.saving import check_saveable
 from imbtk.observers import Observers
 from imbtk.out_of_fold import out_of_fold_logits
-from imbtk.plan import StrategyLike
-from imbtk.plugin_log import PluginLog
 from imbtk.prediction import CalibrationMap, DecisionRule
-from imbtk.preparation import PreparedRun, prepare
+from imbtk.preparation import PreparedRun
 from imbtk.probabilities import calibrate, calibration_document, fit_ledger
 from imbtk.report.progress import RunProgress
 from imbtk.result import RunResult
 from imbtk.run_folder import RunFolder
 from imbtk.settling import expected_seconds, settled
 from imbtk.training.checkpoint import Checkpoint
-from imbtk.training.memory import keep_memory
 
-__all__ = ["RunResult", "run", "run_prepared"]
+__all__ = ["run_prepared"]
 
 ExtraMetric = Callable[[np.ndarray, np.ndarray], float]
-
-
-def run(
-    data: Any = None,
-    strategies: Sequence[StrategyLike] | None = None,
-    *,
-    quiet: bool = False,
-    config: RunConfig | None = None,
-    **options: Any,
-) -> RunResult:
-    """Train one plan of strategies on one split of the data, and say what came of it.
-
-    Parameters
-    ----------
-    data : path, str, tuple, DataFrame or Dataset
-        A folder, a manifest, an ``.npz``, a table, ``"builtin:digits"``, ``(x, y)`` or ``(x, y, groups)``.
-    strategies : sequence of str or Strategy
-        ``["class-weights", FocalLoss(gamma=2.0), "augment@10%-"]``; nothing for a plain model.
-    quiet : bool
-        Print nothing but errors.
-    config : RunConfig, optional
-        Options made before; `options` go on top.
-    **options
-        Any field of :class:`imbtk.config.RunConfig`: ``model="resnet32"``, ``epochs=20``, ``out="runs/first"``.
-
-    Returns
-    -------
-    RunResult
-        With ``.metrics``, ``.history``, ``.predict(x)``, ``.predict_proba(x)``, ``.folder``.
-
-    Raises
-    ------
-    ImbtkError
-        Whatever is wrong with data, plan or options: before anything is trained or written.
-
-    Examples
-    --------
-    >>> import imbtk
-    >>> result = imbtk.run("builtin:breast-cancer", ["class-weights"], epochs=5, quiet=True)  # doctest: +SKIP
-    >>> sensitivity = result.metrics["test"]["per_row"]["per_class"][0]["sensitivity"]  # doctest: +SKIP
-    """
-    if isinstance(data, (str, Path)):
-        options["data"], data = str(data), None
-    base = config.model_dump(exclude_unset=True) if config is not None else {}
-    resolved = make_config({**base, **options})
-    keep_memory()
-    with RunProgress(quiet) as progress, _threads(resolved.threads):
-        said: list[logging.LogRecord] = []
-        with PluginLog(said.append):
-            prepared = prepare(resolved, data, strategies, progress.on_data)
-        return run_prepared(prepared, progress, said=said)
 
 
 def run_prepared(
@@ -123,17 +65,22 @@ def run_prepared(
             observers.epoch_end(epoch, record)
             progress.on_epoch(epoch, record)
 
-        fitted = fit(prepared, network, Checkpoint(folder.path / "checkpoint"), on_epoch, progress.on_step)
+        most = None if prepared.unseen is None else prepared.unseen.epochs
+        fitted = fit(prepared, network, Checkpoint(folder.path / "checkpoint"), on_epoch, progress.on_step, most)
         prepared = fitted.prepared
         if ended := folder.note_trained(fitted):
             progress.on_ended(ended)
 
         # Probabilities are fitted on validation rows, decisions there or on rows that inner models had not seen; test
         # rows are only read, once.
-        logits = {side: fitted.logits(rows) for side, rows in folder.evaluated_rows().items()}
-        ledger_fit = fit_ledger(prepared, logits["validation"])
-        calibration = calibrate(prepared, ledger_fit, logits["validation"])
-        unseen = logits["validation"]
+        if prepared.unseen is None:
+            logits = {side: fitted.logits(rows) for side, rows in prepared.sides.items()}
+            unseen = logits["validation"]
+        else:
+            unseen = prepared.unseen.logits
+            logits = {"out_of_fold": unseen}
+        ledger_fit = fit_ledger(prepared, unseen)
+        calibration = calibrate(prepared, ledger_fit, unseen)
         if prepared.inner:
             epochs = len(fitted.history) if ended else prepared.config.epochs
             unseen = out_of_fold_logits(prepared, progress.on_inner_model, progress.on_step, epochs)
@@ -155,6 +102,7 @@ def run_prepared(
         observers.run_end(folder.run_description, metrics)
         # All is trained and written: what a plugin fails to do from here on is said, and takes nothing away.
         if cell:
+            folder.write_logits(logits["test"])
             failed = folder.write_additions((), observers.failures)
         else:
             sections = observers.report(folder.run_description, metrics)
@@ -164,18 +112,6 @@ def run_prepared(
         progress.on_failure(text)
     # This very process wrote it.
     return RunResult(folder.path, trust_model=True)
-
-
-@contextlib.contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    """Set the number of CPU threads for a run, and put it back."""
-    before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _heard(metric: ExtraMetric, failures: list[str]) -> ExtraMetric:
@@ -202,7 +138,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` holds."""
     dataset = prepared.dataset
-    sides = {}
+    sides: dict[str, Any] = {}
     for side, rows in folder.evaluated_rows().items():
         sides[side] = evaluate(
             dataset.labels[rows].numpy(),
@@ -219,6 +155,8 @@ def _evaluate(
             resamples=resamples,
             extra_metrics=extra,
         )
+    if prepared.unseen is not None:
+        sides["estimate"] = prepared.unseen.estimate
     return metrics_document(
         sides,
         class_names=dataset.class_names,

@@ -22,10 +22,9 @@ from imbtk.decisions import OUT_OF_FOLD, VALIDATION, Rehearsal, rehearse_decisio
 from imbtk.deployment import parse_deployment
 from imbtk.draw import Draw
 from imbtk.errors import DataError, ImbtkError, OptionError, did_you_mean
-from imbtk.models.registry import default_model, find_model
 from imbtk.models.spec import ModelSpec
 from imbtk.plan import Plan, StrategyLike
-from imbtk.reading import Progress, make_catalogue, offered_models, read_data
+from imbtk.reading import Progress, choose_model, make_catalogue, read_data
 from imbtk.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits, make_folds
 from imbtk.training.build import build_phases
 from imbtk.training.phases import BuiltPhase
@@ -45,6 +44,31 @@ __all__ = [
     "training_context",
     "training_rows",
 ]
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What other models of the same plan say of training rows that each of them had not seen.
+
+    A run on all rows has none of its own to fit probabilities and decisions on: it takes these.
+
+    Attributes
+    ----------
+    rows : Tensor of int64, shape (n,)
+    logits : ndarray of float64, shape (n, K)
+    models : int
+        How many there were.
+    epochs : int
+        After how many epochs these were kept: training ends there.
+    estimate : dict
+        What these models reach on such rows, for ``metrics.json``.
+    """
+
+    rows: torch.Tensor
+    logits: np.ndarray
+    models: int
+    epochs: int
+    estimate: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,8 @@ class PreparedRun:
         decision is fitted on. Empty where no decision is fitted or folds do not allow it.
     speed : Speed, optional
         What came of trying precisions and memory formats.
+    unseen : Unseen, optional
+        Where the run trains on all rows: what is fitted on top of the network is fitted on this.
     """
 
     config: RunConfig
@@ -103,11 +129,29 @@ class PreparedRun:
     decision: str = "as trained"
     inner: tuple[PreparedRun, ...] = ()
     speed: Speed | None = None
+    unseen: Unseen | None = None
+
+    @property
+    def sides(self) -> dict[str, torch.Tensor]:
+        """The rows with logits by other models or none: validation and test, or those that others had not seen."""
+        if self.unseen is not None:
+            return {"out_of_fold": self.unseen.rows}
+        return {"validation": self.split.validation, "test": self.split.test}
+
+    @property
+    def calibration_rows(self) -> torch.Tensor:
+        """The rows that probabilities are fitted on: validation rows, or those that other models had not seen."""
+        return self.split.validation if self.unseen is None else self.unseen.rows
 
     @property
     def decision_rows(self) -> torch.Tensor:
         """The rows that a decision is fitted on: out-of-fold rows, fold after fold, or validation rows."""
-        return torch.cat([run.split.test for run in self.inner]) if self.inner else self.split.validation
+        return torch.cat([run.split.test for run in self.inner]) if self.inner else self.calibration_rows
+
+    @property
+    def decision_models(self) -> int:
+        """How many other models predict the rows that a decision is fitted on; 0 where they are validation rows."""
+        return len(self.inner) if self.unseen is None else self.unseen.models
 
 
 def prepare(
@@ -139,14 +183,7 @@ def prepare(
     plan = Plan.build(config.strategies if strategies is None else strategies, catalogue)
     _check_together(config)
     config, dataset = read_data(config, data, catalogue, progress)
-    model = find_model(
-        config.model or default_model(dataset.kind, len(dataset)),
-        dataset.kind,
-        dataset.sample_shape,
-        offered_models(config, catalogue),
-        pretrained=config.pretrained,
-        weights_file=config.weights,
-    )
+    model = choose_model(config, dataset, catalogue)
     folds = make_folds(plan.items, dataset, _whole_context(config, dataset), config.seed, config.fold)
     split, dropped = induced(dataset, folds[config.fold])
     inner = [induced(dataset, cut)[0] for cut in inner_splits(dataset, folds, config.fold, config.seed)]
@@ -166,6 +203,7 @@ def prepare_split(
     folds: int = 1,
     inner: Sequence[Split] = (),
     rehearsal: Rehearsal | None = None,
+    unseen: Unseen | None = None,
 ) -> PreparedRun:
     """Build every phase for a data set that is split: what is left of :func:`prepare` once that is done.
 
@@ -184,6 +222,8 @@ def prepare_split(
         From :func:`imbtk.splitting.inner_splits`: used if the plan has a decision that is fitted on rows.
     rehearsal : Rehearsal, optional
         Of the decision, where that was rehearsed already: this is an inner model, which decides nothing.
+    unseen : Unseen, optional
+        Where all rows are for training.
 
     Raises
     ------
@@ -192,7 +232,11 @@ def prepare_split(
     """
     # Whoever trains comes through here, with a split from wherever: a strategy, the data, scikit-learn's rows.
     check_split(dataset, split)
-    context = training_context(config, dataset, split)
+    known = split.validation if unseen is None else unseen.rows
+    context = dataclasses.replace(
+        training_context(config, dataset, split),
+        validation_counts=torch.bincount(dataset.labels[known], minlength=dataset.num_classes),
+    )
     deployment = parse_deployment(config.deploy, dataset.class_names, context.natural_counts.double().numpy())
     normalisation = _normalisation(dataset, split, model)
     rows = training_rows(dataset, split.train, normalisation)
@@ -200,10 +244,12 @@ def prepare_split(
     warnings = (*absent_classes(dataset, split), *warnings)
     outer = rehearsal is None
     if rehearsal is None:
-        rehearse_calibration(plan.items, dataset.labels[split.validation].numpy(), phases[-1].context)
+        rehearse_calibration(plan.items, dataset.labels[known].numpy(), phases[-1].context)
         why = _not_out_of_fold(folds, inner)
         try:
-            rehearsal = _rehearsed(plan, config, dataset, split, inner, phases[-1].context)
+            models = len(inner) if unseen is None else unseen.models
+            unseen_rows = torch.cat([cut.test for cut in inner]) if inner else known
+            rehearsal = _rehearsed(plan, config, dataset, unseen_rows, models, phases[-1].context)
         except ImbtkError as error:
             # Whoever fails on few rows may advise folds, which there are already.
             error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
@@ -228,6 +274,7 @@ def prepare_split(
         rows=rows,
         deployment=deployment,
         decision=rehearsal.words,
+        unseen=unseen,
     )
     if not (outer and inner and rehearsal.fitted):
         return prepared
@@ -267,12 +314,11 @@ def _resolved(
 
 
 def _rehearsed(
-    plan: Plan, config: RunConfig, dataset: Dataset, split: Split, inner: Sequence[Split], context: RunContext
+    plan: Plan, config: RunConfig, dataset: Dataset, rows: torch.Tensor, models: int, context: RunContext
 ) -> Rehearsal:
     """Return how a class is going to be picked, rehearsed with the rows that this will be fitted on."""
-    rows = torch.cat([cut.test for cut in inner]) if inner else split.validation
     groups = dataset.known_groups(rows)
-    kind = OUT_OF_FOLD if inner else VALIDATION
+    kind = OUT_OF_FOLD if models else VALIDATION
     rehearsal = rehearse_decision(
         plan.items,
         config.decide,
@@ -282,7 +328,7 @@ def _rehearsed(
     )
     if not rehearsal.fitted:
         return rehearsal
-    of = f"{len(rows)} {kind} of {len(inner)} inner models" if inner else kind
+    of = f"{len(rows)} {kind} of {models} inner models" if models else kind
     return dataclasses.replace(rehearsal, words=f"{rehearsal.words}, fitted on {of}")
 
 

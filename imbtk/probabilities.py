@@ -49,7 +49,7 @@ def why_inexact(prepared: PreparedRun) -> str | None:
 def fit_ledger(prepared: PreparedRun, logits: np.ndarray) -> LedgerFit:
     """Return core's calibration at the natural prior, fitted on the logits (n, K) of the validation rows."""
     natural, effective = _priors(prepared)
-    rows = prepared.split.validation
+    rows = prepared.calibration_rows
     labels, groups = prepared.dataset.labels[rows].numpy(), prepared.dataset.known_groups(rows)
     return fit_to_ledger(
         logits,
@@ -82,7 +82,7 @@ def calibrate(prepared: PreparedRun, fit: LedgerFit, logits: np.ndarray) -> Cali
         prepared.plan.items,
         fit.map,
         logits,
-        prepared.dataset.labels[prepared.split.validation].numpy(),
+        prepared.dataset.labels[prepared.calibration_rows].numpy(),
         prepared.phases[-1].context,
     )
     return deployed(natural, _priors(prepared)[0], prepared.deployment)
@@ -114,7 +114,7 @@ def calibration_document(
         "schema_version": SCHEMA_VERSION,
         "class_names": list(prepared.dataset.class_names),
         "method": ", then ".join(by) or "the ledger, drawn by validation rows",
-        "rows": len(logits["validation"]),
+        "rows": len(prepared.calibration_rows),
         "exact": reason is None,
         "reason": reason,
         "natural_prior": natural.tolist(),
@@ -131,8 +131,7 @@ def calibration_document(
         "before": {},
         "after": {},
     }
-    sides = {"validation": prepared.split.validation, "test": prepared.split.test}
-    for side, rows in sides.items():
+    for side, rows in prepared.sides.items():
         labels = prepared.dataset.labels[rows].numpy()
         weights = _figure_weights(labels, natural, prepared.deployment)
         document["weighted"][side] = weights is not None

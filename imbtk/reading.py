@@ -11,11 +11,19 @@ from imbtk.data import load
 from imbtk.data.dataset import Dataset
 from imbtk.data.sources import Source
 from imbtk.errors import OptionError
-from imbtk.models.registry import find_model
+from imbtk.models.registry import default_model, find_model
 from imbtk.models.spec import ModelSpec
 from imbtk.plugin_files import PluginFile
 
-__all__ = ["BUILT_IN_PLUGINS", "Progress", "make_catalogue", "offered_models", "offered_sources", "read_data"]
+__all__ = [
+    "BUILT_IN_PLUGINS",
+    "Progress",
+    "choose_model",
+    "make_catalogue",
+    "offered_models",
+    "offered_sources",
+    "read_data",
+]
 
 BUILT_IN_PLUGINS = ("imbtk.models.builtin",)
 """Core's own modules that offer models through the hooks that strangers use."""
@@ -64,6 +72,24 @@ def read_data(
 def offered_sources(catalogue: Catalogue) -> list[Source]:
     """Return the data formats that plugins offer."""
     return [source for answer, _ in catalogue.offered("imbtk_sources") for source in answer]
+
+
+def choose_model(config: RunConfig, dataset: Dataset, catalogue: Catalogue) -> ModelSpec:
+    """Return the model that the configuration names, or what suits the data.
+
+    Raises
+    ------
+    ImbtkError
+        If there is no such model, or it does not take such data.
+    """
+    return find_model(
+        config.model or default_model(dataset.kind, len(dataset)),
+        dataset.kind,
+        dataset.sample_shape,
+        offered_models(config, catalogue),
+        pretrained=config.pretrained,
+        weights_file=config.weights,
+    )
 
 
 def offered_models(config: RunConfig, catalogue: Catalogue) -> dict[str, ModelSpec]:

@@ -144,14 +144,25 @@ class RunResult:
         return self.figures[name]
 
     def __repr__(self) -> str:
-        overall = self.metrics["test"]["per_row"]["overall"]
-        value = overall["balanced_accuracy"]["value"]
+        of, figures = "test", self._overall
+        if figures is None:
+            found = self.metrics.get("estimate", {}).get("figures", ())
+            of, figures = "estimated", {figure["metric"]: figure for figure in found}
+        value = (figures.get("balanced_accuracy") or {}).get("value")
         shown = "unknown" if value is None else f"{value:.3f}"
-        return f"RunResult({str(self.folder)!r}, test balanced accuracy {shown})"
+        return f"RunResult({str(self.folder)!r}, {of} balanced accuracy {shown})"
+
+    @property
+    def _overall(self) -> dict[str, Any] | None:
+        """The figures of the test rows; None where all rows were for training."""
+        side = self.metrics.get("test")
+        return None if side is None else side["per_row"]["overall"]
 
     def _repr_html_(self) -> str:
         """Return the per-class table of the test rows, for notebooks."""
-        rows = []
+        rows: list[str] = []
+        if self._overall is None:
+            return f"<p>{html.escape(repr(self))}</p>"
         for entry in self.metrics["test"]["per_row"]["per_class"]:
             cells = [html.escape(entry["name"]), str(entry["support"])]
             cells += [_cell(entry[name]) for name in ("sensitivity", "specificity", "precision", "f1")]

@@ -66,10 +66,15 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     config, dataset = prepared.config, prepared.dataset
     splitter = [item for item in prepared.plan.items if any(h.name == "imbtk_split" for h in item.strategy.hooks())]
     split = f"by {splitter[0]}{_of_given(prepared)}" if splitter else _default_split(dataset.given_split)
+    if prepared.unseen is not None:
+        split = "none: all rows are for training; what is fitted afterwards is fitted on rows that other models, of the"
+        split += f" same plan, had not seen ({prepared.unseen.models} models of the comparison)"
     stop = "the last epoch's weights"
     if config.early_stop not in (None, "none"):
         patience = f", at most {plural(config.patience, 'epoch')} without a gain" if config.patience else ""
         stop = f"the best epoch of the last phase by {str(config.early_stop).replace('_', ' ')}{patience}"
+    if prepared.unseen is not None and prepared.unseen.epochs < (config.epochs or 0):
+        stop = f"ended after {prepared.unseen.epochs}, the median of those kept in the comparison"
     shape, noun = "x".join(map(str, dataset.sample_shape)), "images" if dataset.kind == "images" else "rows"
     sample = f"{shape} images, {config.resize}" if dataset.kind == "images" else f"{shape} features"
     epochs, threads = plural(config.epochs or 0, "epoch"), plural(torch.get_num_threads(), "thread")

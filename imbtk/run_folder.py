@@ -34,13 +34,16 @@ from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.preparation import PreparedRun
 from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
-from imbtk.report.wording import ended_words
+from imbtk.report.wording import ended_words, kept_words
 from imbtk.run_documents import environment, groups_known, plan_document
 from imbtk.seen import SeenRows
 from imbtk.training.batches import Batches
 from imbtk.unfinished import begin, finish, unfinished_path
 
-__all__ = ["RunFolder"]
+__all__ = ["LOGITS_FILE", "RunFolder"]
+
+LOGITS_FILE = "logits.npz"
+"""In a cell of a comparison: which rows of the data are the test side, and what the network says of them."""
 
 _DIGESTED = 4096
 """Rows that are in memory together while their content is digested."""
@@ -95,15 +98,20 @@ class RunFolder:
         ended = ended_words(fitted.history, self.plan_document, self._prepared.config.max_minutes)
         if ended:
             self.log(f"warning: {ended}")
+        if kept := kept_words(fitted.history, self._prepared.config.model_dump()):
+            self.log(kept)
         return ended
 
     def write_audit(self) -> None:
         """Write what the data themselves have to say, for the page."""
-        _write_json(self.path / "audit.json", quick_audit(self._prepared.dataset, self._prepared.split))
+        found = quick_audit(self._prepared.dataset, self._prepared.split)
+        if self._prepared.unseen is not None:
+            found = [finding for finding in found if finding["name"] not in ("split", "leak", "prospects")]
+        _write_json(self.path / "audit.json", found)
 
     def evaluated_rows(self) -> dict[str, torch.Tensor]:
-        """Return validation and test rows."""
-        return {"validation": self._prepared.split.validation, "test": self._prepared.split.test}
+        """Return validation and test rows, by side; none where all rows are for training."""
+        return self._prepared.sides if self._prepared.unseen is None else {}
 
     def known_groups(self, rows: torch.Tensor) -> np.ndarray | None:
         """Return the groups of rows, None where groups are not known."""
@@ -218,6 +226,10 @@ class RunFolder:
         _write_json(self.path / "metrics.json", metrics)
         save_network(self.path / "model", network, self._model_description(calibration, decision))
 
+    def write_logits(self, logits: np.ndarray) -> None:
+        """Write the logits (n, K) of the test rows, as trained, for what a comparison fits on rows unseen."""
+        np.savez(self.path / LOGITS_FILE, rows=self._prepared.split.test.numpy(), logits=logits)
+
     def write_page(
         self,
         batches: Batches,
@@ -234,8 +246,9 @@ class RunFolder:
         list of str
             `failures`, what plugins failed to do after training, and what of `sections` cannot be shown.
         """
-        probabilities = calibration.probabilities(logits["test"])
-        decided = decision.decide(logits["test"], probabilities)
+        test = logits.get("test", np.empty((0, self._prepared.dataset.num_classes)))
+        probabilities = calibration.probabilities(test)
+        decided = decision.decide(test, probabilities)
         make_gallery(self.path / "gallery.npz", self._prepared, batches, decided, probabilities)
         failed = self.write_additions(sections, failures)
         make_report(self.path)

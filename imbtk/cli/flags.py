@@ -17,7 +17,7 @@ __all__ = ["SECTIONS", "Flag", "SectionedCommand", "config_flags", "flag_name"]
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Plans": ("plan", "each", "pairs", "plan_set"),
     "Comparison": ("folds", "repeats", "primary", "margin", "also_ungrouped"),
-    "Strategies": ("strategies", "plugins", "without", "allow_overcorrection"),
+    "Strategies": ("strategies", "plugins", "without", "allow_overcorrection", "from_comparison", "row"),
     "Data": (
         "label_level", "where", "path_column", "label_column", "class_names", "group_column", "split_column",
         "categorical", "numeric", "drop", "decimal", "dates", "groups", "group_pattern", "group_name", "group_label",
@@ -39,7 +39,7 @@ OTHER = "Other options"
 ARGUMENTS = ("data",)
 """Fields that are given without a flag."""
 
-_NAMES = {"strategies": ("-s", "--strategy"), "plugins": ("--plugin",)}
+_NAMES = {"strategies": ("-s", "--strategy"), "plugins": ("--plugin",), "from_comparison": ("--from",)}
 _METAVARS = {
     "plan": '"SPEC SPEC"',
     "each": "SPEC,SPEC",
@@ -60,7 +60,7 @@ _METAVARS = {
     "deploy": "PRIOR",
     "early_stop": "METRIC",
 }
-_FILES = {"weights": "FILE", "out": "DIR", "cache_dir": "DIR", "plugins": "FILE.py"}
+_FILES = {"weights": "FILE", "out": "DIR", "cache_dir": "DIR", "plugins": "FILE.py", "from_comparison": "DIR"}
 _LONGEST_CHOICE = 24
 
 

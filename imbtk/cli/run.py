@@ -32,6 +32,7 @@ def run(config_file: str | None, dry_run: bool, as_json: bool, quiet: bool, **gi
     imbtk run photos/ -s NAME -s NAME:option=value -s NAME@50%-
     imbtk run -c study.toml --epochs 20
     imbtk run photos/ -s NAME --dry-run
+    imbtk run --from comparisons/photos-1a2b3c4d --row NAME   # that plan on all rows
     """
     config = make_config(_merge(config_file, given))
     if dry_run:
@@ -40,7 +41,7 @@ def run(config_file: str | None, dry_run: bool, as_json: bool, quiet: bool, **gi
     # Reading the data may take minutes: what is in the way is said before.
     check_paths(config)
     # Only now: a mistake in the options is told at once, without loading torch.
-    from imbtk.pipeline import run as train
+    from imbtk.entry import run as train
 
     # Whatever prints while a run goes on, standard output stays one JSON object.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
@@ -59,7 +60,7 @@ def _dry_run(config: RunConfig, as_json: bool, quiet: bool) -> None:
     """Print the plan, the split, the class counts and the ledger; train and write nothing."""
     import torch
 
-    from imbtk.preparation import prepare
+    from imbtk.entry import prepare_any
     from imbtk.report.progress import RunProgress
     from imbtk.run_documents import plan_document
 
@@ -70,7 +71,7 @@ def _dry_run(config: RunConfig, as_json: bool, quiet: bool) -> None:
         contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext(),
         RunProgress(quiet) as progress,
     ):
-        document = plan_document(prepare(config, progress=progress.on_data))
+        document = plan_document(prepare_any(config, progress=progress.on_data))
     if as_json:
         click.echo(json.dumps(document))
     elif not quiet:

@@ -15,10 +15,11 @@ from imbtk.comparison.folder import ComparisonFolder
 from imbtk.comparison.grid import BASELINE
 from imbtk.comparison.judging import Judge
 from imbtk.comparison.leak import leak_document
-from imbtk.comparison.outcomes import Outcome, with_decision_moved
-from imbtk.comparison.settings import METRICS, metrics_of
+from imbtk.comparison.outcomes import Outcome, Rows, with_decision_moved
+from imbtk.comparison.settings import METRICS, metric_of, metrics_of
 from imbtk.comparison.words import protocol_sentences, row_warnings
 from imbtk.errors import RunFolderError
+from imbtk.evaluation.alarms import call_all_costs
 from imbtk.evaluation.figures import missing_figure
 from imbtk.evaluation.intervals import CONFIDENCE
 from imbtk.evaluation.metrics import Missing
@@ -53,6 +54,8 @@ def analyse(path: Path) -> dict[str, Any]:
     entries = [_entry(judge, folder, outcome) for outcome in judge.outcomes.values()]
     judge.compare(entries)
     warnings = row_warnings(judge.rows, entries)
+    if len(folder.costs) > 1:
+        warnings.append("plans state different costs, so there is no cost by which all of them can be judged")
     entries += [{"name": n, "kind": "plan", "complete": False, "reason": reason} for n, reason in incomplete.items()]
     config, protocol = folder.config, folder.protocol
     document: dict[str, Any] = {
@@ -65,6 +68,7 @@ def analyse(path: Path) -> dict[str, Any]:
         "primary": judge.primary,
         "primary_name": judge.primary_name,
         "higher_is_better": METRICS[judge.primary].higher_is_better,
+        "costs": _stated_cost(judge.rows),
         "margin": config.margin,
         "protocol": dict(protocol["options"]),
         "rows": sorted(entries, key=lambda entry: _place(judge, entry)),
@@ -102,6 +106,17 @@ def _judged(folder: ComparisonFolder) -> tuple[Judge, dict[str, str]]:
     return judge, incomplete
 
 
+def _stated_cost(rows: Rows) -> dict[str, Any] | None:
+    """Return the cost matrix, and what deciding every row for one class costs; None where plans state none."""
+    if rows.cost is None:
+        return None
+    alone = call_all_costs(rows.labels, rows.cost)
+    return {
+        "matrix": rows.cost.tolist(),
+        "all_alike": [{"name": n, "value": float(v)} for n, v in zip(rows.class_names, alone, strict=True)],
+    }
+
+
 def _place(judge: Judge, entry: Mapping[str, Any]) -> tuple[int, float]:
     """Return what rows are sorted by: best first, those without a figure last."""
     value = entry["figures"][judge.primary]["value"] if entry["complete"] else None
@@ -128,6 +143,12 @@ def _data(judge: Judge, folder: ComparisonFolder) -> dict[str, Any]:
     }
 
 
+def shown_metrics(rows: Rows) -> list[str]:
+    """Return the metrics that a comparison of these rows has."""
+    asked = [metric_of(key, rows.num_classes) if key != "expected_cost" else key for key in rows.asked]
+    return metrics_of(rows.num_classes, asked)
+
+
 def _entry(judge: Judge, folder: ComparisonFolder, outcome: Outcome) -> dict[str, Any]:
     rows, name = judge.rows, outcome.name
     per_class = []
@@ -143,7 +164,7 @@ def _entry(judge: Judge, folder: ComparisonFolder, outcome: Outcome) -> dict[str
         "kind": "baseline" if name == BASELINE else "decision" if name == DECISION else "plan",
         "parts": next((list(plan.parts) for plan in folder.plans if plan.name == name), []),
         "complete": True,
-        "figures": {metric: _figure(judge, name, metric) for metric in metrics_of(rows.num_classes)},
+        "figures": {metric: _figure(judge, name, metric) for metric in shown_metrics(rows)},
         "per_class": per_class,
         "confusion": mean_confusion(rows, outcome).tolist(),
         "coverage": float((outcome.predicted >= 0).mean()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import precision_recall_curve
 
 from imbtk.comparison.outcomes import Outcome, Rows
 from imbtk.evaluation.curves import reliability_bins, roc_curve_points
@@ -16,7 +17,7 @@ _GRID = np.linspace(0, 1, 101)
 
 
 def plan_curves(rows: Rows, outcome: Outcome, positive: int | None) -> dict[str, Any]:
-    """Return ROC and reliability of a plan as plain numbers.
+    """Return ROC, precision-recall and reliability of a plan as plain numbers.
 
     Parameters
     ----------
@@ -29,9 +30,10 @@ def plan_curves(rows: Rows, outcome: Outcome, positive: int | None) -> dict[str,
     Notes
     -----
     ROC curves are averaged over folds, repeats (and classes) at equal false positive rates (Fawcett 2006, "An
-    introduction to ROC analysis", section 8, vertical averaging): scores of two networks have no common scale.
+    introduction to ROC analysis", section 8, vertical averaging), precisions at equal sensitivities: scores of two
+    networks have no common scale.
     """
-    lines = []
+    lines, steps = [], []
     for r in range(len(rows.fold)):
         for f in range(int(rows.fold[r].max()) + 1):
             where = rows.fold[r] == f
@@ -40,6 +42,8 @@ def plan_curves(rows: Rows, outcome: Outcome, positive: int | None) -> dict[str,
                 points = roc_curve_points(labels == k, probabilities[:, k])
                 if not isinstance(points, Missing):
                     lines.append(_at_grid(*points))
+                if positive is not None and not isinstance(points, Missing):
+                    steps.append(_precision_at_grid(labels == k, probabilities[:, k]))
     if positive is None:
         said = outcome.probabilities.max(axis=2)
         true = outcome.probabilities.argmax(axis=2) == rows.labels
@@ -47,8 +51,17 @@ def plan_curves(rows: Rows, outcome: Outcome, positive: int | None) -> dict[str,
         said, true = outcome.probabilities[:, :, positive], np.broadcast_to(rows.labels == positive, rows.fold.shape)
     return {
         "roc": {"x": _GRID.tolist(), "y": np.mean(lines, axis=0).tolist() if lines else None},
+        "precision_recall": {"x": _GRID[1:].tolist(), "y": np.mean(steps, axis=0).tolist() if steps else None},
         "reliability": reliability_bins(true.ravel(), said.ravel(), np.tile(rows.unit, len(rows.fold))),
     }
+
+
+def _precision_at_grid(truth: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Return the precision at which each sensitivity of the grid, above 0, is reached: a step, nothing between."""
+    precision, sensitivity, _ = precision_recall_curve(truth, score)
+    sensitivity, precision = sensitivity[::-1], precision[::-1]
+    first = np.searchsorted(sensitivity, _GRID[1:] - 1e-12, side="left")
+    return np.asarray(precision[np.minimum(first, len(precision) - 1)])
 
 
 def _at_grid(x: np.ndarray, y: np.ndarray) -> np.ndarray:

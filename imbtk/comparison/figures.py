@@ -16,7 +16,9 @@ import numpy as np
 from scipy import stats
 
 from imbtk.comparison.outcomes import Outcome, Rows
-from imbtk.evaluation.bootstrap import RESAMPLES, SCALES, SMALL_STRATUM, degrees_of_freedom
+from imbtk.comparison.settings import METRICS
+from imbtk.evaluation.alarms import decision_costs, partial_auroc, sensitivity_at_specificity
+from imbtk.evaluation.bootstrap import RESAMPLES, SMALL_STRATUM, degrees_of_freedom
 from imbtk.evaluation.intervals import CONFIDENCE, Interval, korn_graubard, studentized
 from imbtk.evaluation.metrics import Missing, Predictions, confusion_counts
 from imbtk.evaluation.resampling import (
@@ -106,7 +108,22 @@ def _of(
     weights: np.ndarray,
     families: Collection[str],
 ) -> Figures:
-    return replicate_figures(_predictions(rows, outcome, repeat, where), unit[where], weights, families)
+    predictions, unit = _predictions(rows, outcome, repeat, where), unit[where]
+    found = replicate_figures(predictions, unit, weights, families)
+    if "decisions" in families:
+        found |= decision_costs(predictions, unit, weights, rows.cost)
+    if "rankings" in families:
+        found |= {name: _asked(name, predictions, unit, weights) for name in rows.asked if "@" in name}
+    return found
+
+
+def _asked(name: str, predictions: Predictions, unit: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return a ranking with a number in its key, (B,); NaN where a class has no row."""
+    if len(np.unique(predictions.labels)) < 2:
+        return np.full(weights.shape[1], np.nan)
+    kind, _, number = name.partition("=")
+    figure = sensitivity_at_specificity if kind == "sensitivity@specificity" else partial_auroc
+    return figure(predictions, unit, weights, float(number))
 
 
 def _means(parts: Sequence[Figures]) -> Figures:
@@ -197,7 +214,7 @@ class Resampling:
 
     def interval(self, plan: Resampled, name: str) -> Interval | Missing:
         """Return the interval of a figure: Student's on a scale where the figure is unbounded."""
-        value, scale = plan.value[name], SCALES.get(name, "logit")
+        value, scale = plan.value[name], METRICS[name].scale or "logit"
         if not np.isfinite(value):
             return Missing("it cannot be computed")
         spread = self.spread(plan.drawn[name], plan.left[name])

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from imbtk.comparison.cells import cell_folder, failure_of, is_done
 from imbtk.comparison.grid import Cell, PlanRow
 from imbtk.comparison.identity import read_protocol
@@ -71,7 +73,24 @@ class ComparisonFolder:
             ungrouped=ungrouped,
             positive=self.positive,
         )
-        return replace(rows, group_name=self.group_name), outcome
+        asked = (self.config.primary,) if self.cost is None else (self.config.primary, "expected_cost")
+        return replace(rows, group_name=self.group_name, cost=self.cost, asked=asked), outcome
+
+    @cached_property
+    def costs(self) -> list[np.ndarray]:
+        """The cost matrices (K, K) by which plans decide, each once."""
+        found: list[np.ndarray] = []
+        for plan in self.plans:
+            path = cell_folder(self.folder, self.cells(plan)[0]) / "decision.json"
+            stated = json.loads(path.read_text(encoding="utf-8"))["rule"]["cost"] if path.is_file() else None
+            if stated is not None and not any(np.array_equal(stated, other) for other in found):
+                found.append(np.asarray(stated, dtype=np.float64))
+        return found
+
+    @property
+    def cost(self) -> np.ndarray | None:
+        """The cost matrix that all rows are judged by: the one that plans state, if they state the same."""
+        return self.costs[0] if len(self.costs) == 1 else None
 
     @cached_property
     def group_name(self) -> str:

@@ -20,7 +20,7 @@ from imbtk.errors import RunFolderError
 from imbtk.files import write_atomically
 from imbtk.plugin_files import PluginFile
 
-__all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "protocol_document", "read_protocol"]
+__all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "differences", "protocol_document", "read_protocol"]
 
 PROTOCOL_FILE = "protocol.json"
 SCHEMA_VERSION = 1
@@ -35,6 +35,8 @@ _ELSEWHERE = (
     "strategies",
     "fold",
     "data",
+    "from_comparison",
+    "row",
     "discard_unfinished",
 )
 """Options that change no number of a cell, or stand in the protocol in another form."""
@@ -72,6 +74,7 @@ def protocol_document(
         "device": device,
         "data": {
             "name": dataset.name,
+            "rows": len(dataset),
             "digest": _digest(dataset),
             "kind": dataset.kind,
             "sample_shape": list(dataset.sample_shape),
@@ -82,8 +85,14 @@ def protocol_document(
         "plans": [{"name": row.name, "parts": list(row.parts)} for row in rows],
         **_plugins(rows, files),
         "left_out": [{"plan": plan, "reason": reason} for plan, reason in left_out.items()],
+        "source": _source(config.data),
         "notes": list(dataset.notes),
     }
+
+
+def _source(data: str | None) -> str | None:
+    """Return where the data lie, so that it is found from elsewhere too; None for arrays."""
+    return str(Path(data).absolute()) if data is not None and Path(data).exists() else data
 
 
 def _plugins(rows: Sequence[PlanRow], files: Sequence[PluginFile]) -> dict[str, Any]:
@@ -118,7 +127,9 @@ def _digest(dataset: Dataset) -> str:
 
 def default_folder(protocol: Mapping[str, Any]) -> Path:
     """Return ``comparisons/<data>-<digest>``: the same command finds the same folder, and goes on in it."""
-    text = json.dumps({key: value for key, value in protocol.items() if key != "notes"}, sort_keys=True)
+    counted = {key: value for key, value in protocol.items() if key not in ("notes", "source")}
+    counted["data"] = {key: value for key, value in protocol["data"].items() if key != "rows"}
+    text = json.dumps(counted, sort_keys=True)
     letters = re.sub(r"[^A-Za-z0-9.-]+", "-", str(protocol["data"]["name"]))[:40].strip("-.") or "data"
     return Path("comparisons") / f"{letters}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
 
@@ -134,7 +145,7 @@ def check_folder(folder: Path, protocol: Mapping[str, Any]) -> None:
     path = folder / PROTOCOL_FILE
     if path.is_file():
         before = read_protocol(folder)
-        found = _differences(before, protocol)
+        found = differences(before, protocol)
         here = {plan["name"] for plan in protocol["plans"]}
         missing = [plan["name"] for plan in before["plans"] if plan["name"] not in here]
         if missing:
@@ -180,12 +191,22 @@ def read_protocol(folder: Path) -> dict[str, Any]:
     return document
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], but: Sequence[str] = ()) -> list[str]:
+    """Return in words what differs between two protocols: data, options, plugins, versions.
+
+    Parameters
+    ----------
+    before, now : mapping
+        As :func:`protocol_document` makes them.
+    but : sequence of str
+        What may differ.
+    """
     both = before.get("providers", {}).keys() & now.get("providers", {}).keys()
     flat = [
         {
             **{key: document.get(key) for key in ("imbtk", "torch", "device")},
-            **{f"data {key}": value for key, value in document["data"].items()},
+            # A folder of before the number of rows was noted has it in its digest.
+            **{f"data {key}": value for key, value in document["data"].items() if key in before["data"]},
             **{key: value for key, value in document["options"].items() if key != "plugins"},
             "plugin files": document.get("plugin_files"),
             **{f"strategy '{name}'": document.get("providers", {})[name] for name in both},
@@ -196,7 +217,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     return [
         f"{name} was {_shown(flat[0].get(name))}, is now {_shown(flat[1].get(name))}"
         for name in names
-        if flat[0].get(name) != flat[1].get(name)
+        if flat[0].get(name) != flat[1].get(name) and name not in but
     ]
 
 

@@ -33,6 +33,10 @@ class Rows:
         The positive class of binary data.
     group_name : str
         What a group is called.
+    cost : ndarray of float64, shape (K, K), optional
+        ``cost[truth, decided]``, where plans state one.
+    asked : tuple of str
+        Metrics to compute beside those that are always.
     """
 
     labels: np.ndarray
@@ -41,6 +45,8 @@ class Rows:
     fold: np.ndarray
     positive: int | None = None
     group_name: str = "group"
+    cost: np.ndarray | None = None
+    asked: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:

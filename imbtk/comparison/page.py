@@ -9,7 +9,7 @@ from typing import Any
 from imbtk.comparison import plots
 from imbtk.comparison.page_tables import interactions_section, table_section, ungrouped_section
 from imbtk.comparison.table import interval_text, size_text, value_text
-from imbtk.comparison.words import headline_sentences
+from imbtk.comparison.words import headline_sentences, model_commands
 from imbtk.files import write_atomically
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles, name_cell
 from imbtk.report.drawings import Drawings
@@ -40,6 +40,7 @@ def make_page(folder: Path, document: Mapping[str, Any]) -> Path:
         _cost_section(document, drawings),
         *interactions_section(document),
         *ungrouped_section(document),
+        _model_section(document, folder),
         _methods_section(document),
         _warnings_section(document),
     ]
@@ -178,9 +179,10 @@ def _probabilities_section(document: Mapping[str, Any], drawings: Drawings) -> S
                 "roc",
                 plots.roc_curves(document),
                 (("plan", "false_positive_rate", "sensitivity"), roc),
-                "Mean ROC curves over folds and repeats, with the mean AUROC. Moving the decision does not change "
-                "them.",
+                "Mean ROC curves over folds and repeats, with the mean AUROC. Dots: where decisions are; moving them "
+                "changes no curve.",
             ),
+            *_precision_recall(document, drawings),
             drawings.add(
                 "reliability",
                 plots.reliability_curves(document),
@@ -191,6 +193,23 @@ def _probabilities_section(document: Mapping[str, Any], drawings: Drawings) -> S
             ),
         ),
     )
+
+
+def _precision_recall(document: Mapping[str, Any], drawings: Drawings) -> list[Block]:
+    """Return the precision-recall curves of the positive class; none where no class is the positive one."""
+    if document["data"]["positive_class"] is None:
+        return []
+    points = [
+        (name, x, y)
+        for name, curves in document["curves"].items()
+        for x, y in zip(curves["precision_recall"]["x"], curves["precision_recall"]["y"] or (), strict=False)
+    ]
+    caption = (
+        "Mean precision at equal sensitivities over folds and repeats, with the mean AUPRC: of the cases called so, "
+        "the share that are. Dotted: calling all. Dots: where the decisions are."
+    )
+    plot = plots.precision_recall_curves(document)
+    return [drawings.add("precision_recall", plot, (("plan", "sensitivity", "precision"), points), caption)]
 
 
 def _cost_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
@@ -218,6 +237,16 @@ def _cost_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
         if row["kind"] != "decision"
     ]
     return Section("What it costs", "cost", (plot, Table(tuple(head), tuple(lines))))
+
+
+def _model_section(document: Mapping[str, Any], folder: Path) -> Section:
+    lines = tuple((Cell(what), Cell(command, look="code")) for what, command in model_commands(document, folder))
+    text = (
+        "Each command trains one row on all rows of the data and keeps the figures of this page as its estimate. "
+        "The same works for every row of the table. Probabilities and thresholds are fitted on what the models of the "
+        "first repeat said of rows that they had not seen."
+    )
+    return Section("The model", "model", (Text(text), Table((Cell("What"), Cell("Command")), lines)))
 
 
 def _methods_section(document: Mapping[str, Any]) -> Section:

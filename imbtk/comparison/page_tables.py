@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imbtk.comparison.settings import metric_of, metrics_of
+from imbtk.comparison.settings import metric_of
 from imbtk.comparison.table import (
     best_places,
+    column_name,
     difference_text,
+    figure_texts,
     interval_text,
     metric_name,
+    metrics_in,
     p_text,
     size_text,
     value_text,
@@ -18,7 +21,7 @@ from imbtk.comparison.table import (
 from imbtk.comparison.words import p_value
 from imbtk.report.blocks import Banner, Block, Cell, Details, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
-from imbtk.report.wording import reason_of, sentence, shorten
+from imbtk.report.wording import join_words, reason_of, sentence, shorten
 from imbtk.wording import several
 
 __all__ = ["interactions_section", "table_section", "ungrouped_section"]
@@ -27,15 +30,17 @@ __all__ = ["interactions_section", "table_section", "ungrouped_section"]
 def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
     """Return the table: figures, differences, verdicts; all other figures and tests behind a click."""
     primary, names = document["primary"], document["data"]["class_names"]
-    rest = [m for m in (metric_of("auroc", len(names)), "log_loss") if m != primary]
+    there = metrics_in(document)
+    wanted = ("precision", "alarm_rate", "expected_cost", metric_of("auroc", len(names)), "log_loss")
+    rest = [m for m in wanted if m in there and m != primary]
     shown = range(len(names)) if len(names) <= 3 else ()
     head = [
         Cell("plan"),
-        *[Cell(text, look="number") for text in (metric_name(document, primary), "difference")],
         Cell("verdict"),
+        *[Cell(text, look="number") for text in (metric_name(document, primary), "difference")],
     ]
     head += [Cell(f"sensitivity {shorten(names[k], 16)}", look="number") for k in shown]
-    head += [Cell(metric_name(document, m), look="number") for m in rest]
+    head += [Cell(column_name(document, m), look="number") for m in rest]
     best = best_places(document)
     rows = [_row(document, row, best, rest, shown) for row in document["rows"] if row["complete"]]
     drawings.add_table("comparison", [cell.text for cell in head], [[cell.text for cell in row] for row in rows])
@@ -50,6 +55,7 @@ def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
             "quiet",
         ),
     ]
+    blocks += [text for text in (_cost_text(document),) if text is not None]
     blocks.append(Details("All figures", (_figures_table(document, best),)))
     detail = _test_rows(document)
     if detail:
@@ -61,8 +67,8 @@ def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
 
 
 def _figures_table(document: Mapping[str, Any], best: Mapping[str, str]) -> Table:
-    shown = metrics_of(len(document["data"]["class_names"]))
-    head = [Cell("plan"), *[Cell(metric_name(document, m), look="number") for m in shown]]
+    shown = metrics_in(document)
+    head = [Cell("plan"), *[Cell(column_name(document, m), look="number") for m in shown]]
     rows = [
         (
             name_cell(row["name"], 40),
@@ -74,11 +80,31 @@ def _figures_table(document: Mapping[str, Any], best: Mapping[str, str]) -> Tabl
     return Table(tuple(head), tuple(rows))
 
 
+def _cost_text(document: Mapping[str, Any]) -> Text | None:
+    """Return the costs by which all rows are judged, and what deciding all alike would cost."""
+    found = document.get("costs")
+    if not found:
+        return None
+    names = document["data"]["class_names"]
+    stated = [
+        f"{found['matrix'][i][j]:g} for a case of “{shorten(names[i], 30)}” decided as “{shorten(names[j], 30)}”"
+        for i in range(len(names))
+        for j in range(len(names))
+        if found["matrix"][i][j]
+    ]
+    alike = [f"{entry['value']:.3f} for “{shorten(entry['name'], 30)}”" for entry in found["all_alike"]]
+    return Text(
+        f"Expected cost: the mean cost of a case, {join_words(stated[:6])}. Deciding all cases alike would cost "
+        f"{join_words(alike[:6])}."
+    )
+
+
 def _figure_cell(
     document: Mapping[str, Any], row: Mapping[str, Any], key: str, figure: Mapping[str, Any], best: Mapping[str, str]
 ) -> Cell:
     star = "★ " if best.get(key) == row["name"] else ""
-    return Cell(star + value_text(document, figure), reason_of(figure), "number", sub=interval_text(document, figure))
+    value, interval = figure_texts(document, key, figure)
+    return Cell(star + value, reason_of(figure), "number", sub=interval)
 
 
 def _row(
@@ -94,9 +120,9 @@ def _row(
     p = None if row["kind"] == "baseline" else row["difference"].get("p_holm")
     return (
         name_cell(row["name"], 40),
+        Cell(row.get("verdict") or "the baseline", look="verdict", sub="" if p is None else f"p {p_value(p)}"),
         _figure_cell(document, row, primary, row["figures"][primary], best),
         Cell(value, look="number", sub=interval),
-        Cell(row.get("verdict") or "the baseline", sub="" if p is None else f"p {p_value(p)}"),
         *[_figure_cell(document, row, f"class:{k}", row["per_class"][k]["sensitivity"], best) for k in shown],
         *[_figure_cell(document, row, metric, row["figures"][metric], best) for metric in rest],
     )

@@ -31,7 +31,9 @@ __all__ = [
     "cost",
     "forest",
     "judged_rows",
+    "operating_point",
     "plan_colours",
+    "precision_recall_curves",
     "reliability_curves",
     "roc_curves",
     "sensitivities",
@@ -198,8 +200,57 @@ def roc_curves(document: Mapping[str, Any]) -> Figure:
                 area = row["figures"][metric_of("auroc", len(row["per_class"]))]["value"]
                 label = shorten(row["name"], 24) + ("" if area is None else f"  {area:.3f}")
                 axes.plot([0, *curve["x"]], [0, *curve["y"]], color=colour, linestyle=dashes, label=label)
+            if (point := operating_point(document, row)) is not None:
+                axes.plot(1 - point[1], point[0], **_mark(row, colour))
         _legend(figure, axes)
     return figure
+
+
+def precision_recall_curves(document: Mapping[str, Any]) -> Figure:
+    """Return precision over sensitivity of the positive class, averaged over folds and repeats, with the decisions."""
+    data = document["data"]
+    k = data["class_names"].index(data["positive_class"])
+    with plot_style():
+        figure, axes = _square(document, "sensitivity (recall)", "precision", "Precision-recall")
+        axes.lines[0].remove()
+        floor = data["class_counts"][k] / sum(data["class_counts"])
+        axes.axhline(floor, color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
+        for row, colour, dashes in _drawn(document):
+            curve = document["curves"][row["name"]]["precision_recall"]
+            if curve["y"] is not None and row["kind"] != "decision":
+                area = row["figures"]["auprc"]["value"]
+                label = shorten(row["name"], 24) + ("" if area is None else f"  {area:.3f}")
+                axes.plot(curve["x"], curve["y"], color=colour, linestyle=dashes, label=label, drawstyle="steps-pre")
+            point = operating_point(document, row)
+            if point is not None and point[2] is not None:
+                axes.plot(point[0], point[2], **_mark(row, colour))
+        _legend(figure, axes)
+    return figure
+
+
+def operating_point(document: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[float, float, float | None] | None:
+    """Return sensitivity, specificity and precision (None where nothing was called so) of what a row decides.
+
+    None where no class is the positive one. They are of the mean confusion matrix over repeats.
+    """
+    data = document["data"]
+    if data["positive_class"] is None:
+        return None
+    k = data["class_names"].index(data["positive_class"])
+    counts = np.asarray(row["confusion"])
+    hit, called, truth, total = counts[k, k], counts[:, k].sum(), counts[k].sum(), counts.sum()
+    if truth == 0 or truth == total:
+        return None
+    specificity = 1 - (called - hit) / (total - truth)
+    return float(hit / truth), float(specificity), float(hit / called) if called else None
+
+
+def _mark(row: Mapping[str, Any], colour: str) -> dict[str, Any]:
+    hollow = row["kind"] == "decision"
+    return {
+        "marker": "o", "linestyle": "none", "color": colour, "markersize": 7, "zorder": 5,
+        "mfc": "none" if hollow else colour, "label": shorten(row["name"], 24) if hollow else None,
+    }  # fmt: skip
 
 
 def reliability_curves(document: Mapping[str, Any]) -> Figure:
@@ -211,6 +262,10 @@ def reliability_curves(document: Mapping[str, Any]) -> Figure:
             if row["kind"] != "decision":
                 points = [b["confidence"] for b in bins], [b["frequency"] for b in bins]
                 axes.plot(*points, color=colour, linestyle=dashes, marker="o", label=shorten(row["name"], 24))
+        ends = [max(b["confidence"], b["frequency"]) for c in document["curves"].values() for b in c["reliability"]]
+        # A rare class lives in a corner: the axes end where the points do.
+        end = min(1.0, 1.1 * max(ends, default=1.0))
+        axes.set(xlim=(-0.02 * end, 1.02 * end), ylim=(-0.02 * end, 1.02 * end))
         _legend(figure, axes)
     return figure
 

@@ -2,39 +2,128 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, get_args
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
 from imbtk.config import RunConfig, validated
-from imbtk.errors import OptionError
-from imbtk.evaluation.metric_table import OVERALL_METRICS
+from imbtk.errors import OptionError, did_you_mean
+from imbtk.evaluation.metric_table import (
+    ALARM_METRICS,
+    OVERALL_METRICS,
+    Metric,
+    partial_auroc_up_to,
+    sensitivity_at,
+)
 
-__all__ = ["METRICS", "ComparisonConfig", "make_comparison_config", "metric_of", "metrics_of", "parse_shard"]
+__all__ = [
+    "METRICS",
+    "ComparisonConfig",
+    "make_comparison_config",
+    "metric_of",
+    "metrics_of",
+    "parse_primary",
+    "parse_shard",
+]
 
-Metric = Literal[
+_KEYS = (
     "balanced_accuracy", "accuracy", "g_mean", "macro_f1", "mcc", "auroc", "auprc", "macro_auroc", "macro_auprc",
     "log_loss", "brier",
-]  # fmt: skip
+)  # fmt: skip
 
-METRICS = {key: OVERALL_METRICS[key] for key in get_args(Metric)}
+_PARTIAL = 0.1
+"""Largest false positive rate of ``partial-auroc``, unless told."""
+
+
+class _Metrics(dict[str, Metric]):
+    """Metrics by key; those with a number in their key are made when they are asked for."""
+
+    def __missing__(self, key: str) -> Metric:
+        kind, number = _parametric(key)
+        return sensitivity_at(number) if kind == "sensitivity@specificity" else partial_auroc_up_to(number)
+
+
+METRICS = _Metrics({**{key: OVERALL_METRICS[key] for key in _KEYS}, **ALARM_METRICS})
 """Figures over all classes, or of the positive one, that a comparison computes."""
 
+_OF_TWO = ("auroc", "auprc", "precision", "alarm_rate")
 
-def metrics_of(num_classes: int) -> list[str]:
-    """Return the metrics that there are for so many classes: of two, one is positive and has metrics of its own."""
-    return [key for key in METRICS if num_classes == 2 or key not in ("auroc", "auprc")]
+
+def _parametric(key: str) -> tuple[str, float]:
+    """Return the kind and the number of a metric such as ``sensitivity@specificity=0.9``; KeyError if it is none."""
+    kind, _, number = key.partition("=")
+    if kind not in ("sensitivity@specificity", "partial-auroc@fpr") or not re.fullmatch(r"0?\.\d+", number):
+        raise KeyError(key)
+    return kind, float(number)
+
+
+def parse_primary(text: str) -> str:
+    """Return the key of a metric that can be tested.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> [parse_primary(text) for text in ("auprc", "partial-auroc", "sensitivity@specificity=0.90")]
+    ['auprc', 'partial-auroc@fpr=0.1', 'sensitivity@specificity=0.9']
+    """
+    if (key := text.replace("-", "_")) in _KEYS:
+        return key
+    wanted = text.replace("_", "-")
+    try:
+        return METRICS[f"partial-auroc@fpr={_PARTIAL}" if wanted == "partial-auroc" else wanted].key
+    except KeyError:
+        known = [*_KEYS, "sensitivity@specificity=0.9", "partial-auroc", "partial-auroc@fpr=0.2"]
+        raise ValueError(
+            f"there is no such metric.{did_you_mean(text, known)} It is one of {', '.join(known)}, where 0.9 and 0.2 "
+            "stand for any number between 0 and 1"
+        ) from None
+
+
+def metrics_of(num_classes: int, asked: Sequence[str] = ()) -> list[str]:
+    """Return the metrics that there are for so many classes: of two, one is positive and has metrics of its own.
+
+    Parameters
+    ----------
+    num_classes : int
+    asked : sequence of str
+        Those beside that there are: ``expected_cost``, the primary one.
+    """
+    some = [key for key in METRICS if key != "expected_cost" and (num_classes == 2 or key not in _OF_TWO)]
+    return list(dict.fromkeys([*some, *asked]))
 
 
 def metric_of(key: str, num_classes: int) -> str:
-    """Return the metric that stands for `key`: of more than two classes the mean over them for one class's."""
-    return key if key in metrics_of(num_classes) else f"macro_{key}"
+    """Return the metric that stands for `key`: of more than two classes the mean over them for one class's.
+
+    Raises
+    ------
+    OptionError
+        If there is none: it is of the positive class, and only of two classes one is.
+    """
+    if num_classes == 2 or (key not in _OF_TWO and "@" not in key):
+        return key
+    if f"macro_{key}" in METRICS:
+        return f"macro_{key}"
+    raise OptionError(f"'primary' (given: '{key}') is a figure of the positive class; these are {num_classes} classes.")
 
 
 class ComparisonConfig(RunConfig):
     """The configuration of a comparison: split, model, epochs and seed are its own, strategies belong to the plans."""
 
-    unused: ClassVar[tuple[str, ...]] = ("strategies", "fold", "discard_unfinished", "max_minutes")
+    unused: ClassVar[tuple[str, ...]] = (
+        "strategies",
+        "fold",
+        "discard_unfinished",
+        "max_minutes",
+        "from_comparison",
+        "row",
+    )
     """Fields of a run that a comparison does not take: plans hold the strategies, every fold is trained, cells go on
     where they were, and figures of plans that a clock gave more epochs than others would not be comparable."""
 
@@ -44,7 +133,11 @@ class ComparisonConfig(RunConfig):
     plan_set: str | None = Field(None, description="A set of plans that plugins offer; 'default' if no plan is given.")
     folds: int = Field(5, ge=2, description="Test folds, each with whole groups and every class.")
     repeats: int = Field(3, ge=1, description="How often rows are dealt into folds anew.")
-    primary: Metric = Field("balanced_accuracy", description="The one figure that is tested.")
+    primary: str = Field(
+        "balanced_accuracy",
+        description=f"The one figure that is tested: one of {', '.join(_KEYS)}, sensitivity@specificity=0.9, "
+        f"partial-auroc (up to a false positive rate of {_PARTIAL:g}; partial-auroc@fpr=0.2).",
+    )
     margin: float | None = Field(
         None, gt=0, lt=1, description="Largest difference that does not matter: tests equivalence and non-inferiority."
     )
@@ -53,6 +146,11 @@ class ComparisonConfig(RunConfig):
     )
     threads: int | None = Field(1, ge=1, description="CPU threads of a cell, whatever --jobs says.")
     out: str | None = Field(None, description="Folder of the comparison; comparisons/<data>-<digest> unless given.")
+
+    @field_validator("primary")
+    @classmethod
+    def _known_primary(cls, value: str) -> str:
+        return parse_primary(value)
 
     @field_validator("strategies")
     @classmethod
@@ -66,6 +164,13 @@ class ComparisonConfig(RunConfig):
     def _no_fold(cls, value: int) -> int:
         if value:
             raise ValueError("a comparison trains every fold; 'folds' says how many there are")
+        return value
+
+    @field_validator("from_comparison", "row")
+    @classmethod
+    def _no_row(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise ValueError("a row of a comparison is trained by 'imbtk run'")
         return value
 
     @field_validator("max_minutes")

@@ -19,7 +19,7 @@ from imbtk.fitting import make_network, own_random_state
 from imbtk.preparation import PreparedRun
 from imbtk.settling import settled
 
-__all__ = ["SPEED_FILE", "settled_once"]
+__all__ = ["SPEED_FILE", "kept_speed", "settled_once"]
 
 SPEED_FILE = "speed.json"
 _NAMES = ("precision", "memory_format")
@@ -45,8 +45,14 @@ def settled_once(folder: Path, job: Job, cells: Sequence[Cell]) -> ComparisonCon
         found = {name: getattr(run.config, name) for name in _NAMES}
         words = "" if run.speed is None else run.speed.words
         _write_first(path, json.dumps({**found, "words": words}, indent=1, ensure_ascii=False) + "\n")
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    return config.model_copy(update={name: kept[name] for name in _NAMES})
+    return config.model_copy(update=kept_speed(folder))
+
+
+def kept_speed(folder: Path) -> dict[str, str]:
+    """Return precision and memory format of a comparison's cells; nothing where its folder does not say."""
+    path = folder / SPEED_FILE
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {name: kept[name] for name in _NAMES if name in kept}
 
 
 def _write_first(path: Path, text: str) -> None:

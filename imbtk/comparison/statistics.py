@@ -45,7 +45,12 @@ FAMILY = {
     "log_loss": "probabilities",
     "brier": "probabilities",
 }
-"""Which of the resampled figures a metric is among; decisions unless named here."""
+"""Which of the resampled figures a metric is among; decisions unless named here or with a number in its key."""
+
+
+def family_of(name: str) -> str:
+    """Return which of the resampled figures a metric is among."""
+    return FAMILY.get(name, "rankings" if "@" in name else "decisions")
 
 
 def sign_flip(contributions: np.ndarray, seed: int) -> float:
@@ -96,7 +101,7 @@ def swap_test(rows: Rows, first: Outcome, second: Outcome, name: str, seed: int)
     """
     unit = rows.unit
     size = int(unit.max()) + 1
-    both = Rows(np.tile(rows.labels, 2), None, rows.class_names, np.tile(rows.fold, (1, 2)))
+    both = replace(rows, labels=np.tile(rows.labels, 2), groups=None, fold=np.tile(rows.fold, (1, 2)))
     joined = replace(
         first,
         predicted=np.concatenate([first.predicted, second.predicted], axis=1),
@@ -111,7 +116,7 @@ def swap_test(rows: Rows, first: Outcome, second: Outcome, name: str, seed: int)
     for start in range(0, kept.shape[1], step):
         part = kept[:, start : start + step]
         sides = [
-            figures(both, joined, np.concatenate([unit, unit + size]), weights, [FAMILY.get(name, "decisions")])[name]
+            figures(both, joined, np.concatenate([unit, unit + size]), weights, [family_of(name)])[name]
             for weights in (np.vstack([part, 1 - part]), np.vstack([1 - part, part]))
         ]
         differences.append(sides[0] - sides[1])

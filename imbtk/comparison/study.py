@@ -15,7 +15,7 @@ from imbtk.comparison.grid import Cell, PlanRow, grid, make_rows
 from imbtk.comparison.identity import check_folder, default_folder, protocol_document
 from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.protocol import make_splits, split_note
-from imbtk.comparison.settings import ComparisonConfig
+from imbtk.comparison.settings import ComparisonConfig, metric_of
 from imbtk.comparison.speed import settled_once
 from imbtk.data.dropping import write_left_out
 from imbtk.errors import ImbtkError
@@ -61,6 +61,7 @@ def prepare_study(
     config = config.model_copy(update={"image_size": read.image_size})
     if said := split_note(dataset):
         dataset = dataclasses.replace(dataset, notes=(*dataset.notes, said))
+    metric_of(config.primary, dataset.num_classes)  # refuses what these data have not
     make_splits(dataset, config.folds, config.repeats, config.seed)
     job = Job(config, "", dataset)
     resolved = prepare_cell(job, Cell(rows[0], 0, 0), catalogue=catalogue).config

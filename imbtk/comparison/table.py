@@ -8,20 +8,25 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imbtk.comparison.settings import METRICS, metric_of, metrics_of
+from imbtk.comparison.settings import METRICS, metric_of
 from imbtk.comparison.words import p_value
 from imbtk.report.wording import NO_FIGURE, one_line
 
 __all__ = [
+    "COSTS",
     "best_places",
+    "column_name",
     "csv_text",
     "difference_text",
+    "figure_texts",
     "html_table",
     "interval_text",
     "markdown_table",
     "metric_column",
     "metric_name",
+    "metrics_in",
     "p_text",
+    "per_thousand",
     "records",
     "shown_classes",
     "size_text",
@@ -33,6 +38,9 @@ MANY_UNITS = 400
 
 CSV_BASELINE = "baseline"
 
+COSTS = ("precision", "alarm_rate")
+"""Metrics that show what finding a rare positive costs."""
+
 
 def records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return one flat record a plan, best first: figures, interval ends, difference, p-values, verdict, cost."""
@@ -43,8 +51,11 @@ def _record(document: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, An
     record: dict[str, Any] = {"plan": CSV_BASELINE if row["kind"] == "baseline" else row["name"]}
     complete = row["complete"]
     record["verdict"] = (row.get("verdict") or "baseline") if complete else "incomplete"
-    for metric in metrics_of(len(document["data"]["class_names"])):
+    for metric in metrics_in(document):
         record |= _columns(metric_column(document, metric), row["figures"][metric] if complete else None)
+        if metric == "alarm_rate":
+            rate = row["figures"][metric] if complete else {}
+            record |= _columns(metric_column(document, "alarms_per_1000"), per_thousand(rate))
     for k, name in enumerate(document["data"]["class_names"]):
         record |= _columns(f"sensitivity {name}", row["per_class"][k]["sensitivity"] if complete else None)
     difference = row.get("difference") or {}
@@ -77,15 +88,35 @@ def csv_text(document: Mapping[str, Any]) -> str:
     return buffer.getvalue()
 
 
+def metrics_in(document: Mapping[str, Any]) -> list[str]:
+    """Return the metrics that a comparison has; none before a row is complete."""
+    return list(next((row["figures"] for row in document["rows"] if row["complete"]), ()))
+
+
 def metric_name(document: Mapping[str, Any], metric: str) -> str:
     """Return what a metric is called in this comparison: ``"AUPRC (malignant)"``."""
     return METRICS[metric].named(document["data"]["positive_class"])
 
 
+def column_name(document: Mapping[str, Any], metric: str) -> str:
+    """Return what stands over a metric's column."""
+    if metric != "alarm_rate":
+        return metric_name(document, metric)
+    return f"alarms per 1,000 {'images' if document['data']['kind'] == 'images' else 'rows'}"
+
+
+def per_thousand(figure: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a share with its interval as a number in a thousand."""
+    scaled = {key: 1000 * figure[key] for key in ("value",) if figure.get(key) is not None}
+    interval = figure.get("interval")
+    return {**figure, **scaled, **({"interval": [1000 * end for end in interval]} if interval else {})}
+
+
 def metric_column(document: Mapping[str, Any], metric: str) -> str:
     """Return the column of a metric in the CSV file, with the class whose metric it is: ``"auprc malignant"``."""
     positive = document["data"]["positive_class"]
-    return f"{metric} {positive}" if METRICS[metric].of_positive and positive is not None else metric
+    of_positive = metric == "alarms_per_1000" or METRICS[metric].of_positive
+    return f"{metric} {positive}" if of_positive and positive is not None else metric
 
 
 def shown_classes(document: Mapping[str, Any], most: int = 3) -> list[int]:
@@ -100,7 +131,9 @@ def best_places(document: Mapping[str, Any]) -> dict[str, str]:
     """Return for each column of figures the plan that is best in it: ``{"auroc": "oversample", "class:0": …}``."""
     rows = [row for row in document["rows"] if row["complete"]]
     best = {}
-    for metric in metrics_of(len(document["data"]["class_names"])):
+    for metric in metrics_in(document):
+        if metric == "alarm_rate":  # more alarms are no better and no worse
+            continue
         some = [(row["figures"][metric]["value"], row["name"]) for row in rows]
         known = [pair for pair in some if pair[0] is not None]
         if known:
@@ -163,7 +196,12 @@ def markdown_table(document: Mapping[str, Any]) -> str:
     classes = shown_classes(document)
     names = document["data"]["class_names"]
     metrics = list(dict.fromkeys([document["primary"], "accuracy", metric_of("auroc", len(names))]))
-    head = ["plan", *[metric_name(document, m) for m in metrics], *[f"sensitivity {names[k]}" for k in classes]]
+    costs = [metric for metric in COSTS if metric in metrics_in(document)]
+    head = [
+        "plan",
+        *[column_name(document, m) for m in (*metrics, *costs)],
+        *[f"sensitivity {names[k]}" for k in classes],
+    ]
     head += ["difference", "p (Holm)", "verdict", "seconds"]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     best = best_places(document)
@@ -172,6 +210,7 @@ def markdown_table(document: Mapping[str, Any]) -> str:
             lines.append([row["name"], *[""] * (len(head) - 3), f"incomplete: {row['reason']}", ""])
             continue
         cells = [_marked(document, row["figures"][m], row["name"] == best.get(m)) for m in metrics]
+        cells += [_marked(document, row["figures"][m], False, m) for m in costs]
         cells += [
             _marked(document, row["per_class"][k]["sensitivity"], row["name"] == best.get(f"class:{k}"))
             for k in classes
@@ -184,8 +223,17 @@ def markdown_table(document: Mapping[str, Any]) -> str:
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
-def _marked(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool) -> str:
-    value, interval = value_text(document, figure), interval_text(document, figure)
+def figure_texts(
+    document: Mapping[str, Any], metric: str, figure: Mapping[str, Any], digits: int | None = None
+) -> tuple[str, str]:
+    """Return value and interval of a metric as its column has them: alarms in a thousand."""
+    if metric == "alarm_rate":
+        figure, digits = per_thousand(figure), 1
+    return value_text(document, figure, digits), interval_text(document, figure, digits)
+
+
+def _marked(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool, metric: str = "") -> str:
+    value, interval = figure_texts(document, metric, figure)
     return (f"**{value}**" if best else value) + (f" ({interval})" if interval else "")
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from imbtk.comparison.settings import METRICS
-from imbtk.comparison.table import best_places, difference_text, interval_text, shown_classes, size_text, value_text
-from imbtk.comparison.words import p_value
+from imbtk.comparison.table import (
+    COSTS,
+    best_places,
+    column_name,
+    difference_text,
+    figure_texts,
+    metrics_in,
+    shown_classes,
+    size_text,
+)
+from imbtk.comparison.words import model_commands, p_value
 from imbtk.report.wording import one_line, shorten
 from imbtk.wording import several
 
@@ -45,13 +55,18 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
     for k in classes:
         of = shorten(document["data"]["class_names"][k], 11)
         table.add_column(f"sensit.\n{of}", justify="right", no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
+    # What a rare positive costs: of two classes alone.
+    costs = [metric for metric in COSTS if metric in metrics_in(document)][: None if wide else 1]
+    for metric in costs:
+        table.add_column(_broken(column_name(document, metric)), justify="right", no_wrap=True)
+    if wide or not costs:
+        table.add_column("seconds", justify="right", no_wrap=True)
     table.add_column("verdict", min_width=10)
     best = best_places(document)
     for row in document["rows"]:
         name = Text(one_line(row["name"]), style="bold" if row["name"] == best.get(primary) else "")
         if not row["complete"]:
-            table.add_row(name, *[""] * (3 + len(classes)), Text(f"incomplete: {row['reason']}", style="red"))
+            table.add_row(name, *[""] * (len(table.columns) - 2), Text(f"incomplete: {row['reason']}", style="red"))
             continue
         cells: list[Text] = [_two_lines(document, row["figures"][primary], row["name"] == best.get(primary))]
         value, interval = difference_text(document, row.get("difference"))
@@ -60,7 +75,9 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
             cells.append(
                 _two_lines(document, row["per_class"][k]["sensitivity"], row["name"] == best.get(f"class:{k}"))
             )
-        cells.append(Text("–" if row["kind"] == "decision" else f"{row['cost']['seconds']:.3g}"))
+        cells += [_two_lines(document, row["figures"][metric], False, metric) for metric in costs]
+        if wide or not costs:
+            cells.append(Text("–" if row["kind"] == "decision" else f"{row['cost']['seconds']:.3g}"))
         table.add_row(name, *cells, _verdict_text(row))
     data = document["data"]
     console.print()
@@ -76,20 +93,23 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
         console.print(Text(f"left out: '{left['plan']}': {left['reason']}", style="dim"))
     for warning in document["warnings"]:
         console.print(Text.assemble(("! ", "bold yellow"), one_line(warning)))
+    console.print(Text("\nThe model, trained on all rows:", style="bold"))
+    for what, command in model_commands(document, folder):
+        console.print(Text.assemble(f"  {command}", (f"  # {what}", "dim")), soft_wrap=True)
     console.print(Text.assemble(("\nComparison ", "bold"), str(folder)), soft_wrap=True)
     console.print(Text.assemble(("Page ", "bold"), str(folder / "report.html")), soft_wrap=True)
 
 
 def _broken(words: str) -> str:
-    """Return words over two lines."""
-    return "\n".join(words.split(" ", 1))
+    """Return words over some lines."""
+    return "\n".join(wrap(words, 14, break_long_words=False))
 
 
-def _two_lines(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool) -> Text:
+def _two_lines(document: Mapping[str, Any], figure: Mapping[str, Any], best: bool, metric: str = "") -> Text:
     from rich.text import Text
 
     # A table that is read in ten seconds has two digits.
-    value, interval = value_text(document, figure, 2), interval_text(document, figure, 2)
+    value, interval = figure_texts(document, metric, figure, 2)
     return Text.assemble((value, "bold green" if best else ""), (f"\n{interval}", "dim"))
 
 

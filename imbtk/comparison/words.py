@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,14 @@ from imbtk.evaluation.metric_table import Metric
 from imbtk.report.wording import join_words, plural
 from imbtk.wording import several
 
-__all__ = ["headline_sentences", "interaction_words", "p_value", "protocol_sentences", "row_warnings"]
+__all__ = [
+    "headline_sentences",
+    "interaction_words",
+    "model_commands",
+    "p_value",
+    "protocol_sentences",
+    "row_warnings",
+]
 
 
 def p_value(p: float) -> str:
@@ -83,6 +92,19 @@ def headline_sentences(document: Mapping[str, Any]) -> list[str]:
         )
     sentences.append(f"Judged over {several(unit)}, by one test for each plan, adjusted for their number.")
     return sentences
+
+
+def model_commands(document: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
+    """Return what trains the model on all rows, as (what, command): of the best plan, and of the decision alone."""
+    rows = [row for row in document["rows"] if row["complete"]]
+    best = [row for row in rows if row["kind"] == "plan"][:1]
+    decision = [row for row in rows if row["kind"] == "decision"]
+    found = []
+    for row in (*best, *decision):
+        verdict = row.get("verdict") or ""
+        what = f"the best plan ({verdict})" if row["kind"] == "plan" else f"no strategy, only the decision ({verdict})"
+        found.append((what, f"imbtk run --from {quote(str(folder))} --row {quote(row['name'])}"))
+    return found
 
 
 def _gain(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:

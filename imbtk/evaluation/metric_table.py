@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CLASS_METRICS", "OVERALL_METRICS", "Metric", "Scale"]
+__all__ = [
+    "ALARM_METRICS",
+    "CLASS_METRICS",
+    "OVERALL_METRICS",
+    "Metric",
+    "Scale",
+    "partial_auroc_up_to",
+    "sensitivity_at",
+]
 
 Scale = Literal["logit", "log", "fisher"]
 """On what a metric is unbounded: for figures in (0, 1), (0, ∞) and (−1, 1)."""
@@ -168,3 +176,41 @@ CLASS_METRICS: dict[str, Metric] = {
     )
 }  # fmt: skip
 """Of one class against the rest."""
+
+ALARM_METRICS: dict[str, Metric] = {
+    metric.key: metric
+    for metric in (
+        Metric(
+            "precision", "precision", "share of what is called so that is so", "TP / (TP + FP)", scale="logit",
+            of_positive=True,
+        ),
+        Metric(
+            "alarm_rate", "share called positive", "share of all cases that is called so", "(TP + FP) / N",
+            higher_is_better=False, scale="logit", of_positive=True,
+        ),
+        Metric(
+            "expected_cost", "expected cost", "a case's mean cost under the stated cost matrix",
+            "mean of cost[y, ŷ]", "Elkan 2001, equation 1", higher_is_better=False, share=False, scale="log",
+        ),
+    )
+}  # fmt: skip
+"""What finding a rare class costs, by a comparison's keys."""
+
+
+def sensitivity_at(specificity: float) -> Metric:
+    """Return the metric "highest sensitivity of a threshold that keeps this specificity"."""
+    return Metric(
+        f"sensitivity@specificity={specificity:g}", f"sensitivity at a specificity of {specificity:g}",
+        f"highest sensitivity of a threshold whose specificity is at least {specificity:g}",
+        f"max sensitivity with specificity ≥ {specificity:g}", scale="logit", of_positive=True,
+    )  # fmt: skip
+
+
+def partial_auroc_up_to(largest: float) -> Metric:
+    """Return the metric "standardised partial AUROC up to this false positive rate"."""
+    return Metric(
+        f"partial-auroc@fpr={largest:g}", f"partial AUROC up to a false positive rate of {largest:g}",
+        "how well the probabilities rank where false alarms are few: 0.5 is chance, 1 perfect",
+        f"½ (1 + (area − {largest:g}²/2) / ({largest:g} − {largest:g}²/2))", "McClish 1989", scale="logit",
+        of_positive=True,
+    )  # fmt: skip

@@ -2,9 +2,50 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-__all__ = ["predictive_values", "risk_coverage"]
+import numpy as np
+from sklearn.metrics import roc_curve
+
+__all__ = ["OperatingPoint", "operating_points", "predictive_values", "risk_coverage"]
+
+WANTED = (0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+"""Sensitivities for which the highest threshold that reaches them is shown."""
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What calling everything from a probability on a class comes to; `alarms` is the share that is called so."""
+
+    threshold: float
+    sensitivity: float
+    specificity: float
+    precision: float
+    alarms: float
+
+
+def operating_points(truth: np.ndarray, score: np.ndarray) -> list[OperatingPoint]:
+    """Return what some ten thresholds on a class's probability come to, lowest threshold first.
+
+    Parameters
+    ----------
+    truth : ndarray of bool, shape (N,)
+        With rows of both kinds.
+    score : ndarray of float64, shape (N,)
+
+    Returns
+    -------
+    list of OperatingPoint
+        The highest threshold that reaches each sensitivity of :data:`WANTED`, each threshold once.
+    """
+    false, found, thresholds = roc_curve(truth, score, drop_intermediate=False)
+    share, points = float(np.mean(truth)), []
+    for place in sorted({int(np.argmax(found >= wanted - 1e-12)) for wanted in WANTED}, reverse=True):
+        hits, alarms = share * found[place], share * found[place] + (1 - share) * false[place]
+        values = (thresholds[place], found[place], 1 - false[place], hits / alarms, alarms)
+        points.append(OperatingPoint(*map(float, values)))
+    return points
+
 
 MOST_POINTS = 200
 

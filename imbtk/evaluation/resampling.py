@@ -154,11 +154,16 @@ def _indicator(row: Array, unit: Array, shape: tuple[int, int]) -> sparse.csr_ar
     return sparse.coo_array((np.ones(len(row)), (row, unit)), shape=shape).tocsr()
 
 
-def _decision_replicates(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:
+def confusion_replicates(predictions: Predictions, unit: Array, weights: Array) -> Array:
+    """Return the confusion counts, truth by decision, of the decided rows under every set of weights, (K, K, R)."""
     k, keep = predictions.num_classes, predictions.decided
     cell = predictions.labels[keep] * k + predictions.predicted[keep]
-    cells = _indicator(cell, unit[keep], (k * k, len(weights))) @ weights
-    confusion = cells.reshape(k, k, -1)
+    cells: Array = _indicator(cell, unit[keep], (k * k, len(weights))) @ weights
+    return cells.reshape(k, k, -1)
+
+
+def _decision_replicates(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:
+    confusion = confusion_replicates(predictions, unit, weights)
     right = np.einsum("iir->ir", confusion)
     truth, called, total = confusion.sum(axis=1), confusion.sum(axis=0), confusion.sum(axis=(0, 1))
     sensitivity, f1 = right / truth, 2 * right / (truth + called)
@@ -194,8 +199,22 @@ def _ranking_replicates(predictions: Predictions, unit: Array, weights: Array) -
 
 
 def _ranking(score: Array, truth: Array, unit: Array, weights: Array) -> tuple[Array, Array]:
-    """Return AUROC and average precision, each (R,), of one class.
+    """Return AUROC and average precision, each (R,), of one class."""
+    positives, negatives, ties = counted(score, truth, unit, weights)
+    found, false = positives.cumsum(axis=0), negatives.cumsum(axis=0)
+    all_positive, all_negative = found[-1], false[-1]
+    beaten = (positives * (all_negative - false + ties / 2)).sum(axis=0)
+    precision = found / np.maximum(found + false, _TINY)
+    return beaten / (all_positive * all_negative), (positives * precision).sum(axis=0) / all_positive
 
+
+def counted(score: Array, truth: Array, unit: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Return what comes at each distinct score of a class, best first: its rows, the others since, those that tie.
+
+    Each (L + 1, R), the last row being what comes after all of them.
+
+    Notes
+    -----
     Only the distinct scores of the positives matter (L levels, best first): negatives are counted between them, so that
     a rare class costs little however many rows there are.
     """
@@ -207,11 +226,7 @@ def _ranking(score: Array, truth: Array, unit: Array, weights: Array) -> tuple[A
     positives = _indicator(level, unit[truth], shape) @ weights
     negatives = _indicator(before, unit[~truth], shape) @ weights
     ties = _indicator(before[tie], unit[~truth][tie], shape) @ weights
-    found, false = positives.cumsum(axis=0), negatives.cumsum(axis=0)
-    all_positive, all_negative = found[-1], false[-1]
-    beaten = (positives * (all_negative - false + ties / 2)).sum(axis=0)
-    precision = found / np.maximum(found + false, _TINY)
-    return beaten / (all_positive * all_negative), (positives * precision).sum(axis=0) / all_positive
+    return positives, negatives, ties
 
 
 def _probability_replicates(predictions: Predictions, unit: Array, weights: Array) -> dict[str, Array]:

@@ -62,7 +62,7 @@ class Cell:
     text : str
     title : str
         The full text, in a tooltip.
-    look : "text", "number", "name" or "code"
+    look : "text", "number", "name", "code" or "verdict"
     rare : bool
         Marked in the rare class's colour.
     sub : str
@@ -73,7 +73,7 @@ class Cell:
 
     text: str
     title: str = ""
-    look: Literal["text", "number", "name", "code"] = "text"
+    look: Literal["text", "number", "name", "code", "verdict"] = "text"
     rare: bool = False
     sub: str = ""
     share: float | None = None

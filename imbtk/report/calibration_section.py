@@ -58,7 +58,8 @@ def _read(record: RunRecord) -> dict[str, Any] | None:
 
 
 def _intro(record: RunRecord, found: dict[str, Any]) -> str:
-    rows = plural(found["rows"], f"validation {record.noun}")
+    kind = "out-of-fold" if "out_of_fold" in found["before"] else "validation"
+    rows = plural(found["rows"], f"{kind} {record.noun}")
     effect = found.get("design_effect") or 1.0
     if effect > 1.05:
         rows += f", worth {found['rows'] / effect:,.0f} independent ones since those of a {record.group_noun} are alike"
@@ -78,8 +79,13 @@ def _intro(record: RunRecord, found: dict[str, Any]) -> str:
 
 
 def _figure_table(found: dict[str, Any], positive: str | None) -> Table:
-    sides = [side for side in ("validation", "test") if found["before"].get(side) and found["after"].get(side)]
-    head = (Cell("Less is better"), *(Cell(f"{side}, {when}", look="number") for side in sides for when in _WHEN))
+    sides = [
+        side for side in ("out_of_fold", "validation", "test") if found["before"].get(side) and found["after"].get(side)
+    ]
+    head = (
+        Cell("Less is better"),
+        *(Cell(f"{side.replace('_', '-')}, {when}", look="number") for side in sides for when in _WHEN),
+    )
     rows = tuple(
         (
             Cell(OVERALL_METRICS[name].headed(positive)),
@@ -105,7 +111,7 @@ def _shift_table(record: RunRecord, found: dict[str, Any]) -> Table:
         shifts = (f"{found[shift][k]:+.2f}".replace("-", "−") for shift in _SHIFTS)
         rows.append((name_cell(name, rare=k == rare), *(Cell(text, look="number") for text in (*shares, *shifts))))
     head = (Cell("Class"), *(Cell(words, look="number") for words in (*_PRIORS.values(), *_SHIFTS.values())))
-    caption = "Shifts of the logits, mean 0. Measured: what the validation rows alone ask for."
+    caption = "Shifts of the logits, mean 0. Measured: what these rows alone ask for."
     return Table(head, tuple(rows), caption)
 
 

@@ -39,6 +39,8 @@ class Curve:
     rare : bool
     prevalence : float, optional
         Share of the class: what precision is worth by guessing.
+    point : tuple of float, optional
+        Where the decision stands.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Curve:
     area_text: str = ""
     rare: bool = False
     prevalence: float | None = None
+    point: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,8 @@ def _draw(axes: Axes, curves: Sequence[Curve], steps: str | None) -> None:
         axes.plot(
             curve.x, curve.y, color=colour, linestyle=LINE_STYLES[place % len(LINE_STYLES)], label=_label(curve), **how
         )
+        if curve.point is not None:
+            axes.plot(*curve.point, "o", color=colour, markersize=6.5, zorder=5)
 
 
 def _worst(curves: Sequence[Curve]) -> list[Curve]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from imbtk.evaluation.curves import pr_curve_points, reliability_bins, roc_curve_points
 from imbtk.evaluation.metrics import Missing, Predictions
+from imbtk.evaluation.operating import operating_points
 from imbtk.report import plots
-from imbtk.report.blocks import Block, Section, Text
+from imbtk.report.blocks import Block, Cell, Details, Section, Table, Text
 from imbtk.report.curve_plots import MOST_CURVES, Bins, Curve, reliability_end
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.report.palette import class_colours
 from imbtk.report.record import RunRecord
-from imbtk.report.wording import plural, value_text
+from imbtk.report.wording import NO_FIGURE, plural, shorten, value_text
 from imbtk.wording import several
 
 __all__ = ["curves_section"]
@@ -57,13 +59,53 @@ def _level_blocks(record: RunRecord, level: Level, units: Predictions, drawings:
         if isinstance(points, Missing) or isinstance(steps, Missing):
             continue
         area = figures["auroc"]
-        roc.append(Curve(name, *points, area["value"], value_text(area), k == rare))
+        roc.append(Curve(name, *points, area["value"], value_text(area), k == rare, point=_decision(figures)[0]))
         area = figures["auprc"]
-        pr.append(Curve(name, *steps, area["value"], value_text(area), k == rare, float(truth.mean())))
+        pr.append(
+            Curve(name, *steps, area["value"], value_text(area), k == rare, float(truth.mean()), _decision(figures)[1])
+        )
     if not roc:
         return [Text(f"{level.words.capitalize()}: only one class has cases, so there are no curves.", "quiet")]
     shown = bins if len(bins) <= MOST_CURVES else [_top_answer(units), *(b for b in bins if b.rare)]
-    return _drawn(level, roc, pr, bins, shown, drawings)
+    blocks = _drawn(level, roc, pr, bins, shown, drawings)
+    if record.num_classes == 2:
+        blocks.append(_thresholds(level, units, _shown_classes(record)[0], record.class_names))
+    return blocks
+
+
+def _decision(figures: Mapping[str, Any]) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """Return where a class's decisions stand on its ROC and on its precision-recall curve, None where unknown."""
+    found, left_out, right = (figures[key]["value"] for key in ("sensitivity", "specificity", "precision"))
+    return (
+        None if found is None or left_out is None else (1 - left_out, found),
+        None if found is None or right is None else (found, right),
+    )
+
+
+def _thresholds(level: Level, units: Predictions, k: int, names: Sequence[str]) -> Details:
+    """Return, folded, what some ten thresholds on a class's probability come to, and the decision as it is."""
+    figures, name = level.metrics["per_class"][k], shorten(names[k], 30)
+    called = units.predicted == k
+    head = ("probability from", "sensitivity", "specificity", "precision", f"alarms per 1,000 {several(level.unit)}")
+    decided = [figures[key]["value"] for key in ("sensitivity", "specificity", "precision")]
+    lines = [("as decided", *decided, float(called.mean()))]
+    for point in operating_points(units.labels == k, units.probabilities[:, k]):
+        lines.append((f"{point.threshold:.3g}", point.sensitivity, point.specificity, point.precision, point.alarms))
+    rows = tuple(
+        (
+            Cell(str(first)),
+            *(Cell(NO_FIGURE if value is None else f"{value:.3f}", look="number") for value in shares),
+            Cell(f"{1000 * alarms:.1f}", look="number"),
+        )
+        for first, *shares, alarms in lines
+    )
+    table = Table(tuple(Cell(text, look="number" if i else "text") for i, text in enumerate(head)), rows)
+    note = Text(
+        f"What calling everything “{name}” from a probability on comes to on these {several(level.unit)}. A threshold "
+        "that is picked from this table looks better here than it will be elsewhere.",
+        "quiet",
+    )
+    return Details(f"Other thresholds for “{name}”, per {level.unit}", (table, note))
 
 
 def _drawn(
@@ -74,7 +116,8 @@ def _drawn(
         f" for “{roc[0].name}”" if len(roc) == 1 else ", each class against the rest" if len(roc) <= MOST_CURVES else ""
     )
     many = " Shaded: 9 of 10 classes; drawn out: the rare class and the worst." if len(roc) > MOST_CURVES else ""
-    words = f"{level.side.capitalize()}, per {level.unit}: {cases}{one}.{many}"
+    dots = "" if many or not any(curve.point for curve in roc) else " Dots: the decision."
+    words = f"{level.side.capitalize()}, per {level.unit}: {cases}{one}.{many}{dots}"
     return [
         drawings.add(
             f"roc_{level.slug}",

@@ -7,6 +7,7 @@ from typing import Any
 
 from imbtk.evaluation.metric_table import OVERALL_METRICS
 from imbtk.report.blocks import Block, Text, Tile, Tiles
+from imbtk.report.estimate_section import estimate_of, estimate_tiles, estimate_words
 from imbtk.report.levels import Level, headline_class, levels_of, main_side
 from imbtk.report.palette import class_colours
 from imbtk.report.record import RunRecord
@@ -19,6 +20,8 @@ __all__ = ["headline_tiles", "verdict_sentences", "warnings_of"]
 def verdict_sentences(record: RunRecord) -> list[Block]:
     """Return in words what the model reaches for the class that matters, and what no model at all would reach."""
     levels = levels_of(record, main_side(record))
+    if (found := estimate_of(record.metrics)) is not None:
+        return [Text(estimate_words(found))]
     if not levels:
         return [Text("No side of the split has labelled rows, so nothing can be said about the model.")]
     level, k = levels[-1], headline_class(record)
@@ -45,6 +48,8 @@ def headline_tiles(record: RunRecord) -> Tiles:
     """Return the headline figures: per group where there are any, with the figure per row below."""
     levels = levels_of(record, main_side(record))
     tiles = [_data_tile(record)]
+    if (found := estimate_of(record.metrics)) is not None:
+        return Tiles((*tiles, *estimate_tiles(record, found)))
     if not levels:
         return Tiles(tuple(tiles))
     rare = class_colours(record.train_counts, record.num_classes)[1]

@@ -18,6 +18,7 @@ from imbtk.report.curve_sections import curves_section
 from imbtk.report.data_sections import data_name, data_section, split_section
 from imbtk.report.decision_section import decision_section
 from imbtk.report.drawings import Drawings
+from imbtk.report.estimate_section import estimate_of, estimate_section
 from imbtk.report.extra_sections import extra_sections, read_additions
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
 from imbtk.report.palette import DARK, LIGHT
@@ -36,7 +37,7 @@ from imbtk.wording import several
 __all__ = ["make_report", "render_page", "whole"]
 
 _LONGEST = 28
-_HYPHENED = re.compile(r"((?<!\S)--[a-z]+(?:-[a-z]+)*|^[a-z0-9]+(?:-[a-z0-9]+)+)")
+_HYPHENED = re.compile(r"((?<!\S)--[a-z]+(?:-[a-z]+)*|(?<!\S)[a-z0-9]+(?:-[a-z0-9]+)+)")
 
 
 def make_report(run_folder: Path) -> Path:
@@ -66,13 +67,11 @@ def make_report(run_folder: Path) -> Path:
         classes_section(record, drawings),
         split_section(record),
         learning_section(record, drawings),
-        per_class_section(record, drawings),
-        confusion_section(record, drawings),
-        curves_section(record, drawings),
+        *_results(record, drawings),
         calibration_section(record),
         decision_section(record, drawings),
         examples_section(record, drawings),
-        mistakes_section(record, drawings),
+        *([] if estimate_of(record.metrics) else [mistakes_section(record, drawings)]),
         *extra_sections(additions, drawings),
         _warnings_section(record, additions.failures),
         _configuration_section(record),
@@ -90,6 +89,17 @@ def make_report(run_folder: Path) -> Path:
     page = record.folder / "report.html"
     write_atomically(page, html.encode("utf-8"))
     return page
+
+
+def _results(record: RunRecord, drawings: Drawings) -> list[Section]:
+    """Return what the model reaches: on its own rows, or, where all were for training, what a comparison found."""
+    if (found := estimate_of(record.metrics)) is not None:
+        return [estimate_section(found)]
+    return [
+        per_class_section(record, drawings),
+        confusion_section(record, drawings),
+        curves_section(record, drawings),
+    ]
 
 
 def render_page(
@@ -139,7 +149,7 @@ def render_page(
 
 
 def whole(text: str) -> Markup:
-    """Return a text as HTML in which options, and a strategy's name that it begins with, are not broken in two.
+    """Return a text as HTML in which options and names of strategies are not broken in two.
 
     Examples
     --------

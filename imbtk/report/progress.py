@@ -140,15 +140,17 @@ class RunProgress:
         """Show an epoch's figures: loss, balanced accuracy, the worst class's sensitivity."""
         if self.quiet:
             return
-        self._figures = (
-            f"balanced accuracy {record['validation_balanced_accuracy']:.3f}  "
-            f"worst sensitivity {record['validation_worst_sensitivity']:.3f}"
-        )
+        self._figures = ""
+        if "validation_balanced_accuracy" in record:
+            self._figures = (
+                f"validation balanced accuracy {record['validation_balanced_accuracy']:.3f}  "
+                f"worst sensitivity {record['validation_worst_sensitivity']:.3f}"
+            )
         last = epoch + 1 == self._epochs
         if not self.console.is_terminal and (last or time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES):
             self._last_line = time.monotonic()
             print(
-                f"epoch {epoch + 1} of {self._epochs}: loss {record['train_loss']:.4f}, validation {self._figures}",
+                f"epoch {epoch + 1} of {self._epochs}: loss {record['train_loss']:.4f}, {self._figures}".rstrip(", "),
                 file=sys.stderr,
             )
 

@@ -19,6 +19,7 @@ from imbtk.report.record import RunRecord
 from imbtk.report.wording import (
     ended_words,
     interval_text,
+    kept_words,
     one_line,
     per_cent,
     plural,
@@ -63,12 +64,16 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
     }
     after = " Dotted: here other strategies take over." if starts else ""
     drawn: list[Block] = []
+    if not any(name.startswith("validation_") for name in history):
+        captions = {"loss": "Training: what it makes small, with the weights of the strategies."}
     for panel, caption in captions.items():
         figure = plots.learning_curves(history, starts, panels=[panel])
         drawn.append(drawings.add(f"learning_{panel}", figure, data, caption + after))
     records = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
     ended = ended_words(records, record.plan, record.config.get("max_minutes"))
-    return Section("Learning", "learning", (*([Banner(sentence(ended), "warning")] if ended else []), *drawn))
+    kept = kept_words(records, record.config)
+    said = [Banner(sentence(ended), "warning")] if ended else []
+    return Section("Learning", "learning", (*said, *([Text(sentence(kept))] if kept else []), *drawn))
 
 
 def per_class_section(record: RunRecord, drawings: Drawings) -> Section:

@@ -52,7 +52,8 @@ def asked_section(record: RunRecord) -> Section:
     count = plan.get("split", {}).get("train")
     epochs = config.get("epochs")
     sentence = f"Train the network {one_line(config.get('model') or 'chosen by default')}"
-    sentence += f" for {plural(int(epochs), 'epoch')}" if epochs else ""
+    most = "at most " if config.get("patience") else ""
+    sentence += f" for {most}{plural(int(epochs), 'epoch')}" if epochs else ""
     sentence += f" on {plural(int(count), record.noun)}" if count is not None else ""
     sentence += f" of {shorten(data_name(record), 60)}, with seed {config.get('seed', 0)}."
     strategies = plan.get("strategies", ())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbtk.data.group_rule import rule_words
 from imbtk.evaluation.metric_table import OVERALL_METRICS
+from imbtk.report.estimate_section import estimate_of, estimate_words
 from imbtk.report.record import sample_kind
 from imbtk.report.wording import (
     figure_text,
@@ -100,7 +101,11 @@ def print_results(
         figures += [f"accuracy {figure_text(overall['accuracy'])}"]
         console.print(Text("  " + "\n  ".join(figures)))
         warnings += [warning["text"] for warning in level["warnings"]]
-    console.print(Text("  In brackets: 95 % intervals, given this trained model.", style="dim"))
+    if (estimate := estimate_of(metrics_document)) is not None:
+        console.print()
+        console.print(Text(estimate_words(estimate)))
+    else:
+        console.print(Text("  In brackets: 95 % intervals, given this trained model.", style="dim"))
     _print_groups(console, metrics_document, parts.get("per_group") or {})
     if kind is None:
         _print_decision(console, run_folder / "decision.json", noun, metrics_document["group_name"])

@@ -18,6 +18,7 @@ __all__ = [
     "fitted_on_words",
     "interval_text",
     "join_words",
+    "kept_words",
     "one_line",
     "per_cent",
     "plural",
@@ -92,6 +93,25 @@ def ended_words(
         )
         words += f"; never begun: {phases}"
     return f"{words}. The learning rate followed the plan of all {total} epochs."
+
+
+def kept_words(history: Sequence[Mapping[str, float]], config: Mapping[str, Any]) -> str | None:
+    """Return which epoch's weights a training that looked for the best one kept, None if the last ones were kept.
+
+    Parameters
+    ----------
+    history : sequence of mapping
+        Records of the epochs that were trained.
+    config : mapping
+        As in ``config.toml``.
+    """
+    kept = [int(record["epoch"]) + 1 for record in history if record.get("kept")]
+    if not kept:
+        return None
+    most, done = int(config["epochs"]), len(history)
+    by = str(config["early_stop"]).replace("_", " ").replace("log loss", "log-loss")
+    trained = f"all {done} epochs" if done == most else f"{plural(done, 'epoch')} of at most {most}"
+    return f"the weights of epoch {kept[0]} are kept, the best on validation rows by {by}; trained: {trained}"
 
 
 def shorten(name: object, width: int = 24) -> str:

@@ -47,7 +47,7 @@ def test_json_is_one_object(call: Call, plugin_file: Path) -> None:
         (("--pairs",), "Error: 'pairs' makes pairs of the strategies of 'each': add --each NAME,NAME."),
         (("--shard", "3"), "Error: '3' is no shard. Write which one of how many, such as 2/8."),
         (("--folds", 1), "Error: option 'folds' (given: 1): input should be greater than or equal to 2."),
-        (("--primary", "auc"), "Error: invalid value for '--primary'"),
+        (("--primary", "auc"), "Error: option 'primary' (given: 'auc'): there is no such metric. Did you mean 'auroc'"),
         (("-s", "augment"), "Error: there is no option -s."),
         ((), "Error: there is no plan to compare with the baseline. Give one or more: --plan 'NAME NAME'"),
         (("--plan", "tilt"), "Error: there is no strategy 'tilt'."),

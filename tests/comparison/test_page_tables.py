@@ -14,7 +14,7 @@ def test_the_main_table_has_a_row_a_plan_and_one_star_a_column(finished: Compari
     assert isinstance(table, Table)
     assert [row[0].text for row in table.rows] == [row["name"] for row in finished.document["rows"]]
     starred = [cell for row in table.rows for cell in row if cell.text.startswith("★")]
-    assert len(starred) == 5
+    assert len(starred) == 6
     assert "comparison.csv" in drawings.files
 
 

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 
 import imbtk
 from imbtk.comparison import compare
-from imbtk.comparison.backends import run_cells
+from imbtk.comparison.backends import _run_packed, run_cells
 from imbtk.comparison.cells import Job
 from imbtk.comparison.grid import Cell, PlanRow
 from imbtk.comparison.progress import GridProgress
@@ -130,12 +130,13 @@ def test_a_cluster_that_lacks_a_package_is_refused_by_name(
 ) -> None:
     distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'imbtk[dask]'")
     monkeypatch.delenv("PYTHONPATH")
+    # Of two workers: for a single one joblib runs tasks where it is called.
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, local_directory=str(tmp_path)
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, local_directory=str(tmp_path)
     ) as cluster:
         # A spawned worker is told its parent's path; one that was started by hand on another machine is not.
         with distributed.Client(cluster) as client:
-            client.run(eval, f"__import__('sys').path.remove({str(strangers.site)!r})")
+            client.run(exec, f"import sys; sys.path[:] = [p for p in sys.path if p != {str(strangers.site)!r}]")
         with pytest.raises(
             ImbtkError, match=r"cannot load their strategies: ModuleNotFoundError: No module named 'acme"
         ):
@@ -179,15 +180,12 @@ def test_what_cannot_be_carried_is_refused_before_a_cell_runs(
     assert not (tmp_path / "x").exists()
 
 
-def test_a_worker_that_cannot_import_is_said(strangers: Strangers, patients_csv: Path, tmp_path: Path) -> None:
-    # As where a notebook adds to its path once workers are there.
-    sys.path.remove(str(strangers.site))
-    joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(i) for i in range(2))
-    sys.path.insert(0, str(strangers.site))
+def test_a_worker_that_cannot_load_a_strategy_says_why(patients_csv: Path, tmp_path: Path) -> None:
+    config = make_comparison_config({"data": str(patients_csv), **QUICK})
     with pytest.raises(
-        ImbtkError, match=r"cannot load their strategies: ModuleNotFoundError: No module named 'acme_imb'\. I"
+        ImbtkError, match=r"cannot load their strategies: ModuleNotFoundError: No module named 'nobody_imb'"
     ):
-        strangers.run(patients_csv, tmp_path / "two", jobs=2)
+        _run_packed(Job(config, str(tmp_path)), b"cnobody_imb\nFromPackage\n.")
 
 
 def test_another_text_under_the_same_path_is_another_comparison(

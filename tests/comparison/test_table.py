@@ -19,6 +19,7 @@ def test_csv_has_one_line_a_plan_with_the_baseline_among_them(finished: Comparis
 
 def test_markdown_marks_the_best_of_each_column(finished: Comparison) -> None:
     lines = markdown_table(finished.document).split("\n")
+    assert {"alarms per 1,000 rows", "alarms per 1,000 images"} & {cell.strip() for cell in lines[0].split("|")}
     assert lines[0].startswith("| plan | balanced accuracy |")
     assert len(lines) == 2 + len(finished.document["rows"])
     assert lines[2].split(" | ")[1].startswith("**")

@@ -6,7 +6,22 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from imbtk.evaluation.operating import predictive_values, risk_coverage
+from imbtk.evaluation.operating import WANTED, operating_points, predictive_values, risk_coverage
+
+
+def test_each_threshold_is_the_highest_that_reaches_its_sensitivity() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random(500) < 0.1
+    score = np.round(rng.random(500) * 0.8 + 0.2 * truth, 2)
+    points = operating_points(truth, score)
+    assert 5 < len(points) <= len(WANTED)
+    for point in points:
+        (tn, fp), (fn, tp) = confusion_matrix(truth, score >= point.threshold)
+        expected = (tp / (tp + fn), tn / (tn + fp), tp / (tp + fp), (tp + fp) / 500)
+        assert (point.sensitivity, point.specificity, point.precision, point.alarms) == pytest.approx(expected)
+    for wanted in WANTED:
+        higher = [t for t in np.unique(score) if (score[truth] >= t).mean() >= wanted - 1e-12]
+        assert any(point.threshold == pytest.approx(max(higher)) for point in points)
 
 
 def test_predictive_values_are_those_of_a_table_with_that_prevalence() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import auc, roc_auc_score
 
-from imbtk.report.blocks import Plot, Text
+from imbtk.report.blocks import Details, Plot, Table, Text
 from imbtk.report.curve_sections import curves_section
 from imbtk.report.drawings import Drawings
 from imbtk.report.record import read_run
@@ -34,6 +34,26 @@ def test_area_under_the_drawn_points_is_the_auroc(make_run: Callable[..., Path])
     assert set(points["class"]) == {"b"}
     bins = columns(drawings, "reliability_test_per_row")
     assert sum(map(int, bins["count"])) == len(side.truth)
+
+
+def test_thresholds_and_the_decision_stand_beside_the_curves(make_run: Callable[..., Path]) -> None:
+    record = read_run(make_run(classes=["a", "b"], rows=300, patients=80))
+    drawings = Drawings()
+    blocks = curves_section(record, drawings).blocks
+    folded = [block for block in blocks if isinstance(block, Details)]
+    table = folded[-1].blocks[0]
+    assert isinstance(table, Table)
+    side = record.predictions["test"]
+    called, truth = side.predicted == 1, side.truth == 1
+    shown = [cell.text for cell in table.rows[0]]
+    assert shown[0] == "as decided"
+    assert shown[1:] == [
+        f"{called[truth].mean():.3f}",
+        f"{(~called)[~truth].mean():.3f}",
+        f"{truth[called].mean():.3f}",
+        f"{1000 * called.mean():.1f}",
+    ]
+    assert any("Dots: the decision." in block.caption for block in blocks if isinstance(block, Plot))
 
 
 def test_more_classes_than_colours(make_run: Callable[..., Path]) -> None:

@@ -201,7 +201,7 @@ def test_render_page_serves_other_pages_too() -> None:
 
 def test_names_with_hyphens_are_not_broken_and_html_stays_text() -> None:
     assert str(whole("say --group-label any:<b>, out-of-fold")) == (
-        'say <span class="whole">--group-label</span> any:&lt;b&gt;, out-of-fold'
+        'say <span class="whole">--group-label</span> any:&lt;b&gt;, <span class="whole">out-of-fold</span>'
     )
     assert str(whole("class-weights:scheme=sqrt")) == '<span class="whole">class-weights</span>:scheme=sqrt'
     assert str(whole("a-" * 20 + "b")) == "a-" * 20 + "b", "what is longer than a phone is wide may break"
