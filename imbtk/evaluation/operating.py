@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 __all__ = ["OperatingPoint", "operating_points", "predictive_values", "risk_coverage"]
 
@@ -38,6 +37,8 @@ def operating_points(truth: np.ndarray, score: np.ndarray) -> list[OperatingPoin
     list of OperatingPoint
         The highest threshold that reaches each sensitivity of :data:`WANTED`, each threshold once.
     """
+    from sklearn.metrics import roc_curve  # not where only a plan is shown
+
     false, found, thresholds = roc_curve(truth, score, drop_intermediate=False)
     share, points = float(np.mean(truth)), []
     for place in sorted({int(np.argmax(found >= wanted - 1e-12)) for wanted in WANTED}, reverse=True):
