@@ -120,7 +120,7 @@ def test_they_are_offered_by_the_hook():
 
 
 def test_table_mlp_holds_a_linear_classifier_of_the_row_drawn_in():
-    backbone = imbtk_models()["table-mlp"].build((3,)).eval()
+    backbone = imbtk_models()["table-mlp"].build((3,)).eval().requires_grad_(False)
     rows = torch.tensor([[0.0, 1.0, -2.0], [1e6, -1e6, 0.5]])
     features = backbone(rows)
     assert features.shape == (2, 3 + 64)
