@@ -6,20 +6,21 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from imbtk.config import RunConfig, make_config
 from imbtk.errors import OptionError
-from imbtk.pipeline import run_prepared
 from imbtk.plan import StrategyLike
 from imbtk.plugin_log import PluginLog
 from imbtk.preparation import PreparedRun, prepare
 from imbtk.reading import Progress
 from imbtk.report.progress import RunProgress
-from imbtk.result import RunResult
 from imbtk.training.memory import keep_memory
+
+if TYPE_CHECKING:
+    from imbtk.result import RunResult
 
 __all__ = ["prepare_any", "run"]
 
@@ -65,6 +66,9 @@ def run(
     >>> result = imbtk.run("builtin:breast-cancer", ["class-weights"], epochs=5, quiet=True)  # doctest: +SKIP
     >>> sensitivity = result.metrics["test"]["per_row"]["per_class"][0]["sensitivity"]  # doctest: +SKIP
     """
+    # A dry run comes here too, and trains and writes nothing.
+    from imbtk.pipeline import run_prepared
+
     if isinstance(data, (str, Path)):
         options["data"], data = str(data), None
     base = config.model_dump(exclude_unset=True) if config is not None else {}

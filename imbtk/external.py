@@ -157,7 +157,9 @@ def evaluate_new(
         _write_predictions(temporary / "predictions.csv", predictor, answers, truth)
         if metrics is not None:
             _write_json(temporary / "metrics.json", metrics)
-            make_evaluation_page(_record(temporary, record, predictor, answers, truth, metrics, data), document)
+            make_evaluation_page(
+                _record(temporary, record, predictor, answers, group_truth=truth, metrics=metrics, data=data), document
+            )
     return Evaluation(folder, document, metrics, kind)
 
 

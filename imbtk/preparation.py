@@ -255,7 +255,7 @@ def prepare_split(
             error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
             raise
         warnings = (*warnings, *(why if rehearsal.fitted else ()))
-    config = _resolved(config, dataset, split, plan, model, phases, context)
+    config = _resolved(config, dataset, split, plan, model=model, phases=phases, context=context)
     prepared = PreparedRun(
         config=config,
         catalogue=catalogue,

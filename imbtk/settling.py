@@ -87,7 +87,16 @@ def _tried(prepared: PreparedRun, network: Network, trainings: int) -> Speed | N
 
     try:
         with torch.random.fork_rng(devices=[prepared.device] if prepared.device.type == "cuda" else []):
-            return try_settings(network, phases[0], batches, settings, optimizer, candidates, rounds, steps)
+            return try_settings(
+                network,
+                phases[0],
+                batches,
+                settings=settings,
+                optimizer=optimizer,
+                candidates=candidates,
+                rounds=rounds,
+                total=steps,
+            )
     except torch.cuda.OutOfMemoryError:
         return None  # copies for each setting are more than the training itself needs
 

@@ -204,8 +204,8 @@ def test_what_is_going_to_happen_is_said_before_training(tmp_path: Path, capsys:
     imbtk.run(DATA, [Folds(), "threshold"], config=config(out=str(tmp_path / "run")))
     shown = capsys.readouterr()
     assert [f"threshold: inner model {number} of 3" in shown.err for number in (1, 2, 3)] == [True] * 3
-    assert "fitted on 120 out-of-fold rows, 60 patients, each predicted by one of 3" in " ".join(shown.out.split())
-    assert "120 out-of-fold rows, 60 patients, each predicted by one of 3 inner models" in (
+    assert "fitted on 120 out-of-fold rows, 60 groups, each predicted by one of 3" in " ".join(shown.out.split())
+    assert "120 out-of-fold rows, 60 groups, each predicted by one of 3 inner models" in (
         tmp_path / "run" / "report.html"
     ).read_text(encoding="utf-8")
 

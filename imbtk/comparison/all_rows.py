@@ -93,7 +93,9 @@ def prepare_row(
     split, dropped = induced(dataset, Split(everything, none, none))
     unseen = _unseen(folder, row, _estimate(path, name, document, entry))
     model = choose_model(resolved, dataset, catalogue)
-    return prepare_split(resolved, catalogue, dataset, plan, model, split, dropped, unseen=unseen)
+    return prepare_split(
+        resolved, catalogue, dataset, plan=plan, model=model, split=split, dropped=dropped, unseen=unseen
+    )
 
 
 def _row_name(wanted: str | None, document: dict[str, Any], path: Path) -> str:

@@ -62,7 +62,15 @@ def _level_blocks(record: RunRecord, level: Level, units: Predictions, drawings:
         roc.append(Curve(name, *points, area["value"], value_text(area), k == rare, point=_decision(figures)[0]))
         area = figures["auprc"]
         pr.append(
-            Curve(name, *steps, area["value"], value_text(area), k == rare, float(truth.mean()), _decision(figures)[1])
+            Curve(
+                name,
+                *steps,
+                area["value"],
+                value_text(area),
+                rare=k == rare,
+                prevalence=float(truth.mean()),
+                point=_decision(figures)[1],
+            )
         )
     if not roc:
         return [Text(f"{level.words.capitalize()}: only one class has cases, so there are no curves.", "quiet")]
@@ -149,7 +157,7 @@ def _reliability(name: str, truth: np.ndarray, score: np.ndarray, groups: np.nda
     found = reliability_bins(truth, score, groups)
     keys = ("confidence", "frequency", "lower", "upper", "n")
     said, true, lower, upper, counts = (np.array([entry[key] for entry in found]) for key in keys)
-    return Bins(name, said, true, lower, upper, counts, score, rare)
+    return Bins(name, said, true, lower, upper, counts=counts, scores=score, rare=rare)
 
 
 def _short(bins: Sequence[Bins]) -> str:

@@ -103,9 +103,10 @@ def test_a_broken_strategy_ends_with_exit_code_1(files: dict[str, str]) -> None:
     result = CliRunner().invoke(program, ["plugins", "check", "lopsided", "--plugin", files["broken"]])
     assert result.exit_code == 1
     assert "failed    classes-permute" in result.output
+    assert "failed    options-read" in result.output
     assert "strategy 'lopsided' fails the check 'classes-permute': imbtk_class_weights gives another" in result.output
     assert "excepted  pickles\n            for a test" in result.output
-    assert "1 failed, 1 excepted" in result.output
+    assert "2 failed, 1 excepted" in result.output
     listed = json.loads(
         CliRunner().invoke(program, ["plugins", "check", "lopsided", "--json", "--plugin", files["broken"]]).output
     )

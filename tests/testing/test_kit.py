@@ -75,7 +75,6 @@ def test_all_failures_are_raised_together() -> None:
     assert [line.split("'")[3] for line in lines] == [
         "options-explained",
         "options-read",
-        "pickles",  # the class is made inside a test
         "weights-result",
         "classes-permute",
     ]
@@ -115,7 +114,7 @@ def test_a_class_without_defaults_is_to_be_checked_as_an_instance() -> None:
             return context.class_counts.double().clamp(min=1).pow(-self.power)
 
     assert "check an instance: check_strategy(Needs(...))" in failures(Needs)["options-refused"]
-    assert list(failures(Needs(power=1.0))) == ["pickles"]  # the class is made inside a test
+    assert not failures(Needs(power=1.0))
 
 
 def test_the_kit_leaves_the_global_random_state_alone() -> None:
