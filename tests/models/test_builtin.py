@@ -117,3 +117,18 @@ def test_they_are_offered_by_the_hook():
         assert spec.summary.endswith(".")
         assert isinstance(spec.build((1, 8, 8)), nn.Module)
     assert hasattr(imbtk_models, "imbtk_impl")
+
+
+def test_table_mlp_holds_a_linear_classifier_of_the_row_drawn_in():
+    backbone = imbtk_models()["table-mlp"].build((3,)).eval().requires_grad_(False)
+    rows = torch.tensor([[0.0, 1.0, -2.0], [1e6, -1e6, 0.5]])
+    features = backbone(rows)
+    assert features.shape == (2, 3 + 64)
+    expected = 3 * rows.double() / torch.sqrt(1 + (rows.double() / 10) ** 2)
+    assert torch.allclose(features[:, :3].double(), expected, rtol=1e-5)
+    # What lies a million deviations away is ten away: 30 in the features.
+    assert float(features[1, :2].abs().max()) < 30.001
+    hidden = (rows.double() / torch.sqrt(1 + (rows.double() / 3) ** 2)).float()
+    for layer in (backbone.hidden1, backbone.hidden2):
+        hidden = (hidden @ layer.weight.T + layer.bias).clamp_min(0)
+    assert torch.allclose(features[:, 3:], hidden, atol=1e-5)
