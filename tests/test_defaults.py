@@ -140,7 +140,7 @@ def test_the_estimator_sets_rows_aside_only_where_it_stops_early() -> None:
 
 
 def test_a_small_table_is_not_learned_by_heart() -> None:
-    # With 100 epochs and the last one's weights this was 1.3: twice as bad as saying 30 % of every row.
+    # Saying 30 % of every row costs 0.61.
     x, y = noisy(600, 0)
     fresh, truth = noisy(5_000, 1)
     model = ImbalancedClassifier(["class-weights"]).fit(x, y)
