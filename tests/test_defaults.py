@@ -102,9 +102,9 @@ def test_an_old_configuration_runs_as_it_did(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(OLD)
     config = make_config(read_config(tmp_path / "config.toml"))
     run = imbtk.run(config=config, out=str(tmp_path / "run"), quiet=True)
-    assert [record["train_loss"] for record in run.history] == pytest.approx(OLD_TRAIN_LOSS, rel=1e-5)
+    assert [record["train_loss"] for record in run.history] == pytest.approx(OLD_TRAIN_LOSS, rel=1e-4)
     balanced = [record["validation_balanced_log_loss"] for record in run.history]
-    assert balanced == pytest.approx(OLD_BALANCED_LOSS, rel=1e-5)
+    assert balanced == pytest.approx(OLD_BALANCED_LOSS, rel=1e-4)
     assert "kept" not in run.history[0]
 
 
