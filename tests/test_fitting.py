@@ -140,11 +140,11 @@ class BadRefit(Strategy):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"how": "raises"}, r"fails on features of shape \(2, 64\): KeyError: 'oops'"),
-        ({"how": "raises in training"}, r"fails on features of shape \(2, 64\) in training: KeyError: 'oops'"),
-        ({"how": "sums"}, r"gives shape \(\) for features of shape \(2, 64\) instead of logits \(2, 2\)"),
-        ({"how": "not a number"}, r"gives values that are not finite for features of shape \(2, 64\)"),
-        ({"classes": 7}, r"gives shape \(2, 7\) for features of shape \(2, 64\) instead of logits \(2, 2\)"),
+        ({"how": "raises"}, r"fails on features of shape \(2, 67\): KeyError: 'oops'"),
+        ({"how": "raises in training"}, r"fails on features of shape \(2, 67\) in training: KeyError: 'oops'"),
+        ({"how": "sums"}, r"gives shape \(\) for features of shape \(2, 67\) instead of logits \(2, 2\)"),
+        ({"how": "not a number"}, r"gives values that are not finite for features of shape \(2, 67\)"),
+        ({"classes": 7}, r"gives shape \(2, 7\) for features of shape \(2, 67\) instead of logits \(2, 2\)"),
     ],
 )
 def test_a_head_that_fails_is_named_with_its_strategy_when_it_is_built(options: dict[str, Any], message: str) -> None:
@@ -161,7 +161,7 @@ def test_a_head_that_fails_in_training_is_named_with_its_strategy() -> None:
     network = make_network(run)
     with pytest.raises(
         PluginError,
-        match=r"head 'Broken' of strategy 'bad-head' .* from imbtk_head fails on features of shape \(\d+, 64\): "
+        match=r"head 'Broken' of strategy 'bad-head' .* from imbtk_head fails on features of shape \(\d+, 67\): "
         r"KeyError: 'late'\. .* run without 'bad-head'",
     ) as caught:
         fit(run, network)

@@ -43,8 +43,8 @@ def always_bf16(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     seen: list[Any] = []
     fp32, bf16 = Tried("fp32", True, 1.0, 0.5), Tried("bf16", False, 0.5, 0.5)
 
-    def won(*arguments: Any) -> Speed:
-        seen.append(arguments)
+    def won(*arguments: Any, **named: Any) -> Speed:
+        seen.append((*arguments, *named.values()))
         return Speed(bf16, fp32, 0.1, (fp32, bf16))
 
     monkeypatch.setattr("imbtk.settling.try_settings", won)
