@@ -96,3 +96,16 @@ def test_words() -> None:
     assert [join_words(w) for w in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
     assert sentence("no group\nis on two sides") == "No group is on two sides."
     assert [ratio_text(r) for r in (9.29, 18.6, 1204.2)] == ["9.3", "19", "1,204"]
+
+
+def test_which_epoch_is_kept_is_said_where_one_was_chosen() -> None:
+    from imbtk.report.wording import kept_words
+
+    history = [{"epoch": float(epoch), "kept": float(epoch == 1)} for epoch in range(4)]
+    config = {"epochs": 9, "early_stop": "corrected_log_loss"}
+    assert kept_words(history, config) == (
+        "the weights of epoch 2 are kept, the best on validation rows by corrected log-loss; trained: 4 epochs of at "
+        "most 9"
+    )
+    assert str(kept_words(history, {**config, "epochs": 4})).endswith("; trained: all 4 epochs")
+    assert kept_words([{"epoch": 0.0}], {**config, "early_stop": "none"}) is None
