@@ -23,7 +23,7 @@ from imbtk.strategy import Strategy
 if TYPE_CHECKING:
     import numpy as np
 
-    ExtraMetric = Callable[[np.ndarray, np.ndarray], float]
+    from imbtk.context import ExtraMetric
 
 __all__ = ["Catalogue", "HookManager", "Plugin"]
 
@@ -256,16 +256,22 @@ class Catalogue:
                         f"metric '{name}' is offered by '{found[name][1].provider}' and by '{plugin.provider}'. "
                         "Uninstall one, or leave one out with --without or IMBTK_PLUGINS."
                     )
-                found[name] = (_named_metric(plugin, metric), plugin)
+                found[name] = (_NamedMetric(plugin, metric), plugin)
         return {name: metric for name, (metric, _) in found.items()}
 
 
-def _named_metric(plugin: Plugin, metric: ExtraMetric) -> ExtraMetric:
-    def named(labels: np.ndarray, probabilities: np.ndarray) -> float:
-        value: float = call_module_hook(plugin, "imbtk_metrics", lambda: float(metric(labels, probabilities)))
-        return value
+class _NamedMetric:
+    """A plugin's metric, whose failures name the plugin."""
 
-    return named
+    def __init__(self, plugin: Plugin, metric: ExtraMetric) -> None:
+        self._plugin, self._metric = plugin, metric
+        self.higher_is_better = bool(getattr(metric, "higher_is_better", True))
+
+    def __call__(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
+        value: float = call_module_hook(
+            self._plugin, "imbtk_metrics", lambda: float(self._metric(labels, probabilities))
+        )
+        return value
 
 
 def _is_switched_off(name: str, allowed: str | None, without: Sequence[str]) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "Augment",
     "Criterion",
     "EpochOrder",
+    "ExtraMetric",
     "Mix",
     "OrderFunction",
     "Phase",
@@ -45,6 +46,9 @@ class Mix(Protocol):
 
     def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]: ...
 
+
+ExtraMetric = Callable[[np.ndarray, np.ndarray], float]
+"""``(labels (N,) int64, probabilities (N, K) float64) -> float``, NaN where it cannot be computed."""
 
 OrderFunction = Callable[[int, Draw], torch.Tensor]
 """``(epoch, draw) -> (M,) int64``: positions in the phase's rows, the global order of one epoch."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from imbtk.context import Augment, Criterion, EpochOrder, Mix, OrderFunction, Rows, RunContext, Split
+    from imbtk.context import Augment, Criterion, EpochOrder, ExtraMetric, Mix, OrderFunction, Rows, RunContext, Split
     from imbtk.data.dataset import Dataset
     from imbtk.data.sources import Source
     from imbtk.models.spec import ModelSpec
@@ -140,7 +140,7 @@ def imbtk_sources() -> Sequence[Source]:  # type: ignore[empty-body]
 
 
 @_hook("collect", "module", "metrics")
-def imbtk_metrics() -> Mapping[str, Callable[[np.ndarray, np.ndarray], float]]:  # type: ignore[empty-body]
+def imbtk_metrics() -> Mapping[str, ExtraMetric]:  # type: ignore[empty-body]
     """Offer figures for the evaluation.
 
     Called once, when the first evaluation is made.
@@ -148,7 +148,8 @@ def imbtk_metrics() -> Mapping[str, Callable[[np.ndarray, np.ndarray], float]]: 
     Returns
     -------
     mapping of str to callable
-        ``(labels (N,) int64, probabilities (N, K) float64) -> float``, NaN where it cannot be computed.
+        ``(labels (N,) int64, probabilities (N, K) float64) -> float``, NaN where it cannot be computed. One of which
+        less is better has an attribute ``higher_is_better = False``.
     """
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,9 +25,10 @@ from imbtk.run_folder import RunFolder
 from imbtk.settling import expected_seconds, settled
 from imbtk.training.checkpoint import Checkpoint
 
-__all__ = ["run_prepared"]
+if TYPE_CHECKING:
+    from imbtk.context import ExtraMetric
 
-ExtraMetric = Callable[[np.ndarray, np.ndarray], float]
+__all__ = ["run_prepared"]
 
 
 def run_prepared(

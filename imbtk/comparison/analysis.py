@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,13 +16,16 @@ from imbtk.comparison.grid import BASELINE
 from imbtk.comparison.judging import Judge
 from imbtk.comparison.leak import leak_document
 from imbtk.comparison.outcomes import Outcome, Rows, with_decision_moved
-from imbtk.comparison.settings import METRICS, metric_of, metrics_of
+from imbtk.comparison.settings import check_primary, metric_of, metrics_of
 from imbtk.comparison.words import protocol_sentences, row_warnings
 from imbtk.errors import RunFolderError
 from imbtk.evaluation.alarms import call_all_costs
 from imbtk.evaluation.figures import missing_figure
 from imbtk.evaluation.intervals import CONFIDENCE
 from imbtk.evaluation.metrics import Missing
+
+if TYPE_CHECKING:
+    from imbtk.context import ExtraMetric
 
 __all__ = ["CONDITIONAL_ON", "DECISION", "SCHEMA_VERSION", "analyse"]
 
@@ -36,20 +39,25 @@ CONDITIONAL_ON = (
 )
 
 
-def analyse(path: Path) -> dict[str, Any]:
+def analyse(path: Path, offered: Mapping[str, ExtraMetric] | None = None) -> dict[str, Any]:
     """Return what ``comparison.json`` holds, from the folder alone.
 
     Parameters
     ----------
     path : Path
         Folder of a comparison.
+    offered : mapping of str to callable, optional
+        Metrics of plugins: needed if one of them is the primary one.
 
     Raises
     ------
     RunFolderError
         If the folder is no comparison, or its baseline is not done.
+    OptionError
+        If its primary metric is not there.
     """
-    folder = ComparisonFolder(path)
+    folder = ComparisonFolder(path, offered)
+    check_primary(folder.config, offered or {})
     judge, incomplete = _judged(folder)
     entries = [_entry(judge, folder, outcome) for outcome in judge.outcomes.values()]
     judge.compare(entries)
@@ -67,7 +75,7 @@ def analyse(path: Path) -> dict[str, Any]:
         "unit": judge.unit,
         "primary": judge.primary,
         "primary_name": judge.primary_name,
-        "higher_is_better": METRICS[judge.primary].higher_is_better,
+        "higher_is_better": judge.metric.higher_is_better,
         "costs": _stated_cost(judge.rows),
         "margin": config.margin,
         "protocol": dict(protocol["options"]),

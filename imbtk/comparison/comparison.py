@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbtk.catalogue import Catalogue
 from imbtk.comparison.backends import Backend, check_backend
 from imbtk.comparison.cells import clear_work
 from imbtk.comparison.progress import GridProgress
@@ -91,7 +92,7 @@ def compare(
         if study.open_cells():
             return Comparison(study.folder)
         clear_work(study.folder, study.cells)
-        document = write_results(study.folder)
+        document = write_results(study.folder, study.offered)
         progress.on_results(document, study.folder)
     return Comparison(study.folder)
 
@@ -99,12 +100,14 @@ def compare(
 def make_comparison_report(folder: str | Path) -> Path:
     """Write the table and the page of a comparison anew from its cells, and return the page.
 
+    Nothing that the folder names is imported: a primary metric of a plugin has to be an installed one's.
+
     Raises
     ------
     RunFolderError
         If the folder is no comparison, or its baseline is not done.
     """
-    write_results(Path(folder))
+    write_results(Path(folder), Catalogue().extra_metrics())
     return Path(folder) / "report.html"
 
 

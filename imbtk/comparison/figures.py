@@ -2,8 +2,8 @@
 
 Counts (accuracy, balanced accuracy, G-mean, macro F1, MCC, sensitivities) are computed for each repeat over its pooled
 out-of-fold predictions, then averaged over repeats. Rankings and losses (AUROC, AUPRC, log-loss, Brier) are computed
-in each fold, since scores of two networks have no common scale, then averaged. A patient is resampled with all repeats:
-repeats are never stacked as if they were new patients.
+in each fold, since scores of two networks have no common scale, then averaged; so are metrics of plugins. A patient is
+resampled with all repeats: repeats are never stacked as if they were new patients.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
@@ -30,6 +31,9 @@ from imbtk.evaluation.resampling import (
     replicate_figures,
 )
 
+if TYPE_CHECKING:
+    from imbtk.context import ExtraMetric
+
 __all__ = [
     "Resampled",
     "Resampling",
@@ -40,7 +44,11 @@ __all__ = [
     "mean_confusion",
     "sensitivity_intervals",
     "unit_contributions",
+    "whole_weights",
 ]
+
+OFFERED = "offered"
+"""The family of what plugins offer: such a metric takes no weights, so its rows are repeated, resample by resample."""
 
 _CHUNK_CELLS = 2_500_000
 _MOST_MISSING = 0.05
@@ -62,7 +70,7 @@ def figures(
     weights : ndarray of float64, shape (U, B)
         Of the units: ones for the figures themselves.
     families : collection of str
-        Which figures: see :func:`imbtk.evaluation.resampling.replicate_figures`.
+        Which figures: see :func:`imbtk.evaluation.resampling.replicate_figures`; OFFERED takes whole weights.
     """
     parts: list[Figures] = []
     of = partial(_of, rows, outcome, unit=unit, weights=weights)
@@ -78,7 +86,7 @@ def figures(
 def fold_figures(rows: Rows, outcome: Outcome, name: str) -> np.ndarray:
     """Return a figure of each cell's test rows, repeat by repeat, (R · F,)."""
     unit, weights = np.zeros(len(rows.labels), dtype=np.int64), np.ones((1, 1))
-    of = partial(_of, rows, outcome, unit=unit, weights=weights, families=FAMILIES)
+    of = partial(_of, rows, outcome, unit=unit, weights=weights, families=[*FAMILIES, OFFERED])
     cells = [of(r, where=rows.fold[r] == f) for r, f in _cells(rows)]
     return np.array([float(cell[name][0]) for cell in cells])
 
@@ -110,6 +118,8 @@ def _of(
 ) -> Figures:
     predictions, unit = _predictions(rows, outcome, repeat, where), unit[where]
     found = replicate_figures(predictions, unit, weights, families)
+    if OFFERED in families:
+        found |= {name: _repeated(metric, predictions, unit, weights) for name, metric in rows.extra.items()}
     if "decisions" in families:
         found |= decision_costs(predictions, unit, weights, rows.cost)
     if "rankings" in families:
@@ -124,6 +134,28 @@ def _asked(name: str, predictions: Predictions, unit: np.ndarray, weights: np.nd
     kind, _, number = name.partition("=")
     figure = sensitivity_at_specificity if kind == "sensitivity@specificity" else partial_auroc
     return figure(predictions, unit, weights, float(number))
+
+
+def _repeated(metric: ExtraMetric, predictions: Predictions, unit: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return a plugin's metric of the rows, each as often as its weight says, (B,)."""
+    rows, found = np.arange(len(unit)), np.full(weights.shape[1], np.nan)
+    for b, counts in enumerate(weights[unit].T.astype(np.int64)):
+        if len(drawn := np.repeat(rows, counts)):
+            found[b] = metric(predictions.labels[drawn], predictions.probabilities[drawn])
+    return found
+
+
+def whole_weights(weights: np.ndarray, stratum: np.ndarray) -> np.ndarray:
+    """Return weights (U, B) as whole numbers, each at most one off; sums of strata and expectations stay.
+
+    The bootstrap's n − 1 draws of n units weigh n / (n − 1): made whole, one draw counts twice, which one by chance.
+    The same weights give the same whole ones, so that plans stay paired.
+    """
+    whole, rng = np.zeros_like(weights), np.random.default_rng(0)
+    for k in np.unique(stratum):
+        ends = np.floor(np.cumsum(weights[stratum == k], axis=0) + rng.random(weights.shape[1]) + 1e-9)
+        whole[stratum == k] = np.diff(ends, axis=0, prepend=0.0)
+    return whole
 
 
 def _means(parts: Sequence[Figures]) -> Figures:
@@ -193,14 +225,20 @@ class Resampling:
         """Return a plan's figures under the resamples; `rows` where its folds are others than those of the rest."""
         rows = rows or self.rows
         ones = np.ones((len(self.strata.stratum), 1))
-        value = figures(rows, outcome, self.unit, ones)
-        drawn = [figures(rows, outcome, self.unit, weights) for weights in self._chunks()]
-        left = figures(rows, outcome, self.unit, self.weights_left) if len(self.left_out) else {}
+        value = self._figures(rows, outcome, ones)
+        drawn = [self._figures(rows, outcome, weights) for weights in self._chunks()]
+        left = self._figures(rows, outcome, self.weights_left) if len(self.left_out) else {}
         return Resampled(
             {name: float(v[0]) for name, v in value.items() if v.ndim == 1},
             {name: np.concatenate([part[name] for part in drawn]) for name in value if not name.startswith("class:")},
             {name: left.get(name, np.zeros(0)) for name in value},
         )
+
+    def _figures(self, rows: Rows, outcome: Outcome, weights: np.ndarray) -> Figures:
+        found = figures(rows, outcome, self.unit, weights)
+        if rows.extra:
+            found |= figures(rows, outcome, self.unit, whole_weights(weights, self.strata.stratum), [OFFERED])
+        return found
 
     def spread(self, drawn: np.ndarray, left: np.ndarray) -> Spread | Missing:
         """Return the standard error of resampled figures, or why there is none."""
@@ -214,12 +252,15 @@ class Resampling:
 
     def interval(self, plan: Resampled, name: str) -> Interval | Missing:
         """Return the interval of a figure: Student's on a scale where the figure is unbounded."""
-        value, scale = plan.value[name], METRICS[name].scale or "logit"
+        value = plan.value[name]
         if not np.isfinite(value):
             return Missing("it cannot be computed")
         spread = self.spread(plan.drawn[name], plan.left[name])
         if isinstance(spread, Missing):
             return spread
+        if name in self.rows.extra:  # of what range is not known
+            return spread.around(value)
+        scale = METRICS[name].scale or "logit"
         lowest, highest = {"logit": (0, 1), "log": (0, np.inf), "fisher": (-1, 1)}[scale]
         if spread.error < _NO_SPREAD or value - lowest < 1e-9 or highest - value < 1e-9:
             return Missing(f"at {value:g} the resamples show no spread")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from imbtk.comparison.settings import ComparisonConfig, make_comparison_config
 from imbtk.evaluation.metrics_file import read_metrics
 from imbtk.plan import Plan
 
+if TYPE_CHECKING:
+    from imbtk.context import ExtraMetric
+
 __all__ = ["ComparisonFolder"]
 
 
@@ -26,6 +31,8 @@ class ComparisonFolder:
     Parameters
     ----------
     folder : Path
+    offered : mapping of str to callable, optional
+        Metrics of plugins, the primary one among them.
 
     Raises
     ------
@@ -33,8 +40,9 @@ class ComparisonFolder:
         If it is no comparison.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, offered: Mapping[str, ExtraMetric] | None = None) -> None:
         self.folder = folder
+        self._offered = offered or {}
         self.protocol = read_protocol(folder)
         self.config: ComparisonConfig = make_comparison_config(self.protocol["options"])
         self.class_names = tuple(self.protocol["data"]["class_names"])
@@ -73,8 +81,10 @@ class ComparisonFolder:
             ungrouped=ungrouped,
             positive=self.positive,
         )
-        asked = (self.config.primary,) if self.cost is None else (self.config.primary, "expected_cost")
-        return replace(rows, group_name=self.group_name, cost=self.cost, asked=asked), outcome
+        primary = self.config.primary
+        asked = (primary,) if self.cost is None else (primary, "expected_cost")
+        extra = {primary: self._offered[primary]} if primary in self._offered else {}
+        return replace(rows, group_name=self.group_name, cost=self.cost, asked=asked, extra=extra), outcome
 
     @cached_property
     def costs(self) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from scipy import stats
 from imbtk.comparison.figures import Resampled, Resampling, Spread, fold_figures, unit_contributions
 from imbtk.comparison.grid import BASELINE, PlanRow
 from imbtk.comparison.outcomes import Outcome, Rows
-from imbtk.comparison.settings import METRICS, ComparisonConfig, metric_of
+from imbtk.comparison.settings import METRICS, ComparisonConfig, metric_of, plugin_metric
 from imbtk.comparison.statistics import (
     Tost,
     corrected_t_test,
@@ -27,6 +27,7 @@ from imbtk.comparison.statistics import (
     verdict,
 )
 from imbtk.comparison.words import interaction_words
+from imbtk.evaluation.metric_table import Metric
 from imbtk.evaluation.metrics import Missing
 
 __all__ = ["NOT_JUDGED", "Judge"]
@@ -58,13 +59,14 @@ class Judge:
         self.outcomes: dict[str, Outcome] = {}
         self.resampled: dict[str, Resampled] = {}
         self.unit = "row" if rows.groups is None else rows.group_name
-        self.sign = 1.0 if METRICS[self.primary].higher_is_better else -1.0
+        self.metric = METRICS[self.primary] if self.primary not in rows.extra else _offered(rows, self.primary)
+        self.sign = 1.0 if self.metric.higher_is_better else -1.0
 
     @property
     def primary_name(self) -> str:
         """The primary figure, with the class whose it is."""
         rows = self.rows
-        return METRICS[self.primary].named(None if rows.positive is None else rows.class_names[rows.positive])
+        return self.metric.named(None if rows.positive is None else rows.class_names[rows.positive])
 
     def add(self, outcome: Outcome) -> None:
         """Compute the figures of a plan."""
@@ -140,7 +142,7 @@ class Judge:
         found = [entry for pair in pairs if (entry := self._interaction(pair)) is not None]
         for entry, p in zip(found, _holm_known([entry["p"] for entry in found]), strict=True):
             entry["p_holm"] = p
-            entry["words"] = interaction_words(entry, METRICS[self.primary], self.primary_name)
+            entry["words"] = interaction_words(entry, self.metric, self.primary_name)
         return found
 
     def _interaction(self, pair: PlanRow) -> dict[str, Any] | None:
@@ -170,6 +172,10 @@ class Judge:
         if isinstance(spread, Missing):
             return None
         return float(2 * stats.t.sf(abs(value) / spread.error, spread.degrees))
+
+
+def _offered(rows: Rows, name: str) -> Metric:
+    return plugin_metric(name, bool(getattr(rows.extra[name], "higher_is_better", True)))
 
 
 def _spread_entry(value: float, spread: Spread | Missing) -> Mapping[str, Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from imbtk.comparison.cells import cell_folder
 from imbtk.comparison.grid import Cell, PlanRow
 from imbtk.errors import RunFolderError
+
+if TYPE_CHECKING:
+    from imbtk.context import ExtraMetric
 
 __all__ = ["Cost", "Outcome", "Rows", "read_outcome", "with_decision_moved"]
 
@@ -37,6 +40,8 @@ class Rows:
         ``cost[truth, decided]``, where plans state one.
     asked : tuple of str
         Metrics to compute beside those that are always.
+    extra : mapping of str to callable
+        Those of `asked` that a plugin offers.
     """
 
     labels: np.ndarray
@@ -47,6 +52,7 @@ class Rows:
     group_name: str = "group"
     cost: np.ndarray | None = None
     asked: tuple[str, ...] = ()
+    extra: Mapping[str, ExtraMetric] = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from imbtk.comparison.settings import METRICS, metric_of
+from imbtk.comparison.settings import metric_in, metric_of
 from imbtk.report.palette import (
     BLUE,
     CLASS_COLOURS,
@@ -66,7 +66,7 @@ def plan_colours(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _in_points(document: Mapping[str, Any]) -> bool:
-    return METRICS[document["primary"]].share
+    return metric_in(document, document["primary"]).share
 
 
 def forest(document: Mapping[str, Any]) -> Figure:

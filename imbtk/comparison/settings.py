@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -18,14 +18,20 @@ from imbtk.evaluation.metric_table import (
     sensitivity_at,
 )
 
+if TYPE_CHECKING:
+    from imbtk.context import ExtraMetric
+
 __all__ = [
     "METRICS",
     "ComparisonConfig",
+    "check_primary",
     "make_comparison_config",
+    "metric_in",
     "metric_of",
     "metrics_of",
     "parse_primary",
     "parse_shard",
+    "plugin_metric",
 ]
 
 _KEYS = (
@@ -59,8 +65,8 @@ def _parametric(key: str) -> tuple[str, float]:
     return kind, float(number)
 
 
-def parse_primary(text: str) -> str:
-    """Return the key of a metric that can be tested.
+def parse_primary(text: str, offered: Mapping[str, ExtraMetric] | None = None) -> str:
+    """Return the key of a metric that can be tested, one of ours or one that a plugin offers.
 
     Raises
     ------
@@ -74,11 +80,15 @@ def parse_primary(text: str) -> str:
     """
     if (key := text.replace("-", "_")) in _KEYS:
         return key
+    offered = offered or {}
+    for name in (text, key):
+        if name in offered:
+            return name
     wanted = text.replace("_", "-")
     try:
         return METRICS[f"partial-auroc@fpr={_PARTIAL}" if wanted == "partial-auroc" else wanted].key
     except KeyError:
-        known = [*_KEYS, "sensitivity@specificity=0.9", "partial-auroc", "partial-auroc@fpr=0.2"]
+        known = [*_KEYS, "sensitivity@specificity=0.9", "partial-auroc", "partial-auroc@fpr=0.2", *offered]
         raise ValueError(
             f"there is no such metric.{did_you_mean(text, known)} It is one of {', '.join(known)}, where 0.9 and 0.2 "
             "stand for any number between 0 and 1"
@@ -113,6 +123,33 @@ def metric_of(key: str, num_classes: int) -> str:
     raise OptionError(f"'primary' (given: '{key}') is a figure of the positive class; these are {num_classes} classes.")
 
 
+def check_primary(config: ComparisonConfig, offered: Mapping[str, ExtraMetric]) -> ComparisonConfig:
+    """Return the configuration with the primary metric's key, once it is known what plugins offer.
+
+    Raises
+    ------
+    OptionError
+        If there is no metric of that name.
+    """
+    try:
+        return config.model_copy(update={"primary": parse_primary(config.primary, offered)})
+    except ValueError as error:
+        raise OptionError(f"option 'primary' (given: '{config.primary}'): {error}.") from None
+
+
+def plugin_metric(name: str, higher_is_better: bool) -> Metric:
+    """Return what is known of a metric that a plugin offers."""
+    return Metric(name, name.replace("_", " "), "a plugin's metric", "", higher_is_better=higher_is_better, share=False)
+
+
+def metric_in(document: Mapping[str, Any], key: str) -> Metric:
+    """Return what is known of a metric of ``comparison.json``: a key of none of ours is a plugin's, the primary one."""
+    try:
+        return METRICS[key]
+    except KeyError:
+        return plugin_metric(key, document["higher_is_better"])
+
+
 class ComparisonConfig(RunConfig):
     """The configuration of a comparison: split, model, epochs and seed are its own, strategies belong to the plans."""
 
@@ -136,7 +173,7 @@ class ComparisonConfig(RunConfig):
     primary: str = Field(
         "balanced_accuracy",
         description=f"The one figure that is tested: one of {', '.join(_KEYS)}, sensitivity@specificity=0.9, "
-        f"partial-auroc (up to a false positive rate of {_PARTIAL:g}; partial-auroc@fpr=0.2).",
+        f"partial-auroc (up to a false positive rate of {_PARTIAL:g}; partial-auroc@fpr=0.2), or a plugin's metric.",
     )
     margin: float | None = Field(
         None, gt=0, lt=1, description="Largest difference that does not matter: tests equivalence and non-inferiority."
@@ -149,8 +186,11 @@ class ComparisonConfig(RunConfig):
 
     @field_validator("primary")
     @classmethod
-    def _known_primary(cls, value: str) -> str:
-        return parse_primary(value)
+    def _spelled_primary(cls, value: str) -> str:
+        try:
+            return parse_primary(value)
+        except ValueError:  # a plugin's, or refused by check_primary
+            return value
 
     @field_validator("strategies")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from imbtk.comparison.figures import Spread, figures, unit_contributions
+from imbtk.comparison.figures import OFFERED, Spread, figures, unit_contributions
 from imbtk.comparison.outcomes import Outcome, Rows
 
 __all__ = [
@@ -33,6 +33,8 @@ ALPHA = 0.05
 POWER = 0.80
 PERMUTATIONS = 9_999
 SWAPS = 1_999
+SWAPS_OF_OFFERED = 499
+"""Of a plugin's metric, which is computed anew for each."""
 _FLIP_CELLS = 4_000_000
 
 Verdict = Literal["better", "worse", "equivalent within the margin", "no evidence of a difference"]
@@ -48,9 +50,9 @@ FAMILY = {
 """Which of the resampled figures a metric is among; decisions unless named here or with a number in its key."""
 
 
-def family_of(name: str) -> str:
+def family_of(name: str, rows: Rows) -> str:
     """Return which of the resampled figures a metric is among."""
-    return FAMILY.get(name, "rankings" if "@" in name else "decisions")
+    return OFFERED if name in rows.extra else FAMILY.get(name, "rankings" if "@" in name else "decisions")
 
 
 def sign_flip(contributions: np.ndarray, seed: int) -> float:
@@ -109,14 +111,15 @@ def swap_test(rows: Rows, first: Outcome, second: Outcome, name: str, seed: int)
         priors=np.concatenate([first.priors, second.priors], axis=1),
     )
     rng = np.random.default_rng([seed, 2])
-    kept = rng.integers(2, size=(size, SWAPS + 1)).astype(np.float64)
+    swaps = SWAPS_OF_OFFERED if name in rows.extra else SWAPS
+    kept = rng.integers(2, size=(size, swaps + 1)).astype(np.float64)
     kept[:, 0] = 1.0
     step = max(1, _FLIP_CELLS // (2 * size))
     differences = []
     for start in range(0, kept.shape[1], step):
         part = kept[:, start : start + step]
         sides = [
-            figures(both, joined, np.concatenate([unit, unit + size]), weights, [family_of(name)])[name]
+            figures(both, joined, np.concatenate([unit, unit + size]), weights, [family_of(name, rows)])[name]
             for weights in (np.vstack([part, 1 - part]), np.vstack([1 - part, part]))
         ]
         differences.append(sides[0] - sides[1])
@@ -125,7 +128,7 @@ def swap_test(rows: Rows, first: Outcome, second: Outcome, name: str, seed: int)
         return float("nan")
     # A pattern in which the figure cannot be computed counts against the difference.
     as_large = ~(found[1:] < found[0] - 1e-12 * (1 + found[0]))
-    return float((1 + as_large.sum()) / (1 + SWAPS))
+    return float((1 + as_large.sum()) / (1 + swaps))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imbtk.catalogue import Catalogue
 from imbtk.comparison.backends import Backend, default_jobs, run_cells
@@ -15,13 +15,16 @@ from imbtk.comparison.grid import Cell, PlanRow, grid, make_rows
 from imbtk.comparison.identity import check_folder, default_folder, protocol_document
 from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.protocol import make_splits, split_note
-from imbtk.comparison.settings import ComparisonConfig, metric_of
+from imbtk.comparison.settings import ComparisonConfig, check_primary, metric_of
 from imbtk.comparison.speed import settled_once
 from imbtk.data.dropping import write_left_out
 from imbtk.errors import ImbtkError
 from imbtk.plan import StrategyLike
 from imbtk.reading import make_catalogue, read_data
 from imbtk.training.setup import choose_device
+
+if TYPE_CHECKING:
+    from imbtk.context import ExtraMetric
 
 __all__ = ["Study", "prepare_study", "run_study"]
 
@@ -38,6 +41,8 @@ class Study:
     left_out : dict of str to str
         Plans that make no sense for the data, with the reason.
     device : str
+    offered : mapping of str to callable
+        Metrics of plugins.
     """
 
     job: Job
@@ -45,6 +50,7 @@ class Study:
     cells: list[Cell]
     left_out: dict[str, str]
     device: str
+    offered: Mapping[str, ExtraMetric]
 
     def open_cells(self) -> list[Cell]:
         """Return the cells that are neither done nor failed."""
@@ -56,6 +62,8 @@ def prepare_study(
 ) -> Study:
     """Read the data, make the rows and the splits, and prepare each plan once: nothing is trained."""
     catalogue = make_catalogue(config)
+    offered = catalogue.extra_metrics()
+    config = check_primary(config, offered)
     rows = make_rows(config, catalogue, plans)
     read, dataset = read_data(config, data, catalogue, progress.on_data)
     config = config.model_copy(update={"image_size": read.image_size})
@@ -77,7 +85,7 @@ def prepare_study(
     config = settled_once(folder, Job(config, "", dataset, catalogue.files()), cells)
     # What came from a path is opened anew by each worker, out of the decoded store.
     job = Job(config, str(folder), dataset if data is not None else None, catalogue.files())
-    return Study(job, folder, cells, left_out, device)
+    return Study(job, folder, cells, left_out, device, offered)
 
 
 def _sensible(job: Job, rows: Sequence[PlanRow], catalogue: Catalogue) -> tuple[list[PlanRow], dict[str, str]]:

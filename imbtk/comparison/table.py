@@ -8,7 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imbtk.comparison.settings import METRICS, metric_of
+from imbtk.comparison.settings import metric_in, metric_of
 from imbtk.comparison.words import p_value
 from imbtk.report.wording import NO_FIGURE, one_line
 
@@ -95,7 +95,7 @@ def metrics_in(document: Mapping[str, Any]) -> list[str]:
 
 def metric_name(document: Mapping[str, Any], metric: str) -> str:
     """Return what a metric is called in this comparison: ``"AUPRC (malignant)"``."""
-    return METRICS[metric].named(document["data"]["positive_class"])
+    return metric_in(document, metric).named(document["data"]["positive_class"])
 
 
 def column_name(document: Mapping[str, Any], metric: str) -> str:
@@ -115,7 +115,7 @@ def per_thousand(figure: Mapping[str, Any]) -> dict[str, Any]:
 def metric_column(document: Mapping[str, Any], metric: str) -> str:
     """Return the column of a metric in the CSV file, with the class whose metric it is: ``"auprc malignant"``."""
     positive = document["data"]["positive_class"]
-    of_positive = metric == "alarms_per_1000" or METRICS[metric].of_positive
+    of_positive = metric == "alarms_per_1000" or metric_in(document, metric).of_positive
     return f"{metric} {positive}" if of_positive and positive is not None else metric
 
 
@@ -137,7 +137,8 @@ def best_places(document: Mapping[str, Any]) -> dict[str, str]:
         some = [(row["figures"][metric]["value"], row["name"]) for row in rows]
         known = [pair for pair in some if pair[0] is not None]
         if known:
-            best[metric] = (max if METRICS[metric].higher_is_better else min)(known, key=lambda pair: pair[0])[1]
+            best_of = max if metric_in(document, metric).higher_is_better else min
+            best[metric] = best_of(known, key=lambda pair: pair[0])[1]
     for k in range(len(document["data"]["class_names"])):
         values = [(row["per_class"][k]["sensitivity"]["value"], row["name"]) for row in rows]
         known = [pair for pair in values if pair[0] is not None]
@@ -170,7 +171,7 @@ def difference_text(document: Mapping[str, Any], difference: Mapping[str, Any] |
     """Return a difference and its interval: in points for shares, as it is for log-loss, Brier and MCC."""
     if not difference or difference.get("value") is None:
         return "", ""
-    metric = METRICS[document["primary"]]
+    metric = metric_in(document, document["primary"])
 
     def text(value: float) -> str:
         return metric.difference(value).removesuffix(" points")
@@ -188,7 +189,7 @@ def size_text(document: Mapping[str, Any], value: float | None) -> str:
     """Return the size of a difference with its unit: points for shares."""
     if value is None:
         return "–"
-    return f"{100 * value:.1f} points" if METRICS[document["primary"]].share else f"{value:.3f}"
+    return f"{100 * value:.1f} points" if metric_in(document, document["primary"]).share else f"{value:.3f}"
 
 
 def markdown_table(document: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from imbtk.comparison.settings import METRICS
+from imbtk.comparison.settings import metric_in
 from imbtk.comparison.table import (
     COSTS,
     best_places,
@@ -136,7 +136,7 @@ def _protocol_line(document: Mapping[str, Any]) -> str:
 def _foot(document: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Below each figure its 95 % interval over {document['unit']}s, given these trained models. Differences to the "
-        f"baseline{' in points' if METRICS[document['primary']].share else ''}; p: permutation test, "
+        f"baseline{' in points' if metric_in(document, document['primary']).share else ''}; p: permutation test, "
         "Holm-adjusted."
     ]
     found = [
@@ -161,7 +161,7 @@ def _leak_lines(document: Mapping[str, Any]) -> list[str]:
     for row in ungrouped["rows"]:
         if row["complete"]:
             by, between = difference_text(document, row["flatters_by"])
-            unit = " points" if METRICS[document["primary"]].share else ""
+            unit = " points" if metric_in(document, document["primary"]).share else ""
             nouns = several(document["data"]["group_name"]).capitalize()
             lines.append(
                 f"{nouns} ignored: '{row['name']}' would seem to reach {row['figure']['value']:.2f}, flattered by "

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from imbtk.comparison.outcomes import Rows
-from imbtk.comparison.settings import METRICS
+from imbtk.comparison.settings import metric_in
 from imbtk.evaluation.figures import FEW_GROUPS
 from imbtk.evaluation.metric_table import Metric
 from imbtk.report.wording import join_words, plural
@@ -108,7 +108,7 @@ def model_commands(document: Mapping[str, Any], folder: Path) -> list[tuple[str,
 
 
 def _gain(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    return METRICS[document["primary"]].difference(row["difference"]["value"])
+    return metric_in(document, document["primary"]).difference(row["difference"]["value"])
 
 
 def _beats(document: Mapping[str, Any], row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

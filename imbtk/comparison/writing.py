@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imbtk.comparison.analysis import analyse
 from imbtk.comparison.page import make_page
@@ -14,20 +14,23 @@ from imbtk.comparison.table import csv_text, markdown_table
 from imbtk.files import write_atomically
 from imbtk.report.wording import sentence
 
+if TYPE_CHECKING:
+    from imbtk.context import ExtraMetric
+
 __all__ = ["DOCUMENT_FILE", "comparison_schema", "write_results"]
 
 DOCUMENT_FILE = "comparison.json"
 
 
-def write_results(folder: Path) -> dict[str, Any]:
-    """Analyse the cells of a folder, write all files, and return the document.
+def write_results(folder: Path, offered: Mapping[str, ExtraMetric] | None = None) -> dict[str, Any]:
+    """Analyse the cells of a folder, write all files, and return the document; `offered` as for :func:`analyse`.
 
     Raises
     ------
     RunFolderError
         If the folder is no comparison, or its baseline is not done.
     """
-    document = analyse(folder)
+    document = analyse(folder, offered)
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / DOCUMENT_FILE, text.encode())
     write_atomically(folder / "comparison.csv", csv_text(document).encode())

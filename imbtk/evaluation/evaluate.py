@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from imbtk.evaluation.bootstrap import RESAMPLES
-from imbtk.evaluation.figures import Asked, ExtraMetric, level_figures, missing_figure
+from imbtk.evaluation.figures import Asked, level_figures, missing_figure
 from imbtk.evaluation.groups import per_group
 from imbtk.evaluation.intervals import CONFIDENCE
 from imbtk.evaluation.metrics import Missing, Predictions, rarer_class
 from imbtk.evaluation.metrics_file import SCHEMA_VERSION
 from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.wording import several
+
+if TYPE_CHECKING:
+    from imbtk.context import ExtraMetric
 
 __all__ = ["evaluate", "metrics_document", "metrics_schema"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,10 @@ from imbtk.evaluation.metrics import (
 from imbtk.prediction import ABSTAIN
 from imbtk.wording import several
 
-__all__ = ["FEW_GROUPS", "Asked", "ExtraMetric", "level_figures", "missing_figure"]
+if TYPE_CHECKING:
+    from imbtk.context import ExtraMetric
+
+__all__ = ["FEW_GROUPS", "Asked", "level_figures", "missing_figure"]
 
 FEW_GROUPS = 20
 """Below so many groups in a class its intervals come with a warning."""
@@ -40,7 +43,6 @@ _BIASED = (
 
 _GIVEN = "it is the share among these rows, not an estimate"
 
-ExtraMetric = Callable[[np.ndarray, np.ndarray], float]
 Figure = dict[str, Any]
 
 

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, precision_score, roc_auc_sc
 
 from imbtk.comparison import Comparison, compare
 from imbtk.comparison.curves import plan_curves
-from imbtk.comparison.settings import make_comparison_config, metric_of, parse_primary
+from imbtk.comparison.settings import check_primary, make_comparison_config, metric_of, parse_primary
 from imbtk.comparison.table import csv_text
 from imbtk.errors import OptionError
 
@@ -96,7 +96,7 @@ def test_primary(text: str, key: str) -> None:
 )
 def test_no_primary(text: str) -> None:
     with pytest.raises(OptionError, match=r"there is no such metric.*sensitivity@specificity=0.9, partial-auroc"):
-        make_comparison_config({"primary": text})
+        check_primary(make_comparison_config({"primary": text}), {})
 
 
 def test_a_figure_of_the_positive_class_needs_two_classes() -> None:

@@ -25,7 +25,6 @@ def test_defaults_are_five_folds_three_repeats_one_thread_balanced_accuracy() ->
         ({"pairs": True}, "'pairs' makes pairs of the strategies of 'each': add --each NAME,NAME."),
         ({"fold_count": 3}, "there is no option 'fold_count'. Did you mean"),
         ({"folds": 1}, "option 'folds' (given: 1): input should be greater than or equal to 2."),
-        ({"primary": "auc"}, "option 'primary' (given: 'auc')"),
     ],
 )
 def test_refused(values: dict[str, object], message: str) -> None:

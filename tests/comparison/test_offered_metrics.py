@@ -1,0 +1,120 @@
+"""A plugin's metric as the one that is tested: it takes no weights, so its rows are repeated."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from imbtk.comparison import compare
+from imbtk.comparison.comparison import make_comparison_report
+from imbtk.comparison.figures import whole_weights
+from imbtk.comparison.judging import Judge
+from imbtk.comparison.settings import make_comparison_config
+from imbtk.errors import OptionError, RunFolderError
+from imbtk.evaluation.resampling import bootstrap_weights, make_strata
+
+PLUGIN = '''
+import numpy as np
+from imbtk import hookimpl
+
+
+def missed(labels, probabilities):
+    """Return the share of rows that are called wrongly."""
+    return float((probabilities.argmax(1) != labels).mean())
+
+
+missed.higher_is_better = False
+
+
+@hookimpl
+def imbtk_metrics():
+    """Offer the figure."""
+    return {"missed_share": missed}
+'''
+
+
+def test_whole_weights_keep_the_sums_of_strata_and_the_expectation() -> None:
+    labels = np.repeat([0, 1], [7, 4])
+    strata = make_strata(labels, None, 2)
+    weights = bootstrap_weights(strata, 40_000, np.random.default_rng(0))
+    whole = whole_weights(weights, strata.stratum)
+    assert (whole == whole.astype(int)).all()
+    assert (np.abs(whole - weights) < 1).all()
+    assert (whole[:7].sum(axis=0) == 7).all()
+    assert (whole[7:].sum(axis=0) == 4).all()
+    np.testing.assert_allclose(whole.mean(axis=1), 1, atol=0.03)
+    zeros_and_ones = np.eye(11)
+    np.testing.assert_array_equal(whole_weights(zeros_and_ones, strata.stratum), zeros_and_ones)
+
+
+@pytest.mark.parametrize("key", ["auroc", "log_loss"])
+def test_a_metric_of_ours_offered_by_a_stranger_is_judged_alike(simulate: Any, key: str) -> None:
+    def theirs(labels: np.ndarray, probabilities: np.ndarray) -> float:
+        if key == "auroc":
+            return float(roc_auc_score(labels, probabilities[:, 1])) if len(set(labels)) == 2 else float("nan")
+        return float(log_loss(labels, probabilities, labels=[0, 1]))
+
+    theirs.higher_is_better = key == "auroc"  # type: ignore[attr-defined]
+    rows, outcomes = simulate(0, repeats=1)
+    renamed = [replace(outcome, name=name) for outcome, name in zip(outcomes, ("nothing", "plan"), strict=True)]
+    entries: dict[str, dict[str, Any]] = {}
+    for name, extra in ((key, {}), ("theirs", {"theirs": theirs})):
+        config = make_comparison_config({"primary": name, "repeats": 1})
+        judge = Judge(replace(rows, asked=(name,), extra=extra), config)
+        for outcome in renamed:
+            judge.add(outcome)
+        found: list[dict[str, Any]] = [{"name": outcome.name} for outcome in renamed]
+        judge.compare(found)
+        entries[name] = found[1]
+    ours, their = entries[key]["difference"], entries["theirs"]["difference"]
+    assert entries[key]["verdict"] == entries["theirs"]["verdict"]
+    assert their["value"] == pytest.approx(ours["value"], abs=1e-9)
+    assert their["standard_error"] == pytest.approx(ours["standard_error"], rel=0.1)
+    assert their["p"] == pytest.approx(ours["p"], abs=0.05)
+
+
+def test_a_comparison_by_a_plugins_metric(tmp_path: Path) -> None:
+    plugin = tmp_path / "missed.py"
+    plugin.write_text(PLUGIN)
+    options: dict[str, Any] = {"epochs": 1, "folds": 2, "repeats": 1, "jobs": 1, "quiet": True}
+    found = compare(
+        "builtin:breast-cancer",
+        ["class-weights"],
+        primary="missed-share",
+        plugins=(str(plugin),),
+        out=str(tmp_path / "study"),
+        **options,
+    )
+    document = found.document
+    assert (document["primary"], document["higher_is_better"]) == ("missed_share", False)
+    for row in document["rows"]:
+        figure = row["figures"]["missed_share"]
+        assert figure["interval"][0] < figure["value"] < figure["interval"][1]
+        if row["kind"] == "baseline":
+            files = [pd.read_csv(path) for path in found.folder.glob("cells/nothing*/*/predictions.csv")]
+            tests = [frame[frame["split"] == "test"] for frame in files]
+            assert len(tests) == 2
+            names = document["data"]["class_names"]
+            missed = [(f[[f"p:{n}" for n in names]].to_numpy().argmax(1) != f["truth"].map(names.index)) for f in tests]
+            assert figure["value"] == pytest.approx(np.mean([share.mean() for share in missed]))
+    with (found.folder / "comparison.csv").open() as lines:
+        assert "missed_share" in next(csv.reader(lines))
+    assert "missed share" in (found.folder / "report.html").read_text()
+
+    with pytest.raises(OptionError, match=r"'missed_share'.*there is no such metric"):
+        make_comparison_report(found.folder)  # nothing that a folder names is imported
+    (found.folder / "protocol.json").unlink()
+    with pytest.raises(RunFolderError):
+        make_comparison_report(found.folder)
+
+
+def test_a_metric_that_nobody_offers() -> None:
+    with pytest.raises(OptionError, match=r"option 'primary' \(given: 'auc'\): there is no such metric\. Did you mean"):
+        compare("builtin:breast-cancer", ["class-weights"], primary="auc", quiet=True)
