@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from imbtk.comparison.figures import Resampling, Spread, fold_figures
+from imbtk.comparison.metrics import Resampling, Spread, fold_figures
 from imbtk.comparison.outcomes import Outcome, Rows
 from imbtk.comparison.statistics import corrected_t_test, paired_p_value
 from imbtk.evaluation.metrics import Missing

@@ -22,15 +22,16 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from imbtk.config import make_config
-from imbtk.fitting import make_network
 from imbtk.models.network import Network
-from imbtk.preparation import PreparedRun, prepare
-from imbtk.settling import settled, training_settings
+from imbtk.pipeline.prepare import prepare
+from imbtk.planning.config import make_config
+from imbtk.planning.prepared import PreparedRun
 from imbtk.training.batches import Batches
+from imbtk.training.fitting import make_network
 from imbtk.training.loop import train
 from imbtk.training.memory import keep_memory
 from imbtk.training.settings import TrainingSettings
+from imbtk.training.settling import settled, training_settings
 from imbtk.training.setup import optimizer_for
 
 SHAPES = ((28, 28), (64, 64, 3))

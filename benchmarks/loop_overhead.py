@@ -19,10 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from imbtk.config import make_config
 from imbtk.models.heads import LinearHead
 from imbtk.models.network import build_network, parameter_groups
-from imbtk.preparation import PreparedRun, prepare
+from imbtk.pipeline.prepare import prepare
+from imbtk.planning.config import make_config
+from imbtk.planning.prepared import PreparedRun
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.loop import learning_rate_factor, train

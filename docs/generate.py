@@ -20,13 +20,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "plugins")]
 
 import click  # noqa: E402
 
-from imbtk import hookspecs  # noqa: E402
-from imbtk.catalogue import Catalogue  # noqa: E402
+from imbtk.authoring import hookspecs  # noqa: E402
 from imbtk.cli.flags import ARGUMENTS, OTHER, SECTIONS, flag_name  # noqa: E402
 from imbtk.cli.program import COMMANDS, program  # noqa: E402
-from imbtk.config import RunConfig  # noqa: E402
-from imbtk.describe import OptionDescription, StrategyDescription, describe, describe_options  # noqa: E402
-from imbtk.docstrings import Entry, parse_blocks, parse_docstring, parse_entries  # noqa: E402
+from imbtk.discovery.catalogue import Catalogue  # noqa: E402
+from imbtk.discovery.describe import OptionDescription, StrategyDescription, describe, describe_options  # noqa: E402
+from imbtk.discovery.docstrings import Entry, parse_blocks, parse_docstring, parse_entries  # noqa: E402
+from imbtk.planning.config import RunConfig  # noqa: E402
 
 MARKERS = ("<!-- strategies -->", "<!-- /strategies -->")
 NOTE = "<!-- Written by docs/generate.py: change the docstrings and options in the code, not this page. -->\n"

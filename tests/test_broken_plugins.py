@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import imbtk
-from imbtk.catalogue import Catalogue
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import ConflictError, ImbtkError, PluginError
 
 Install = Callable[..., Path]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from imbtk import Strategy
-from imbtk.hookspecs import HOOKS, strategy_hooks
+from imbtk.authoring.hookspecs import HOOKS, strategy_hooks
 from imbtk.scaffold import example
 from imbtk.testing import check_strategy
 

@@ -28,10 +28,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from imbtk.catalogue import Catalogue
 from imbtk.cli.program import program
-from imbtk.describe import describe_options
-from imbtk.reading import BUILT_IN_PLUGINS
+from imbtk.discovery.catalogue import Catalogue
+from imbtk.discovery.describe import describe_options
+from imbtk.planning.reading import BUILT_IN_PLUGINS
 
 SECONDS = 120
 """A crossing of some hundred rows that takes longer hangs."""

@@ -24,8 +24,8 @@ from sklearn.preprocessing import StandardScaler
 
 import imbtk
 from imbtk.audit.colour import colour_histograms
-from imbtk.config import make_config
 from imbtk.data import load
+from imbtk.planning.config import make_config
 
 STRATEGIES = ["stratified-split", "class-weights", "augment:preset=histology"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from imbtk.audit.findings import Cell, Finding, FindingTable
 from imbtk.audit.subject import Subject
-from imbtk.report.wording import per_cent, plural, ratio_text
+from imbtk.wording import per_cent, plural, ratio_text
 
 __all__ = ["BETA", "class_findings", "effective_number_of_samples"]
 

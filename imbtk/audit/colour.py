@@ -16,10 +16,10 @@ from sklearn.preprocessing import StandardScaler
 
 from imbtk.audit.findings import Cell, Finding, FindingTable, Level
 from imbtk.audit.subject import Subject
+from imbtk.authoring.draw import Draw
 from imbtk.data.decode import array_to_image
-from imbtk.data.labels import listing
-from imbtk.draw import Draw
 from imbtk.evaluation.intervals import Interval, korn_graubard, mover_mean
+from imbtk.wording import listing
 
 __all__ = ["ColourResult", "colour_findings", "colour_histograms", "learn_colour"]
 

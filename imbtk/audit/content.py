@@ -11,7 +11,7 @@ import torch
 from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
 from imbtk.audit.subject import Subject
 from imbtk.data.column_words import column_words
-from imbtk.report.wording import join_words, per_cent, plural
+from imbtk.wording import join_words, per_cent, plural
 
 __all__ = ["column_findings", "domain_findings", "reading_findings"]
 

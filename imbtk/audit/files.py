@@ -13,7 +13,7 @@ from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
 from imbtk.audit.subject import Subject
 from imbtk.data.decode import reason_of
 from imbtk.data.store import on_all_cores
-from imbtk.report.wording import plural
+from imbtk.wording import plural
 
 __all__ = ["broken_finding", "broken_findings", "file_findings", "giveaway"]
 

@@ -8,9 +8,7 @@ import numpy as np
 
 from imbtk.audit.findings import MOST_ROWS, Cell, Finding, FindingTable, Level, first_rows
 from imbtk.audit.subject import Subject
-from imbtk.data.labels import listing
-from imbtk.report.wording import plural
-from imbtk.wording import several
+from imbtk.wording import listing, plural, several
 
 __all__ = ["group_findings", "group_folders"]
 

@@ -9,28 +9,28 @@ from typing import Any
 from imbtk.audit.classes import class_findings
 from imbtk.audit.colour import colour_findings
 from imbtk.audit.content import column_findings, domain_findings, reading_findings
-from imbtk.audit.copies import copy_findings
+from imbtk.audit.duplicates import copy_findings
 from imbtk.audit.files import broken_finding, broken_findings, file_findings
 from imbtk.audit.findings import Audit, Finding
+from imbtk.audit.given_split import split_findings
 from imbtk.audit.groups import group_findings
-from imbtk.audit.prospects import prospect_findings
-from imbtk.audit.sides import split_findings
+from imbtk.audit.sample_size import prospect_findings
 from imbtk.audit.subject import Subject, given_split
-from imbtk.config import RunConfig, make_config
-from imbtk.context import Split
+from imbtk.authoring.context import Split
+from imbtk.console.progress import RunProgress
 from imbtk.data import load
 from imbtk.data.dataset import Dataset
 from imbtk.data.faults import Faults
 from imbtk.data.options import DataOptions
 from imbtk.data.store import Progress
 from imbtk.errors import DataError, OptionError, did_you_mean
-from imbtk.reading import make_catalogue, offered_sources
-from imbtk.report.progress import RunProgress
+from imbtk.planning.config import RunConfig, make_config
+from imbtk.planning.reading import make_catalogue, offered_sources
 
 __all__ = ["OPTIONS", "check", "quick_audit"]
 
 OPTIONS = (*DataOptions.model_fields, "data", "plugins", "without")
-"""Fields of :class:`imbtk.config.RunConfig` that an audit takes."""
+"""Fields of :class:`imbtk.planning.config.RunConfig` that an audit takes."""
 
 _QUESTIONS: tuple[Callable[[Subject], list[Finding]], ...] = (
     broken_findings,

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from imbtk.audit.findings import Audit, Cell, Finding, FindingTable, Level
-from imbtk.report.wording import join_words, one_line, plural, shorten
+from imbtk.wording import join_words, one_line, plural, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from imbtk.context import Split
+from imbtk.authoring.context import Split
 from imbtk.data.dataset import Dataset
 from imbtk.data.faults import Faults
 from imbtk.data.store import Progress

@@ -11,7 +11,7 @@ import click
 
 from imbtk.cli.flags import ARGUMENTS, SECTIONS, Flag, SectionedCommand, config_flags
 from imbtk.cli.program import COMMANDS, traceback_option
-from imbtk.config import RunConfig, make_config
+from imbtk.planning.config import RunConfig, make_config
 
 __all__ = ["command"]
 

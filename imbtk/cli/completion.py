@@ -15,6 +15,6 @@ class StrategyName(click.types.StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the names of entry points that begin like `incomplete`."""
-        from imbtk.catalogue import Catalogue
+        from imbtk.discovery.catalogue import Catalogue
 
         return [CompletionItem(name) for name in Catalogue().names() if name.startswith(incomplete)]

@@ -14,7 +14,7 @@ import click
 from imbtk.cli.flags import Flag, SectionedCommand
 from imbtk.cli.predict import DATA_FLAGS, data_flags, trust_flag
 from imbtk.cli.program import COMMANDS, traceback_option
-from imbtk.config import make_config
+from imbtk.planning.config import make_config
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +48,7 @@ def evaluate(
     """
     # A mistake in the options is told at once, without loading torch.
     options = make_config({name: value for name, value in given.items() if value not in (None, ())})
-    from imbtk.new_data import evaluate as evaluate_run
+    from imbtk.inference.new_data import evaluate as evaluate_run
 
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         found = evaluate_run(
@@ -71,7 +71,7 @@ def evaluate(
 
         console = Console(highlight=False)
         if found.metrics is not None:
-            from imbtk.report.terminal import print_results
+            from imbtk.console.terminal import print_results
 
             print_results(console, found.metrics, found.folder, kind=found.kind)
         _print_rest(console, found.document, found.folder)

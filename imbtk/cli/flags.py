@@ -10,7 +10,7 @@ import click
 from pydantic import BaseModel
 
 from imbtk.cli.completion import StrategyName
-from imbtk.describe import OptionDescription, describe_options
+from imbtk.discovery.describe import OptionDescription, describe_options
 
 __all__ = ["SECTIONS", "Flag", "SectionedCommand", "config_flags", "flag_name"]
 

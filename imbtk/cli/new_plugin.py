@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from imbtk.authoring.hookspecs import strategy_hooks
 from imbtk.cli.flags import Flag, SectionedCommand
 from imbtk.cli.program import COMMANDS, traceback_option
-from imbtk.hookspecs import strategy_hooks
 
 __all__ = ["command"]
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imbtk.catalogue import Catalogue, Plugin
+from imbtk.authoring.hookspecs import API_VERSION, HOOKS
 from imbtk.cli.completion import StrategyName
 from imbtk.cli.flags import Flag, SectionedCommand
 from imbtk.cli.program import COMMANDS, traceback_option
+from imbtk.discovery.catalogue import Catalogue, Plugin
 from imbtk.errors import PlanError, PluginError
-from imbtk.hookspecs import API_VERSION, HOOKS
 
 if TYPE_CHECKING:
-    from imbtk.strategy import Strategy
+    from imbtk.authoring.strategy import Strategy
     from imbtk.testing import CheckResult
 
 __all__ = ["command"]
@@ -115,7 +115,7 @@ def check(name: str, plugin_files: tuple[str, ...], class_names: tuple[str, ...]
 
 def _strategies(name: str, catalogue: Catalogue) -> list[Strategy]:
     """Return the strategy of a name, or all of a plugin of that name."""
-    from imbtk.options import parse_spec
+    from imbtk.authoring.options import parse_spec
 
     spec = parse_spec(name)
     try:

@@ -13,8 +13,8 @@ import click
 
 from imbtk.cli.flags import Flag, SectionedCommand, config_flags
 from imbtk.cli.program import COMMANDS, traceback_option
-from imbtk.config import RunConfig, make_config
 from imbtk.errors import ImbtkError
+from imbtk.planning.config import RunConfig, make_config
 
 __all__ = ["DATA_FLAGS", "command", "data_flags", "trust_flag"]
 
@@ -54,12 +54,12 @@ def predict(
     if out is not None and Path(out).exists():
         raise ImbtkError(f"the file '{out}' exists already, and is not overwritten. Choose another --out.")
     # Only now: a mistake in the options is told at once, without loading torch.
+    from imbtk.console.progress import RunProgress
     from imbtk.data.source_rows import open_new_rows
-    from imbtk.prediction_table import write_predictions
-    from imbtk.predictor import Predictor
-    from imbtk.reading import make_catalogue, offered_sources
-    from imbtk.report.progress import RunProgress
-    from imbtk.training.setup import choose_device
+    from imbtk.inference.prediction_table import write_predictions
+    from imbtk.inference.predictor import Predictor
+    from imbtk.planning.defaults import choose_device
+    from imbtk.planning.reading import make_catalogue, offered_sources
 
     predictor = Predictor.load(run, choose_device(config.device), trust_model=trust_model)
     if deploy is not None:

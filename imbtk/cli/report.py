@@ -18,7 +18,7 @@ def report(folder: str, show: bool) -> None:
     A comparison whose cells were made in parts (--shard), or that was stopped, gets the table of what there is.
     """
     place = Path(folder)
-    # The same name as in imbtk.comparison.identity, which imports torch.
+    # The same name as in imbtk.comparison.protocol, which imports torch.
     if (place / "protocol.json").is_file():
         from imbtk.comparison.comparison import make_comparison_report
 

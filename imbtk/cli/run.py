@@ -11,12 +11,12 @@ import click
 
 from imbtk.cli.flags import Flag, SectionedCommand, config_flags
 from imbtk.cli.program import COMMANDS, traceback_option
-from imbtk.config import RunConfig, check_paths, make_config, read_config
+from imbtk.planning.config import RunConfig, check_paths, make_config, read_config
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from imbtk.report.progress import RunProgress
+    from imbtk.console.progress import RunProgress
 
 __all__ = ["command"]
 
@@ -41,7 +41,7 @@ def run(config_file: str | None, dry_run: bool, as_json: bool, quiet: bool, **gi
     # Reading the data may take minutes: what is in the way is said before.
     check_paths(config)
     # Only now: a mistake in the options is told at once, without loading torch.
-    from imbtk.entry import run as train
+    from imbtk.comparison.entry import run as train
 
     # Whatever prints while a run goes on, standard output stays one JSON object.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
@@ -60,9 +60,9 @@ def _dry_run(config: RunConfig, as_json: bool, quiet: bool) -> None:
     """Print the plan, the split, the class counts and the ledger; train and write nothing."""
     import torch
 
-    from imbtk.entry import prepare_any
-    from imbtk.report.progress import RunProgress
-    from imbtk.run_documents import plan_document
+    from imbtk.comparison.entry import prepare_any
+    from imbtk.console.progress import RunProgress
+    from imbtk.pipeline.documents import plan_document
 
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -77,7 +77,7 @@ def _dry_run(config: RunConfig, as_json: bool, quiet: bool) -> None:
     elif not quiet:
         from rich.console import Console
 
-        from imbtk.report.terminal import print_plan
+        from imbtk.console.terminal import print_plan
 
         console = Console(highlight=False)
         print_plan(console, document)
@@ -90,7 +90,7 @@ def _print_counts(console: Console, document: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from imbtk.report.wording import one_line, shorten
+    from imbtk.wording import one_line, shorten
 
     counts: dict[str, list[int]] = document["split"]["class_counts"]
     table = Table(box=None, padding=(0, 2), title=Text("Rows of each class", style="bold"), title_justify="left")

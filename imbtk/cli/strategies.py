@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imbtk.catalogue import Catalogue, Plugin
 from imbtk.cli.completion import StrategyName
 from imbtk.cli.flags import Flag, SectionedCommand
 from imbtk.cli.program import COMMANDS, traceback_option
-from imbtk.describe import StrategyDescription
-from imbtk.descriptions import Descriptions
+from imbtk.discovery.catalogue import Catalogue, Plugin
+from imbtk.discovery.describe import StrategyDescription
+from imbtk.discovery.descriptions import Descriptions
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from imbtk.describe import OptionDescription, StrategyDescription
-from imbtk.docstrings import parse_blocks
+from imbtk.discovery.describe import OptionDescription, StrategyDescription
+from imbtk.discovery.docstrings import parse_blocks
 
 __all__ = ["print_page"]
 

@@ -12,24 +12,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from imbtk.authoring.context import Split
+from imbtk.authoring.options import split_specs
 from imbtk.comparison.analysis import DECISION
 from imbtk.comparison.cells import cell_folder
 from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.folder import ComparisonFolder
 from imbtk.comparison.grid import BASELINE, Cell, PlanRow
-from imbtk.comparison.identity import differences, protocol_document
+from imbtk.comparison.protocol import differences, protocol_document
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.comparison.speed import kept_speed
 from imbtk.comparison.table import metric_name
-from imbtk.config import RunConfig
-from imbtk.context import Split
 from imbtk.errors import OptionError, PlanError, RunFolderError, did_you_mean
-from imbtk.options import split_specs
-from imbtk.plan import Plan, StrategyLike
-from imbtk.preparation import PreparedRun, Unseen, prepare_split
-from imbtk.reading import Progress, choose_model, make_catalogue, read_data
-from imbtk.run_folder import LOGITS_FILE
-from imbtk.splitting import induced
+from imbtk.pipeline.prepare import prepare_split
+from imbtk.planning.config import RunConfig
+from imbtk.planning.plan import Plan, StrategyLike
+from imbtk.planning.prepared import PreparedRun, Unseen
+from imbtk.planning.reading import Progress, choose_model, make_catalogue, read_data
+from imbtk.planning.splitting import induced
+from imbtk.runs.writing import LOGITS_FILE
 
 __all__ = ["OWN_OPTIONS", "prepare_row"]
 

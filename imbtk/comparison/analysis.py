@@ -10,11 +10,11 @@ import numpy as np
 
 from imbtk._version import __version__
 from imbtk.comparison.curves import plan_curves
-from imbtk.comparison.figures import mean_confusion, sensitivity_intervals
 from imbtk.comparison.folder import ComparisonFolder
 from imbtk.comparison.grid import BASELINE
 from imbtk.comparison.judging import Judge
 from imbtk.comparison.leak import leak_document
+from imbtk.comparison.metrics import mean_confusion, sensitivity_intervals
 from imbtk.comparison.outcomes import Outcome, Rows, with_decision_moved
 from imbtk.comparison.settings import check_primary, metric_of, metrics_of
 from imbtk.comparison.words import protocol_sentences, row_warnings
@@ -25,7 +25,7 @@ from imbtk.evaluation.intervals import CONFIDENCE
 from imbtk.evaluation.metrics import Missing
 
 if TYPE_CHECKING:
-    from imbtk.context import ExtraMetric
+    from imbtk.authoring.context import ExtraMetric
 
 __all__ = ["CONDITIONAL_ON", "DECISION", "SCHEMA_VERSION", "analyse"]
 

@@ -18,19 +18,20 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from imbtk.catalogue import Catalogue
+from imbtk.authoring.plugin_files import PluginFile
 from imbtk.comparison.grid import Cell
-from imbtk.comparison.protocol import make_split, with_split
 from imbtk.comparison.settings import ComparisonConfig
-from imbtk.config import RunConfig
+from imbtk.comparison.splits import make_split, with_split
+from imbtk.console.progress import RunProgress
 from imbtk.data.dataset import Dataset
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import ImbtkError
 from imbtk.files import write_atomically
-from imbtk.pipeline import run_prepared
-from imbtk.plugin_files import PluginFile
-from imbtk.preparation import PreparedRun, prepare
-from imbtk.reading import make_catalogue, read_data
-from imbtk.report.progress import RunProgress
+from imbtk.pipeline.prepare import prepare
+from imbtk.pipeline.run import run_prepared
+from imbtk.planning.config import RunConfig
+from imbtk.planning.prepared import PreparedRun
+from imbtk.planning.reading import make_catalogue, read_data
 from imbtk.training.memory import keep_memory
 
 __all__ = [

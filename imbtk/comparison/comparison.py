@@ -8,15 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imbtk.catalogue import Catalogue
 from imbtk.comparison.backends import Backend, check_backend
 from imbtk.comparison.cells import clear_work
 from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.settings import ComparisonConfig, make_comparison_config, parse_shard
 from imbtk.comparison.study import prepare_study, run_study
 from imbtk.comparison.writing import DOCUMENT_FILE, write_results
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import RunFolderError
-from imbtk.plan import StrategyLike
+from imbtk.planning.plan import StrategyLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

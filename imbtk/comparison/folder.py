@@ -13,14 +13,14 @@ import numpy as np
 
 from imbtk.comparison.cells import cell_folder, failure_of, is_done
 from imbtk.comparison.grid import Cell, PlanRow
-from imbtk.comparison.identity import read_protocol
 from imbtk.comparison.outcomes import Outcome, Rows, read_outcome
+from imbtk.comparison.protocol import read_protocol
 from imbtk.comparison.settings import ComparisonConfig, make_comparison_config
-from imbtk.evaluation.metrics_file import read_metrics
-from imbtk.plan import Plan
+from imbtk.planning.plan import Plan
+from imbtk.runs.metrics import read_metrics
 
 if TYPE_CHECKING:
-    from imbtk.context import ExtraMetric
+    from imbtk.authoring.context import ExtraMetric
 
 __all__ = ["ComparisonFolder"]
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from imbtk.catalogue import Catalogue
+from imbtk.authoring.options import split_specs
+from imbtk.authoring.strategy import Strategy
 from imbtk.comparison.settings import ComparisonConfig
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import PlanError, did_you_mean
-from imbtk.options import split_specs
-from imbtk.plan import Plan, StrategyLike
-from imbtk.strategy import Strategy
+from imbtk.planning.plan import Plan, StrategyLike
 
 __all__ = ["BASELINE", "Cell", "PlanRow", "grid", "make_rows"]
 

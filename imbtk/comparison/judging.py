@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from imbtk.comparison.figures import Resampled, Resampling, Spread, fold_figures, unit_contributions
 from imbtk.comparison.grid import BASELINE, PlanRow
+from imbtk.comparison.metrics import Resampled, Resampling, Spread, fold_figures, unit_contributions
 from imbtk.comparison.outcomes import Outcome, Rows
 from imbtk.comparison.settings import METRICS, ComparisonConfig, metric_of, plugin_metric
 from imbtk.comparison.statistics import (

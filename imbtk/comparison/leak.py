@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from imbtk.comparison.figures import Resampling, sensitivity_intervals
 from imbtk.comparison.folder import ComparisonFolder
 from imbtk.comparison.grid import BASELINE
 from imbtk.comparison.judging import Judge
+from imbtk.comparison.metrics import Resampling, sensitivity_intervals
 from imbtk.comparison.outcomes import Outcome, Rows, with_decision_moved
 from imbtk.evaluation.metrics import Missing
 from imbtk.wording import several

@@ -15,7 +15,7 @@ from imbtk.comparison.grid import Cell, PlanRow
 from imbtk.errors import RunFolderError
 
 if TYPE_CHECKING:
-    from imbtk.context import ExtraMetric
+    from imbtk.authoring.context import ExtraMetric
 
 __all__ = ["Cost", "Outcome", "Rows", "read_outcome", "with_decision_moved"]
 

@@ -14,8 +14,7 @@ from imbtk.files import write_atomically
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles, name_cell
 from imbtk.report.drawings import Drawings
 from imbtk.report.page import render_page
-from imbtk.report.wording import one_line, plural, sentence, shorten
-from imbtk.wording import several
+from imbtk.wording import one_line, plural, sentence, several, shorten
 
 __all__ = ["make_page"]
 

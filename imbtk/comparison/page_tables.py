@@ -21,8 +21,7 @@ from imbtk.comparison.table import (
 from imbtk.comparison.words import p_value
 from imbtk.report.blocks import Banner, Block, Cell, Details, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
-from imbtk.report.wording import join_words, reason_of, sentence, shorten
-from imbtk.wording import several
+from imbtk.wording import join_words, reason_of, sentence, several, shorten
 
 __all__ = ["interactions_section", "table_section", "ungrouped_section"]
 

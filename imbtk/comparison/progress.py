@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from imbtk.comparison.cells import CellResult
-from imbtk.report.progress import SECONDS_BETWEEN_LINES, RunProgress
+from imbtk.console.progress import SECONDS_BETWEEN_LINES, RunProgress
 
 __all__ = ["GridProgress"]
 

@@ -1,199 +1,225 @@
-"""The splits of a comparison: repeated, grouped, stratified k-fold, the same for every plan."""
+"""Whose folder it is: what a comparison is made of, kept in its folder, and what differs from a command."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 
-from imbtk.context import Split
+from imbtk._version import __version__
+from imbtk.authoring.plugin_files import PluginFile
+from imbtk.comparison.grid import PlanRow
+from imbtk.comparison.settings import ComparisonConfig
+from imbtk.comparison.splits import compared_rows
 from imbtk.data.dataset import Dataset
-from imbtk.draw import Draw
-from imbtk.errors import DataError
-from imbtk.wording import several
+from imbtk.errors import RunFolderError
+from imbtk.files import write_atomically
 
-__all__ = ["VALIDATION_PARTS", "compared_rows", "deal", "make_split", "make_splits", "split_note", "with_split"]
+__all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "differences", "protocol_document", "read_protocol"]
 
-VALIDATION_PARTS = 5
-"""Of the rows outside the test fold, one part in so many is for validation."""
+PROTOCOL_FILE = "protocol.json"
+SCHEMA_VERSION = 1
 
-_DEALS = 30
-_WORK = 20_000
-"""Groups times deals: 30 deals of up to 666 groups, one deal of very many."""
-
-
-def deal(labels: np.ndarray, groups: np.ndarray, parts: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the part, 0 to `parts` − 1, of each row: whole groups, every class in every part, shares alike.
-
-    Parameters
-    ----------
-    labels, groups : ndarray of int64, shape (n,)
-    parts : int
-    rng : Generator
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-
-    Raises
-    ------
-    DataError
-        If a class has fewer groups than there are parts, or no deal gives every part every class. (Rows that stand
-        alone always go round.)
-
-    Notes
-    -----
-    Groups go class by class, the rarest class that a group holds first, in random order, each to the part that has the
-    fewest rows of that class among the parts with the fewest groups of it. Of 30 such deals the one whose worst
-    class strays least from equal shares is taken. (scikit-learn's ``StratifiedGroupKFold`` deals groups in the order of
-    their sizes, whatever the seed: repeats of it hardly differ.)
-    """
-    classes, label = np.unique(labels, return_inverse=True)
-    _, group = np.unique(groups, return_inverse=True)
-    size = int(group.max()) + 1
-    if size == len(labels):
-        return _deal_rows(label, parts, rng)
-    table = np.zeros((size, len(classes)))
-    np.add.at(table, (group, label), 1)
-    if ((table > 0).sum(axis=0) < parts).any():
-        raise DataError("a class has fewer groups than parts")
-    best, chosen = np.inf, None
-    for _ in range(int(np.clip(_WORK // size, 1, _DEALS))):
-        part = _deal_once(table, parts, rng)
-        rows = np.stack([table[part == p].sum(axis=0) for p in range(parts)])
-        stray = float(np.abs(rows / rows.sum(axis=0) - 1 / parts).max())
-        if rows.min() > 0 and stray < best:
-            best, chosen = stray, part
-    if chosen is None:
-        raise DataError("no way was found to give every part every class")
-    return np.asarray(chosen[group])
+_ELSEWHERE = (
+    "out",
+    "cache_dir",
+    "plan",
+    "each",
+    "pairs",
+    "plan_set",
+    "strategies",
+    "fold",
+    "data",
+    "from_comparison",
+    "row",
+    "discard_unfinished",
+)
+"""Options that change no number of a cell, or stand in the protocol in another form."""
 
 
-def _deal_rows(label: np.ndarray, parts: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the part of each row where no two rows belong together: every class goes round, from a random start."""
-    part = np.zeros(len(label), dtype=np.int64)
-    start = 0
-    for k in range(int(label.max()) + 1):
-        rows = rng.permutation(np.flatnonzero(label == k))
-        part[rows] = (start + np.arange(len(rows))) % parts
-        start += len(rows)
-    return part
-
-
-def _deal_once(table: np.ndarray, parts: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the part of each group, int64 (G,), for rows of each class in each group (G, K)."""
-    has = table > 0
-    rarity = np.where(has, has.sum(axis=0), len(table) + 1)
-    stratum = rarity.argmin(axis=1)
-    part = np.zeros(len(table), dtype=np.int64)
-    rows, heads = np.zeros((parts, table.shape[1])), np.zeros((parts, table.shape[1]))
-    for k in np.argsort(has.sum(axis=0), kind="stable"):
-        for g in rng.permutation(np.flatnonzero(stratum == k)):
-            order = np.lexsort((rng.random(parts), rows[:, k], heads[:, k]))
-            part[g] = order[0]
-            rows[part[g]] += table[g]
-            heads[part[g]] += has[g]
-    return part
-
-
-def compared_rows(dataset: Dataset) -> np.ndarray:
-    """Return the rows that plans are compared on, (n,) int64: all but the test side that the data give.
-
-    Those are for the model that is chosen by the comparison, once: a choice made on them would not be independent.
-    """
-    if dataset.given_split is None:
-        return np.arange(len(dataset))
-    return np.flatnonzero(dataset.given_split.numpy() != 2)
-
-
-def split_note(dataset: Dataset) -> str:
-    """Return what is to be said of a split that the data give, empty if they give none."""
-    if dataset.given_split is None:
-        return ""
-    left = len(dataset) - len(compared_rows(dataset))
-    if not left:
-        return "The split that the data give has no test side: all of its rows are dealt into the folds."
-    return (
-        f"The data give a test side: its {left} rows are in no fold, and stay unseen until imbtk run tests the plan "
-        "that you choose. Training and validation rows are dealt into the folds. --ignore-split deals all rows."
-    )
-
-
-def make_splits(dataset: Dataset, folds: int, repeats: int, seed: int) -> list[list[Split]]:
-    """Return the splits by repeat and fold: test folds that are disjoint and together all rows to compare on.
+def protocol_document(
+    config: ComparisonConfig,
+    dataset: Dataset,
+    rows: Sequence[PlanRow],
+    left_out: Mapping[str, str],
+    device: str,
+    files: Sequence[PluginFile] = (),
+) -> dict[str, Any]:
+    """Return what ``protocol.json`` holds: everything that the numbers of the comparison depend on.
 
     Parameters
     ----------
+    config : ComparisonConfig
+        Resolved: epochs, model and learning rate are filled in.
     dataset : Dataset
-    folds, repeats : int
-    seed : int
+    rows : sequence of PlanRow
+        The baseline first.
+    left_out : mapping of str to str
+        Plans that make no sense for the data, with the reason.
+    device : str
+    files : sequence of PluginFile
+        Plugins in files of their own: what they hold counts, and not where they lie.
+    """
+    known = dataset.groups is not None and bool(dataset.description.get("groups_known", True))
+    options = {key: value for key, value in config.model_dump(mode="json").items() if key not in _ELSEWHERE}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "imbtk": __version__,
+        "torch": torch.__version__,
+        "device": device,
+        "data": {
+            "name": dataset.name,
+            "rows": len(dataset),
+            "digest": _digest(dataset),
+            "kind": dataset.kind,
+            "sample_shape": list(dataset.sample_shape),
+            "class_names": list(dataset.class_names),
+            "groups_known": known,
+        },
+        "options": dict(sorted(options.items())),
+        "plans": [{"name": row.name, "parts": list(row.parts)} for row in rows],
+        **_plugins(rows, files),
+        "left_out": [{"plan": plan, "reason": reason} for plan, reason in left_out.items()],
+        "source": _source(config.data),
+        "notes": list(dataset.notes),
+    }
+
+
+def _source(data: str | None) -> str | None:
+    """Return where the data lie, so that it is found from elsewhere too; None for arrays."""
+    return str(Path(data).absolute()) if data is not None and Path(data).exists() else data
+
+
+def _plugins(rows: Sequence[PlanRow], files: Sequence[PluginFile]) -> dict[str, Any]:
+    """Return which files of strategies there are, and who ships the strategies that are neither of these nor ours."""
+    found: dict[str, Any] = {}
+    if files:
+        found["plugin_files"] = [f"{Path(file.path).name} sha256:{file.digest}" for file in files]
+    paths = tuple(f"{file.path} " for file in files)
+    strangers = {
+        item.strategy.name: item.provider
+        for row in rows
+        for item in row.plan.items
+        if not item.provider.startswith(("imbtk ", "defined in ", *paths))
+    }
+    return {**found, "providers": strangers} if strangers else found
+
+
+def _digest(dataset: Dataset) -> str:
+    """Return 16 hex digits that stand for labels, groups and samples."""
+    digest = hashlib.blake2b(repr((dataset.class_names, tuple(dataset.x.shape))).encode(), digest_size=8)
+    digest.update(dataset.labels.numpy().tobytes())
+    if dataset.groups is not None:
+        digest.update(dataset.groups.numpy().tobytes())
+    judged = compared_rows(dataset)
+    if len(judged) < len(dataset):
+        digest.update(judged.tobytes())
+    # Some thousand samples, evenly spread: enough to tell data apart, quick for many gigabytes.
+    rows = torch.linspace(0, len(dataset) - 1, min(len(dataset), 2048)).long()
+    digest.update(dataset.x[rows].contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def default_folder(protocol: Mapping[str, Any]) -> Path:
+    """Return ``comparisons/<data>-<digest>``: the same command finds the same folder, and goes on in it."""
+    counted = {key: value for key, value in protocol.items() if key not in ("notes", "source")}
+    counted["data"] = {key: value for key, value in protocol["data"].items() if key != "rows"}
+    text = json.dumps(counted, sort_keys=True)
+    letters = re.sub(r"[^A-Za-z0-9.-]+", "-", str(protocol["data"]["name"]))[:40].strip("-.") or "data"
+    return Path("comparisons") / f"{letters}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
+
+
+def check_folder(folder: Path, protocol: Mapping[str, Any]) -> None:
+    """Make the folder of a comparison, or see that it is of this one; plans may be added, never left out.
 
     Raises
     ------
-    DataError
-        If a class has fewer groups (or rows) than folds, or too few to have some left for validation.
+    RunFolderError
+        If the folder holds another comparison (the difference is shown), or something else.
     """
-    _check_enough(dataset, folds)
-    return [[make_split(dataset, folds, repeat, fold, seed) for fold in range(folds)] for repeat in range(repeats)]
+    path = folder / PROTOCOL_FILE
+    if path.is_file():
+        before = read_protocol(folder)
+        found = differences(before, protocol)
+        here = {plan["name"] for plan in protocol["plans"]}
+        missing = [plan["name"] for plan in before["plans"] if plan["name"] not in here]
+        if missing:
+            listed = ", ".join(f"'{plan}'" for plan in missing)
+            found.append(f"plans: it has {listed}, this command has not (plans may be added, never left out)")
+        if found:
+            raise RunFolderError(
+                f"'{folder}' holds another comparison, and figures of the two cannot stand in one table: "
+                + "; ".join(found)
+                + ". Give the same options to go on with it, or another --out."
+            )
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise RunFolderError(
+            f"'{folder}' exists already and holds no comparison (no {PROTOCOL_FILE}). Choose another --out."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(
+            f"the folder '{folder}' cannot be made: {(error.strerror or str(error)).lower()}. Choose another --out."
+        ) from error
+    text = json.dumps(protocol, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode())
 
 
-def make_split(dataset: Dataset, folds: int, repeat: int, fold: int, seed: int) -> Split:
-    """Return one split of :func:`make_splits`, made from labels, groups and seed alone.
+def read_protocol(folder: Path) -> dict[str, Any]:
+    """Return what ``protocol.json`` holds.
 
-    The validation rows are dealt from the rows outside the test fold in the same way, one part in five, or fewer parts
-    where a class has fewer groups left.
+    Raises
+    ------
+    RunFolderError
+        If there is none, it cannot be read, or a newer imbtk wrote it.
     """
-    rows = compared_rows(dataset)
-    labels, groups = dataset.labels.numpy()[rows], _groups(dataset)[rows]
-    part = deal(labels, groups, folds, Draw(seed, f"comparison, repeat {repeat}").numpy())
-    rest = np.flatnonzero(part != fold)
-    parts = min(VALIDATION_PARTS, _fewest_groups(labels[rest], groups[rest]))
-    rng = Draw(seed, f"comparison, repeat {repeat}, validation of fold {fold}").numpy()
-    inner = deal(labels[rest], groups[rest], parts, rng)
-    sides = (rest[inner != 0], rest[inner == 0], np.flatnonzero(part == fold))
-    return Split(*(torch.from_numpy(rows[side]) for side in sides))
+    path = folder / PROTOCOL_FILE
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(f"'{folder}' is no comparison: it has no {PROTOCOL_FILE}.") from None
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"'{path}' cannot be read as JSON: {error}.") from None
+    if document.get("schema_version", 0) > SCHEMA_VERSION:
+        raise RunFolderError(f"'{path}' was written by a newer imbtk. Upgrade imbtk.")
+    return document
 
 
-def with_split(dataset: Dataset, split: Split) -> Dataset:
-    """Return the data set with a split of its own, which a plan without a split strategy keeps.
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], but: Sequence[str] = ()) -> list[str]:
+    """Return in words what differs between two protocols: data, options, plugins, versions.
 
-    What was left out of the data is listed once, in the folder of the comparison, and not in that of every cell.
+    Parameters
+    ----------
+    before, now : mapping
+        As :func:`protocol_document` makes them.
+    but : sequence of str
+        What may differ.
     """
-    side = torch.full((len(dataset),), -1, dtype=torch.int64)
-    side[split.train], side[split.validation], side[split.test] = 0, 1, 2
-    return dataclasses.replace(dataset, given_split=side, left_out=())
+    both = before.get("providers", {}).keys() & now.get("providers", {}).keys()
+    flat = [
+        {
+            **{key: document.get(key) for key in ("imbtk", "torch", "device")},
+            # A folder of before the number of rows was noted has it in its digest.
+            **{f"data {key}": value for key, value in document["data"].items() if key in before["data"]},
+            **{key: value for key, value in document["options"].items() if key != "plugins"},
+            "plugin files": document.get("plugin_files"),
+            **{f"strategy '{name}'": document.get("providers", {})[name] for name in both},
+        }
+        for document in (before, now)
+    ]
+    names = list(dict.fromkeys([*flat[0], *flat[1]]))
+    return [
+        f"{name} was {_shown(flat[0].get(name))}, is now {_shown(flat[1].get(name))}"
+        for name in names
+        if flat[0].get(name) != flat[1].get(name) and name not in but
+    ]
 
 
-def _groups(dataset: Dataset) -> np.ndarray:
-    return np.arange(len(dataset)) if dataset.groups is None else dataset.groups.numpy()
-
-
-def _fewest_groups(labels: np.ndarray, groups: np.ndarray) -> int:
-    pairs = np.unique(np.column_stack([labels, groups]), axis=0)
-    return int(np.unique(pairs[:, 0], return_counts=True)[1].min())
-
-
-def _check_enough(dataset: Dataset, folds: int) -> None:
-    rows = compared_rows(dataset)
-    pairs = np.unique(np.column_stack([dataset.labels.numpy()[rows], _groups(dataset)[rows]]), axis=0)
-    counts = np.bincount(pairs[:, 0], minlength=dataset.num_classes)
-    # Two folds leave half of the groups, of which one is for validation.
-    needed = max(folds, 4 if folds == 2 else 3)
-    few = [(dataset.class_names[k], int(n)) for k, n in enumerate(counts) if n < needed]
-    if not few:
-        return
-    known = dataset.groups is not None and dataset.description.get("groups_known", True)
-    word = dataset.group_name if known else "row"
-    least = min(count for _, count in few)
-    possible = f"{least} folds are possible: --folds {least}" if least >= 3 else "No number of folds is possible"
-    raise DataError(
-        f"{dataset.name}: {_listed(few, word)}, but {folds} folds need at least {needed} of every class, so that each "
-        f"has one in every test fold and some are left to train on. {possible}; or merge the class with another, leave "
-        "it out, or bring more of it."
-    )
-
-
-def _listed(few: Sequence[tuple[str, int]], word: str) -> str:
-    return ", ".join(f"class '{name}' has {count} {word if count == 1 else several(word)}" for name, count in few)
+def _shown(value: object) -> str:
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from imbtk.config import RunConfig, validated
 from imbtk.errors import OptionError, did_you_mean
 from imbtk.evaluation.metric_table import (
     ALARM_METRICS,
@@ -17,9 +16,10 @@ from imbtk.evaluation.metric_table import (
     partial_auroc_up_to,
     sensitivity_at,
 )
+from imbtk.planning.config import RunConfig, validated
 
 if TYPE_CHECKING:
-    from imbtk.context import ExtraMetric
+    from imbtk.authoring.context import ExtraMetric
 
 __all__ = [
     "METRICS",

@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_limits
 from imbtk.comparison.cells import Job, prepare_cell
 from imbtk.comparison.grid import Cell
 from imbtk.comparison.settings import ComparisonConfig
-from imbtk.fitting import make_network, own_random_state
-from imbtk.preparation import PreparedRun
-from imbtk.settling import settled
+from imbtk.planning.prepared import PreparedRun
+from imbtk.training.fitting import make_network, own_random_state
+from imbtk.training.settling import settled
 
 __all__ = ["SPEED_FILE", "kept_speed", "settled_once"]
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from imbtk.comparison.figures import OFFERED, Spread, figures, unit_contributions
+from imbtk.comparison.metrics import OFFERED, Spread, figures, unit_contributions
 from imbtk.comparison.outcomes import Outcome, Rows
 
 __all__ = [

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imbtk.catalogue import Catalogue
 from imbtk.comparison.backends import Backend, default_jobs, run_cells
 from imbtk.comparison.cells import Job, failure_of, is_done, prepare_cell
 from imbtk.comparison.grid import Cell, PlanRow, grid, make_rows
-from imbtk.comparison.identity import check_folder, default_folder, protocol_document
 from imbtk.comparison.progress import GridProgress
-from imbtk.comparison.protocol import make_splits, split_note
+from imbtk.comparison.protocol import check_folder, default_folder, protocol_document
 from imbtk.comparison.settings import ComparisonConfig, check_primary, metric_of
 from imbtk.comparison.speed import settled_once
+from imbtk.comparison.splits import make_splits, split_note
 from imbtk.data.dropping import write_left_out
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import ImbtkError
-from imbtk.plan import StrategyLike
-from imbtk.reading import make_catalogue, read_data
-from imbtk.training.setup import choose_device
+from imbtk.planning.defaults import choose_device
+from imbtk.planning.plan import StrategyLike
+from imbtk.planning.reading import make_catalogue, read_data
 
 if TYPE_CHECKING:
-    from imbtk.context import ExtraMetric
+    from imbtk.authoring.context import ExtraMetric
 
 __all__ = ["Study", "prepare_study", "run_study"]
 

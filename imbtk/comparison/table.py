@@ -10,7 +10,7 @@ from typing import Any
 
 from imbtk.comparison.settings import metric_in, metric_of
 from imbtk.comparison.words import p_value
-from imbtk.report.wording import NO_FIGURE, one_line
+from imbtk.wording import NO_FIGURE, one_line
 
 __all__ = [
     "COSTS",

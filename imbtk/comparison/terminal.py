@@ -19,8 +19,7 @@ from imbtk.comparison.table import (
     size_text,
 )
 from imbtk.comparison.words import model_commands, p_value
-from imbtk.report.wording import one_line, shorten
-from imbtk.wording import several
+from imbtk.wording import one_line, several, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console

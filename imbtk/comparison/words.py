@@ -13,8 +13,7 @@ from imbtk.comparison.outcomes import Rows
 from imbtk.comparison.settings import metric_in
 from imbtk.evaluation.figures import FEW_GROUPS
 from imbtk.evaluation.metric_table import Metric
-from imbtk.report.wording import join_words, plural
-from imbtk.wording import several
+from imbtk.wording import join_words, plural, several
 
 __all__ = [
     "headline_sentences",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,12 @@ from imbtk.comparison.analysis import analyse
 from imbtk.comparison.page import make_page
 from imbtk.comparison.table import csv_text, markdown_table
 from imbtk.files import write_atomically
-from imbtk.report.wording import sentence
+from imbtk.wording import sentence
 
 if TYPE_CHECKING:
-    from imbtk.context import ExtraMetric
+    from imbtk.authoring.context import ExtraMetric
 
-__all__ = ["DOCUMENT_FILE", "comparison_schema", "write_results"]
+__all__ = ["DOCUMENT_FILE", "write_results"]
 
 DOCUMENT_FILE = "comparison.json"
 
@@ -37,13 +36,6 @@ def write_results(folder: Path, offered: Mapping[str, ExtraMetric] | None = None
     write_atomically(folder / "comparison.md", (markdown_table(document) + "\n\n" + _below(document) + "\n").encode())
     make_page(folder, document)
     return document
-
-
-def comparison_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of ``comparison.json``."""
-    text = resources.files("imbtk.comparison").joinpath("comparison.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
 
 
 def _below(document: Mapping[str, Any]) -> str:

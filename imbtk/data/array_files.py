@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from imbtk.data.labels import listing
 from imbtk.errors import DataError
+from imbtk.wording import listing
 
 __all__ = ["X_NAMES", "Part", "check_lengths", "flat", "joined", "parts_of", "read_npy", "read_npz"]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from imbtk.authoring.options import parse_spec
 from imbtk.data.arrays import dataset_from_arrays
 from imbtk.data.dataset import Dataset
 from imbtk.data.options import DataOptions
 from imbtk.data.store import Progress
 from imbtk.errors import DataError, OptionError, did_you_mean
-from imbtk.options import parse_spec
 
 __all__ = ["BUILTIN_NAMES", "BuiltinSource"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from imbtk.data.labels import listing
+from imbtk.wording import listing
 
 __all__ = ["column_notes", "column_words"]
 

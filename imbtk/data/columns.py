@@ -15,10 +15,10 @@ from imbtk.data.cells import Cells
 from imbtk.data.column_words import column_notes
 from imbtk.data.dates import EPOCH, Dates, read_dates, stamp_days
 from imbtk.data.frames import named_columns
-from imbtk.data.labels import listing
 from imbtk.data.numbers import Mark, Notation, Numbers, read_numbers, thousands_like
 from imbtk.data.options import DataOptions
 from imbtk.errors import DataError, OptionError
+from imbtk.wording import listing
 
 __all__ = ["MOST_MIXED", "MOST_TEXTS", "fit_columns"]
 

@@ -12,11 +12,11 @@ import torch
 from imbtk.data.breakhis import COLUMNS, BreakHisName, class_labels, parse_all
 from imbtk.data.dataset import Dataset
 from imbtk.data.image_files import ImageFiles, dataset_from_files, looks_like_image
-from imbtk.data.labels import listing
 from imbtk.data.options import DataOptions, parse_where
 from imbtk.data.splits import side_of
 from imbtk.data.store import Progress
 from imbtk.errors import DataError, OptionError, did_you_mean
+from imbtk.wording import listing
 
 __all__ = ["FolderSource"]
 

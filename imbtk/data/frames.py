@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from imbtk.data.group_rule import column_of
-from imbtk.data.labels import is_missing, listing, text_of
+from imbtk.data.labels import is_missing, text_of
 from imbtk.data.options import DataOptions, parse_where
 from imbtk.data.splits import side_of
 from imbtk.errors import DataError, OptionError, did_you_mean
+from imbtk.wording import listing
 
 if TYPE_CHECKING:
     import pandas as pd

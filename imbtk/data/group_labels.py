@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from imbtk.data.group_rule import parse_group_label
-from imbtk.data.labels import is_missing, listing, text_of
+from imbtk.data.labels import is_missing, text_of
 from imbtk.errors import DataError, OptionError, did_you_mean
+from imbtk.wording import listing
 
 __all__ = ["column_classes", "group_classes"]
 

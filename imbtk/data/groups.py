@@ -11,8 +11,9 @@ import torch
 
 from imbtk.data.breakhis import BreakHisName, parse_name
 from imbtk.data.faults import Faults
-from imbtk.data.labels import is_missing, listing, text_of
+from imbtk.data.labels import is_missing, text_of
 from imbtk.errors import DataError
+from imbtk.wording import listing
 
 __all__ = [
     "GroupKeys",

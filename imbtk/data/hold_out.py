@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from imbtk.context import Split
+from imbtk.authoring.context import Split
+from imbtk.authoring.draw import Draw
 from imbtk.data.dataset import Dataset
-from imbtk.draw import Draw
 from imbtk.errors import DataError
 
 __all__ = ["TEST_SHARE", "VALIDATION_SHARE", "cut", "hold_out"]

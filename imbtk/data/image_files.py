@@ -16,9 +16,10 @@ from imbtk.data.domain import domain_of
 from imbtk.data.dropping import with_groups
 from imbtk.data.faults import BrokenFilesError
 from imbtk.data.groups import GroupKeys, keys_from_breakhis, keys_from_pattern
-from imbtk.data.labels import check_classes, encode_labels, listing
+from imbtk.data.labels import check_classes, encode_labels
 from imbtk.data.options import DataOptions
 from imbtk.data.store import Progress, stored_images
+from imbtk.wording import listing
 
 __all__ = [
     "IMAGE_SUFFIXES",

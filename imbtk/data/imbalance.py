@@ -7,9 +7,9 @@ import math
 
 import torch
 
+from imbtk.authoring.draw import Draw
 from imbtk.data.dataset import Dataset, InducedImbalance
 from imbtk.data.options import parse_imbalance
-from imbtk.draw import Draw
 
 __all__ = ["induce", "target_counts", "with_induced"]
 

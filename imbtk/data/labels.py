@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from imbtk.errors import DataError
+from imbtk.wording import listing
 
-__all__ = ["RowNames", "called", "check_classes", "encode_labels", "is_missing", "listing", "text_of"]
+__all__ = ["RowNames", "called", "check_classes", "encode_labels", "is_missing", "text_of"]
 
-LISTED = 20
-"""How many files, rows or groups a message names before it says how many more there are."""
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)", re.IGNORECASE)
@@ -38,12 +37,6 @@ class RowNames(Sequence[str]):
 
     def __getitem__(self, place: Any) -> Any:
         return f"row {self._index[place]}"
-
-
-def listing(items: Sequence[object], limit: int = LISTED) -> str:
-    """Return items with commas between, the first `limit` of them, then how many more there are."""
-    shown = ", ".join(str(item) for item in items[:limit])
-    return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"
 
 
 def is_missing(value: object) -> bool:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from imbtk.data.dataset import SPLIT_NAMES, Dataset
-from imbtk.data.labels import listing
 from imbtk.errors import DataError
-from imbtk.wording import several
+from imbtk.wording import listing, several
 
 if TYPE_CHECKING:
-    from imbtk.context import Split
+    from imbtk.authoring.context import Split
 
 __all__ = ["Straddler", "check_split", "straddlers"]
 

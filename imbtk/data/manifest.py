@@ -20,11 +20,12 @@ from imbtk.data.frames import (
 from imbtk.data.group_facts import with_group_column
 from imbtk.data.groups import keys_from_column
 from imbtk.data.image_files import ImageFiles, dataset_from_files, looks_like_image
-from imbtk.data.labels import is_missing, listing
+from imbtk.data.labels import is_missing
 from imbtk.data.options import DataOptions
 from imbtk.data.splits import sides_of
 from imbtk.data.store import Progress
 from imbtk.errors import DataError
+from imbtk.wording import listing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from imbtk.data.dataset import Dataset
-from imbtk.data.labels import listing
 from imbtk.data.options import parse_class_names
 from imbtk.errors import OptionError, did_you_mean
+from imbtk.wording import listing
 
 __all__ = ["NAMES_OF_LABELS", "named_labels", "with_class_names"]
 

@@ -26,12 +26,13 @@ from imbtk.data.frames import (
 )
 from imbtk.data.groups import GroupKeys, keys_from_column
 from imbtk.data.image_files import ImageFiles, group_keys, looks_like_image
-from imbtk.data.labels import is_missing, listing, text_of
+from imbtk.data.labels import is_missing, text_of
 from imbtk.data.manifest import path_column
 from imbtk.data.naming import NAMES_OF_LABELS, named_labels
 from imbtk.data.npz import array_rows
 from imbtk.data.options import DataOptions
 from imbtk.errors import DataError
+from imbtk.wording import listing
 
 __all__ = ["NewRows", "check_kind", "new_rows", "with_names"]
 

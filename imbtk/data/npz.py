@@ -22,11 +22,12 @@ from imbtk.data.array_files import (
 from imbtk.data.arrays import dataset_from_arrays
 from imbtk.data.dataset import Dataset
 from imbtk.data.frames import is_file
-from imbtk.data.labels import called, listing, text_of
+from imbtk.data.labels import called, text_of
 from imbtk.data.options import DataOptions
 from imbtk.data.splits import side_of, sides_of
 from imbtk.data.store import Progress
 from imbtk.errors import DataError
+from imbtk.wording import listing
 
 __all__ = ["ArrayRows", "NpzSource", "array_rows"]
 

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
 
+from imbtk.authoring.options import option
 from imbtk.data.faults import Faults
 from imbtk.data.group_rule import parse_group_label
 from imbtk.errors import OptionError
-from imbtk.options import option
 
 __all__ = ["COLUMN_OPTIONS", "DataOptions", "parse_class_names", "parse_imbalance", "parse_where"]
 

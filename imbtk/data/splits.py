@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from imbtk.data.labels import is_missing, listing, text_of
+from imbtk.data.labels import is_missing, text_of
 from imbtk.errors import DataError
+from imbtk.wording import listing
 
 __all__ = ["side_of", "sides_of"]
 

@@ -42,9 +42,9 @@ from imbtk.data.decode import (
     with_channels,
 )
 from imbtk.data.faults import BrokenFilesError
-from imbtk.data.labels import listing
 from imbtk.errors import DataError
 from imbtk.files import cache_folder
+from imbtk.wording import listing
 
 __all__ = [
     "Progress",

@@ -17,10 +17,11 @@ from imbtk.data.columns import fit_columns
 from imbtk.data.dataset import Dataset
 from imbtk.data.dates import EPOCH, read_dates, stamp_days
 from imbtk.data.groups import GroupKeys, group_rows
-from imbtk.data.labels import RowNames, check_classes, encode_labels, listing
+from imbtk.data.labels import RowNames, check_classes, encode_labels
 from imbtk.data.numbers import Notation, read_written
 from imbtk.data.options import DataOptions
 from imbtk.errors import DataError, did_you_mean
+from imbtk.wording import listing
 
 __all__ = ["Encoded", "dataset_from_table", "encode_rows", "encode_table", "feature_names", "unseen_values"]
 

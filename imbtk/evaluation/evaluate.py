@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.evaluation.bootstrap import RESAMPLES
 from imbtk.evaluation.figures import Asked, level_figures, missing_figure
 from imbtk.evaluation.groups import per_group
 from imbtk.evaluation.intervals import CONFIDENCE
 from imbtk.evaluation.metrics import Missing, Predictions, rarer_class
-from imbtk.evaluation.metrics_file import SCHEMA_VERSION
-from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.wording import several
 
 if TYPE_CHECKING:
-    from imbtk.context import ExtraMetric
+    from imbtk.authoring.context import ExtraMetric
 
-__all__ = ["evaluate", "metrics_document", "metrics_schema"]
+__all__ = ["evaluate", "metrics_document"]
 
 
 def evaluate(
@@ -117,7 +114,7 @@ def metrics_document(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
-    """Return what ``metrics.json`` holds.
+    """Return what ``metrics.json`` holds beside its ``schema_version``.
 
     Parameters
     ----------
@@ -130,7 +127,6 @@ def metrics_document(
     """
     positive = _positive(len(class_names), positive, train_counts)
     return {
-        "schema_version": SCHEMA_VERSION,
         "class_names": [str(name) for name in class_names],
         "positive_class": None if positive is None else str(class_names[positive]),
         "group_name": group_name,
@@ -145,10 +141,3 @@ def metrics_document(
         "seed": seed,
         **sides,
     }
-
-
-def metrics_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of ``metrics.json``."""
-    text = resources.files("imbtk.evaluation").joinpath("metrics.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imbtk.authoring.prediction import ABSTAIN
 from imbtk.errors import PluginError
 from imbtk.evaluation.bootstrap import RESAMPLES, SCALES, bootstrap_intervals
 from imbtk.evaluation.groups import mixed_groups
@@ -22,11 +23,10 @@ from imbtk.evaluation.metrics import (
     overall_figures,
     shot_classes,
 )
-from imbtk.prediction import ABSTAIN
 from imbtk.wording import several
 
 if TYPE_CHECKING:
-    from imbtk.context import ExtraMetric
+    from imbtk.authoring.context import ExtraMetric
 
 __all__ = ["FEW_GROUPS", "Asked", "level_figures", "missing_figure"]
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from imbtk.authoring.prediction import DecisionRule, pooled
 from imbtk.evaluation.metrics import Missing, Predictions
-from imbtk.prediction import DecisionRule, pooled
 from imbtk.wording import several
 
 __all__ = ["mixed_groups", "per_group"]

@@ -24,7 +24,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from imbtk.prediction import ABSTAIN
+from imbtk.authoring.prediction import ABSTAIN
 
 __all__ = [
     "CALIBRATION_BINS",

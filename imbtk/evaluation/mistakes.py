@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imbtk.prediction import ABSTAIN
+from imbtk.authoring.prediction import ABSTAIN
 
 __all__ = ["surest_mistakes"]
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbtk.context import RunContext
-from imbtk.draw import Draw
+from imbtk.authoring.context import RunContext
+from imbtk.authoring.draw import Draw
 from imbtk.errors import DataError, PlanError
-from imbtk.fitting import head_maker, start_at_prior
 from imbtk.integrations.sampler import EpochSampler, Share
-from imbtk.plan import Plan
-from imbtk.prior import PhaseLedger
+from imbtk.planning.ledger import PhaseLedger
+from imbtk.planning.phases import BuiltPhase
+from imbtk.planning.plan import Plan
+from imbtk.training.fitting import head_maker, start_at_prior
 from imbtk.training.loop import check_losses, network_seed, weighted_mean
-from imbtk.training.phases import BuiltPhase
 
 __all__ = ["Composition"]
 

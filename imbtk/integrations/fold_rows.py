@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from scipy.sparse import coo_array
 
-from imbtk.context import Split
+from imbtk.authoring.context import Split
+from imbtk.authoring.draw import Draw
 from imbtk.data.dataset import Dataset
-from imbtk.draw import Draw
 from imbtk.errors import DataError, OptionError
 
 __all__ = ["group_numbers", "split_rows"]

@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbtk.catalogue import Catalogue
-from imbtk.config import RunConfig
-from imbtk.context import Split
+from imbtk.authoring.context import Split
+from imbtk.authoring.strategy import Strategy
+from imbtk.calibration.decisions import Rehearsal
 from imbtk.data.dataset import Dataset
-from imbtk.decisions import Rehearsal
-from imbtk.dispatch import Dispatcher
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import DataError, PlanError
-from imbtk.fitting import needs_rows
 from imbtk.integrations.fold_rows import split_rows
 from imbtk.integrations.row_weights import with_row_weights
 from imbtk.models.registry import default_model, find_model
-from imbtk.plan import Plan, StrategyLike
-from imbtk.preparation import PreparedRun, prepare_split
-from imbtk.reading import BUILT_IN_PLUGINS, offered_models
-from imbtk.strategy import Strategy
+from imbtk.pipeline.prepare import prepare_split
+from imbtk.planning.config import RunConfig
+from imbtk.planning.dispatch import Dispatcher
+from imbtk.planning.plan import Plan, StrategyLike
+from imbtk.planning.prepared import PreparedRun
+from imbtk.planning.reading import BUILT_IN_PLUGINS, offered_models
+from imbtk.training.fitting import needs_rows
 
 __all__ = ["on_all_rows", "prepare_fold"]
 

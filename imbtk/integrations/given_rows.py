@@ -8,13 +8,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from imbtk.context import Rows, Split
+from imbtk.authoring.context import Rows, Split
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import Domain
-from imbtk.data.labels import encode_labels, listing
+from imbtk.data.labels import encode_labels
 from imbtk.data.normalise import Normalisation
 from imbtk.errors import DataError, OptionError, did_you_mean
-from imbtk.preparation import training_rows
+from imbtk.pipeline.prepare import training_rows
+from imbtk.wording import listing
 
 __all__ = ["all_rows", "class_numbers", "given_dataset", "given_rows"]
 

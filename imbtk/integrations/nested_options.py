@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from imbtk.catalogue import Catalogue
+from imbtk.authoring.options import StrategySpec, parse_spec
+from imbtk.authoring.strategy import Strategy
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import ImbtkError, PlanError, did_you_mean
-from imbtk.options import StrategySpec, parse_spec
-from imbtk.plan import StrategyLike
-from imbtk.reading import BUILT_IN_PLUGINS
-from imbtk.strategy import Strategy
+from imbtk.planning.plan import StrategyLike
+from imbtk.planning.reading import BUILT_IN_PLUGINS
 
 __all__ = ["nested_options", "with_nested"]
 

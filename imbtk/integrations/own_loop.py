@@ -19,21 +19,21 @@ from typing import Any, Literal
 
 import torch
 
-from imbtk.catalogue import Catalogue
-from imbtk.config import make_config
-from imbtk.context import RunContext
+from imbtk.authoring.context import RunContext
+from imbtk.authoring.hookspecs import HOOKS
 from imbtk.data.domain import Domain
-from imbtk.dispatch import Dispatcher
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import OptionError, PlanError
-from imbtk.fitting import needs_rows
-from imbtk.hookspecs import HOOKS
 from imbtk.integrations.composition import Composition
 from imbtk.integrations.given_rows import all_rows, class_numbers, given_dataset, given_rows
 from imbtk.integrations.sampler import Share
-from imbtk.plan import Plan, PlanItem, StrategyLike
-from imbtk.preparation import training_context
-from imbtk.reading import BUILT_IN_PLUGINS
+from imbtk.pipeline.prepare import training_context
+from imbtk.planning.config import make_config
+from imbtk.planning.dispatch import Dispatcher
+from imbtk.planning.plan import Plan, PlanItem, StrategyLike
+from imbtk.planning.reading import BUILT_IN_PLUGINS
 from imbtk.training.build import build_phases
+from imbtk.training.fitting import needs_rows
 
 __all__ = ["Composition", "compose"]
 

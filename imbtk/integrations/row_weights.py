@@ -6,8 +6,8 @@ import dataclasses
 
 import torch
 
-from imbtk.preparation import PreparedRun
-from imbtk.training.phases import BuiltPhase
+from imbtk.planning.phases import BuiltPhase
+from imbtk.planning.prepared import PreparedRun
 
 __all__ = ["with_row_weights"]
 

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Sampler
 
 from imbtk.errors import PlanError
-from imbtk.training.phases import BuiltPhase, rows_shown
+from imbtk.planning.phases import BuiltPhase, rows_shown
 
 __all__ = ["EpochSampler", "Share"]
 

@@ -13,21 +13,22 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
-from imbtk.config import RunConfig, make_config
+from imbtk.authoring.prediction import ABSTAIN
+from imbtk.calibration.decisions import choose_decision
+from imbtk.calibration.probabilities import calibrate, fit_ledger
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import Domain
 from imbtk.data.frames import is_frame
 from imbtk.errors import DataError
-from imbtk.fitting import choose_decision, fit, make_network, own_random_state
 from imbtk.integrations.fold_rows import group_numbers
 from imbtk.integrations.fold_run import on_all_rows, prepare_fold
 from imbtk.integrations.nested_options import nested_options, with_nested
 from imbtk.integrations.samples import SampleForm
-from imbtk.plan import StrategyLike
-from imbtk.prediction import ABSTAIN
-from imbtk.preparation import PreparedRun
-from imbtk.probabilities import calibrate, fit_ledger
-from imbtk.settling import settled
+from imbtk.planning.config import RunConfig, make_config
+from imbtk.planning.plan import StrategyLike
+from imbtk.planning.prepared import PreparedRun
+from imbtk.training.fitting import fit, make_network, own_random_state
+from imbtk.training.settling import settled
 
 __all__ = ["ImbalancedClassifier"]
 

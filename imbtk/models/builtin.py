@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from imbtk.authoring.hookspecs import hookimpl
 from imbtk.errors import DataError
-from imbtk.hookspecs import hookimpl
 from imbtk.models.spec import ModelSpec
 
 __all__ = ["MLP", "Flat", "ResNet32", "SmallCNN", "TableMLP", "imbtk_models"]

@@ -9,13 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from imbtk.console.terminal import print_plan, print_results
     from imbtk.report.page import make_report
-    from imbtk.report.terminal import print_plan, print_results
 
 _HOMES = {
     "make_report": "imbtk.report.page",
-    "print_plan": "imbtk.report.terminal",
-    "print_results": "imbtk.report.terminal",
+    "print_plan": "imbtk.console.terminal",
+    "print_results": "imbtk.console.terminal",
 }
 
 __all__ = ["make_report", "print_plan", "print_results"]

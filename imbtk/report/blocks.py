@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from imbtk.report.wording import one_line, shorten
+from imbtk.wording import one_line, shorten
 
 __all__ = [
     "Banner",

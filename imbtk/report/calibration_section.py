@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from imbtk.documents import read_versioned
 from imbtk.evaluation.metric_table import OVERALL_METRICS
+from imbtk.files import read_versioned
 from imbtk.report.blocks import Block, Cell, Details, Section, Table, Text, name_cell
 from imbtk.report.palette import class_colours
-from imbtk.report.record import RunRecord
-from imbtk.report.wording import NO_FIGURE, one_line, per_cent, plural
+from imbtk.runs.reading import RunRecord
+from imbtk.wording import NO_FIGURE, one_line, per_cent, plural
 
 __all__ = ["calibration_section"]
 

@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from imbtk.report.palette import BLUE, CLASS_COLOURS, FAINT, INK, LINE_STYLES, MUTED, RARE, plot_style
-from imbtk.report.wording import shorten
-from imbtk.wording import several
+from imbtk.wording import several, shorten
 
 __all__ = ["MOST_CURVES", "Bins", "Curve", "precision_recall", "reliability", "reliability_end", "roc"]
 

@@ -16,9 +16,8 @@ from imbtk.report.curve_plots import MOST_CURVES, Bins, Curve, reliability_end
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.report.palette import class_colours
-from imbtk.report.record import RunRecord
-from imbtk.report.wording import NO_FIGURE, plural, shorten, value_text
-from imbtk.wording import several
+from imbtk.runs.reading import RunRecord
+from imbtk.wording import NO_FIGURE, plural, several, shorten, value_text
 
 __all__ = ["curves_section"]
 

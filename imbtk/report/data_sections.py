@@ -8,9 +8,8 @@ from typing import Any
 
 from imbtk.report.blocks import Banner, Block, Cell, Details, Level, Section, Table, Text, name_cell
 from imbtk.report.palette import class_colours
-from imbtk.report.record import SIDES, RunRecord
-from imbtk.report.wording import join_words, one_line, per_cent, plural, ratio_text, shorten
-from imbtk.wording import several
+from imbtk.runs.reading import SIDES, RunRecord
+from imbtk.wording import join_words, one_line, per_cent, plural, ratio_text, several, shorten
 
 __all__ = ["data_name", "data_section", "split_section"]
 

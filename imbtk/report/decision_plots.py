@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from imbtk.report.palette import BLUE, FAINT, GREEN, INK, LINE_STYLES, plot_style
-from imbtk.report.wording import per_cent
+from imbtk.wording import per_cent
 
 __all__ = ["predictive_value_plot", "risk_coverage_plot"]
 

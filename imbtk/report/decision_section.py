@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from imbtk.documents import read_document, read_versioned
 from imbtk.evaluation.operating import predictive_values
+from imbtk.files import read_document, read_versioned
 from imbtk.report.blocks import Banner, Block, Facts, Section, Text
 from imbtk.report.decision_plots import predictive_value_plot, risk_coverage_plot
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
-from imbtk.report.record import RunRecord
-from imbtk.report.wording import figure_text, fitted_on_words, join_words, one_line, per_cent, shorten
+from imbtk.runs.reading import RunRecord
+from imbtk.wording import figure_text, fitted_on_words, join_words, one_line, per_cent, shorten
 
 __all__ = ["decision_section"]
 

@@ -14,10 +14,9 @@ from imbtk.report.decision_section import decision_section
 from imbtk.report.drawings import Drawings
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
 from imbtk.report.page import render_page
-from imbtk.report.record import RunRecord
 from imbtk.report.result_sections import confusion_section, mistakes_section, per_class_section
-from imbtk.report.wording import one_line, per_cent, plural, shorten
-from imbtk.wording import several
+from imbtk.runs.reading import RunRecord
+from imbtk.wording import one_line, per_cent, plural, several, shorten
 
 __all__ = ["make_evaluation_page", "prior_words"]
 

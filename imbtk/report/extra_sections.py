@@ -19,7 +19,7 @@ from imbtk.report.blocks import Block, Cell, Plot, Section, Table, Text
 from imbtk.report.clean_svg import clean_svg
 from imbtk.report.drawings import Drawings
 from imbtk.report.palette import page_svg
-from imbtk.report.wording import one_line, plural
+from imbtk.wording import one_line, plural
 
 __all__ = ["SECTIONS_FILE", "Additions", "ExtraSection", "extra_sections", "read_additions", "write_additions"]
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from imbtk.report.blocks import Plot
 from imbtk.report.curve_sections import curves_section
 from imbtk.report.drawings import Drawings
-from imbtk.report.record import read_run
 from imbtk.report.result_sections import confusion_section, examples_section, learning_section, per_class_section
 from imbtk.report.setup_sections import classes_section
+from imbtk.runs.reading import read_run
 
 __all__ = ["run_figures"]
 

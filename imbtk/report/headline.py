@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from imbtk.evaluation.estimate import estimate_of, estimate_words
 from imbtk.evaluation.metric_table import OVERALL_METRICS
 from imbtk.report.blocks import Block, Text, Tile, Tiles
-from imbtk.report.estimate_section import estimate_of, estimate_tiles, estimate_words
+from imbtk.report.estimate_section import estimate_tiles
 from imbtk.report.levels import Level, headline_class, levels_of, main_side
 from imbtk.report.palette import class_colours
-from imbtk.report.record import RunRecord
-from imbtk.report.wording import interval_text, one_line, plural, ratio_text, reason_of, sentence, shorten, value_text
-from imbtk.wording import several
+from imbtk.runs.reading import RunRecord
+from imbtk.wording import interval_text, one_line, plural, ratio_text, reason_of, sentence, several, shorten, value_text
 
 __all__ = ["headline_tiles", "verdict_sentences", "warnings_of"]
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from imbtk.report.palette import BLUE, FAINT, INK, MAX_NAMED, MUTED, RARE, class_colours, plot_style
-from imbtk.report.wording import per_cent, shorten
+from imbtk.wording import per_cent, shorten
 
 __all__ = ["confusion", "gallery"]
 

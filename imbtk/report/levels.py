@@ -9,7 +9,7 @@ from typing import Any
 from imbtk.evaluation.groups import per_group
 from imbtk.evaluation.metrics import Missing, Predictions
 from imbtk.report.palette import class_colours
-from imbtk.report.record import RunRecord, SideRows
+from imbtk.runs.reading import RunRecord, SideRows
 
 __all__ = ["Level", "headline_class", "levels_of", "main_side"]
 

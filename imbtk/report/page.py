@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from imbtk._version import __version__
+from imbtk.evaluation.estimate import estimate_of
 from imbtk.files import write_atomically
 from imbtk.report.blocks import Banner, Block, Details, Facts, Section, Text, Tiles
 from imbtk.report.calibration_section import calibration_section
@@ -18,11 +19,10 @@ from imbtk.report.curve_sections import curves_section
 from imbtk.report.data_sections import data_name, data_section, split_section
 from imbtk.report.decision_section import decision_section
 from imbtk.report.drawings import Drawings
-from imbtk.report.estimate_section import estimate_of, estimate_section
+from imbtk.report.estimate_section import estimate_section
 from imbtk.report.extra_sections import extra_sections, read_additions
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
 from imbtk.report.palette import DARK, LIGHT
-from imbtk.report.record import RunRecord, read_run
 from imbtk.report.result_sections import (
     confusion_section,
     examples_section,
@@ -31,8 +31,8 @@ from imbtk.report.result_sections import (
     per_class_section,
 )
 from imbtk.report.setup_sections import asked_section, classes_section
-from imbtk.report.wording import one_line, plural, sentence, shorten
-from imbtk.wording import several
+from imbtk.runs.reading import RunRecord, read_run
+from imbtk.wording import one_line, plural, sentence, several, shorten
 
 __all__ = ["make_report", "render_page", "whole"]
 

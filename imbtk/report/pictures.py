@@ -15,8 +15,8 @@ from imbtk.report.blocks import Cell as C
 from imbtk.report.drawings import Drawings
 from imbtk.report.palette import class_colours
 from imbtk.report.plots import gallery
-from imbtk.report.record import RunRecord, SideRows
-from imbtk.report.wording import one_line, per_cent, plural, shorten
+from imbtk.runs.reading import RunRecord, SideRows
+from imbtk.wording import one_line, per_cent, plural, shorten
 
 __all__ = ["data_uri", "gallery_blocks", "mistake_blocks"]
 

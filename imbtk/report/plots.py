@@ -28,7 +28,7 @@ from imbtk.report.palette import (
     class_colours,
     plot_style,
 )
-from imbtk.report.wording import per_cent, shorten
+from imbtk.wording import per_cent, shorten
 
 __all__ = [
     "LEARNING_PANELS",

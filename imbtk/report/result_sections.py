@@ -15,8 +15,8 @@ from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.report.palette import class_colours
 from imbtk.report.pictures import gallery_blocks, mistake_blocks
-from imbtk.report.record import RunRecord
-from imbtk.report.wording import (
+from imbtk.runs.reading import RunRecord
+from imbtk.wording import (
     ended_words,
     interval_text,
     kept_words,
@@ -25,11 +25,11 @@ from imbtk.report.wording import (
     plural,
     reason_of,
     sentence,
+    several,
     share_text,
     shorten,
     value_text,
 )
-from imbtk.wording import several
 
 __all__ = [
     "PER_CLASS",

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from imbtk.options import parse_window
+from imbtk.authoring.options import parse_window
 from imbtk.report import plots
 from imbtk.report.blocks import Block, Cell, Details, Facts, Section, Table, Text, name_cell
 from imbtk.report.data_sections import data_name
 from imbtk.report.drawings import Drawings
 from imbtk.report.palette import class_colours
-from imbtk.report.record import RunRecord
-from imbtk.report.wording import join_words, one_line, per_cent, plural, shorten
+from imbtk.runs.reading import RunRecord
+from imbtk.wording import join_words, one_line, per_cent, plural, shorten
 
 __all__ = [
     "STAGES",

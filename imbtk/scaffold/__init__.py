@@ -12,12 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from imbtk._version import __version__
-from imbtk.catalogue import Catalogue
+from imbtk.authoring.hookspecs import HOOKS, strategy_hooks
+from imbtk.authoring.strategy import strategy_name
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import ImbtkError, PluginError, did_you_mean
-from imbtk.hookspecs import HOOKS, strategy_hooks
+from imbtk.runs.unfinished import unfinished_path
 from imbtk.scaffold.source import ExampleSource, strategy_source
-from imbtk.strategy import strategy_name
-from imbtk.unfinished import unfinished_path
 
 __all__ = ["example", "new_plugin", "short_name"]
 

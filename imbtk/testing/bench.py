@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbtk.context import EpochOrder
-from imbtk.dispatch import BatchState, Dispatcher, bind
+from imbtk.authoring.context import EpochOrder
+from imbtk.authoring.prediction import CalibrationMap
+from imbtk.authoring.strategy import Strategy
 from imbtk.errors import ImbtkError, RandomStateError
 from imbtk.models.heads import LinearHead
-from imbtk.plan import PlanItem
-from imbtk.prediction import CalibrationMap
-from imbtk.strategy import Strategy
+from imbtk.planning.dispatch import BatchState, Dispatcher, bind
+from imbtk.planning.phases import cross_entropy
+from imbtk.planning.plan import PlanItem
 from imbtk.testing.registry import CheckFailure, Subject
 from imbtk.testing.situations import FEATURES, Situation, SpyDraw, situations
-from imbtk.training.phases import cross_entropy
 
 __all__ = ["Bench", "benches"]
 

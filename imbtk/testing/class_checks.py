@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from imbtk.context import Rows
-from imbtk.prediction import CalibrationMap, DecisionRule
+from imbtk.authoring.context import Rows
+from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.testing.bench import Bench, benches
 from imbtk.testing.registry import CheckFailure, Subject, check
 

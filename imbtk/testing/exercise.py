@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbtk.context import Rows, Split
-from imbtk.prediction import CalibrationMap, DecisionRule
+from imbtk.authoring.context import Rows, Split
+from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.testing.bench import Bench
 from imbtk.testing.situations import BATCH
 

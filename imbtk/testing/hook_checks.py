@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbtk.context import Rows
+from imbtk.authoring.context import Rows
+from imbtk.discovery.random_state import RandomStates
 from imbtk.errors import ImbtkError, PluginError
-from imbtk.random_state import RandomStates
 from imbtk.testing.bench import Bench, benches
 from imbtk.testing.exercise import exercise
 from imbtk.testing.registry import CheckFailure, Subject, check

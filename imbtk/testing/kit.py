@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from imbtk.authoring.strategy import Strategy
 from imbtk.errors import ImbtkError
-from imbtk.strategy import Strategy
 from imbtk.testing.registry import CHECKS, CheckFailure, Subject
 
 __all__ = ["CheckResult", "ConformanceError", "check_strategy", "parametrize_checks"]

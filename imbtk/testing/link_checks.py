@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from imbtk.planning.phases import cross_entropy
 from imbtk.testing.bench import benches
 from imbtk.testing.registry import CheckFailure, Subject, check
 from imbtk.testing.situations import BATCH
-from imbtk.training.phases import cross_entropy
 
 __all__: list[str] = []
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from imbtk.authoring.strategy import Strategy
 from imbtk.errors import ImbtkError
-from imbtk.strategy import Strategy
 from imbtk.testing.bench import Bench, benches
 from imbtk.testing.draw_checks import same_results
 from imbtk.testing.exercise import exercise

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError
 
-from imbtk.describe import OptionDescription, describe_options
+from imbtk.authoring.options import parse_spec
+from imbtk.authoring.strategy import Strategy
+from imbtk.discovery.describe import OptionDescription, describe_options
 from imbtk.errors import ImbtkError, OptionError
-from imbtk.options import parse_spec
-from imbtk.strategy import Strategy
 from imbtk.testing.bench import benches
 from imbtk.testing.exercise import exercise
 from imbtk.testing.registry import CheckFailure, Subject, check

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from imbtk.strategy import Strategy
+from imbtk.authoring.strategy import Strategy
 
 __all__ = ["CHECKS", "Check", "CheckFailure", "Subject", "check"]
 

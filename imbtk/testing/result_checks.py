@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.errors import ImbtkError
 from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
-from imbtk.prediction import CalibrationMap, DecisionRule
 from imbtk.testing.bench import OBSERVING, Bench, benches
 from imbtk.testing.registry import CheckFailure, Subject, check
 from imbtk.testing.situations import BATCH, FEATURES

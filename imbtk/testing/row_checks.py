@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from imbtk.context import Rows, Split
+from imbtk.authoring.context import Rows, Split
 from imbtk.data.dataset import Dataset
 from imbtk.testing.bench import benches
 from imbtk.testing.registry import CheckFailure, Subject, check

@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from imbtk.context import Phase, Rows, RunContext
+from imbtk.authoring.context import Phase, Rows, RunContext
+from imbtk.authoring.draw import Draw
 from imbtk.data.dataset import Dataset
-from imbtk.draw import Draw
-from imbtk.training.phases import steps_of
+from imbtk.planning.phases import steps_of
 
 __all__ = ["Situation", "SpyDraw", "situations"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from imbtk.authoring.draw import Draw
 from imbtk.data.dataset import Dataset
 from imbtk.data.normalise import Normalisation
-from imbtk.draw import Draw
-from imbtk.training.phases import BuiltPhase
+from imbtk.planning.phases import BuiltPhase
 
 __all__ = ["Batches", "PhaseBatches"]
 

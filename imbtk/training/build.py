@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from imbtk.context import Rows, RunContext
+from imbtk.authoring.context import Rows, RunContext
 from imbtk.errors import PlanError
-from imbtk.plan import Plan, PlanItem, PlannedPhase
-from imbtk.training.correction import find_overcorrection
-from imbtk.training.phases import BuiltPhase, build_phase
-from imbtk.training.rehearsal import rehearse
+from imbtk.planning.overcorrection import find_overcorrection
+from imbtk.planning.phases import BuiltPhase, build_phase
+from imbtk.planning.plan import Plan, PlanItem, PlannedPhase
+from imbtk.training.dry_run import rehearse
 
 __all__ = ["build_phases"]
 

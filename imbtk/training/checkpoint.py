@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from imbtk.errors import RunFolderError
-from imbtk.training.phases import BuiltPhase
+from imbtk.planning.phases import BuiltPhase
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from imbtk.draw import Draw
+from imbtk.authoring.draw import Draw
 from imbtk.errors import PluginError, TrainingError
 from imbtk.models.network import Network
+from imbtk.planning.phases import BuiltPhase
 from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.losses import EpochLosses
-from imbtk.training.phases import BuiltPhase
 from imbtk.training.settings import EpochRecord, TrainingSettings
 from imbtk.training.validation import validate
 

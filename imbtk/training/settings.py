@@ -13,7 +13,7 @@ EpochRecord = dict[str, float]
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How to train; what each means stands in :class:`imbtk.config.RunConfig`.
+    """How to train; what each means stands in :class:`imbtk.planning.config.RunConfig`.
 
     Beside that `seconds` is how long training may take, and `most_epochs` after how many it ends in any case.
     """

@@ -16,6 +16,7 @@ from torch import nn
 from imbtk.errors import PluginError
 from imbtk.models.network import Network
 from imbtk.models.trial import trial_output
+from imbtk.planning.phases import BuiltPhase, on_copies
 from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.loop import (
     batch_losses,
@@ -24,7 +25,6 @@ from imbtk.training.loop import (
     update,
     weighted_mean,
 )
-from imbtk.training.phases import BuiltPhase, on_copies
 from imbtk.training.settings import TrainingSettings
 
 __all__ = ["AGREEMENT", "GAIN", "Speed", "Tried", "rounds_worth", "try_settings", "work"]

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from pydantic import model_validator
 
-from imbtk import Dataset, RunContext, Split, Strategy, hookimpl, option
+from imbtk import Dataset, GroupPool, RunContext, Split, Strategy, hookimpl, option
 from imbtk.errors import DataError
-from imbtk_plugins._group_cuts import Pool
 
 __all__ = ["StratifiedSplit"]
 
@@ -69,19 +68,19 @@ class StratifiedSplit(Strategy):
         if self.folds:
             train, validation = np.sort(np.concatenate([train, validation])), validation[:0]
         if self.folds and len(test):
-            return [_split(*parts, test) for parts in Pool(dataset, train).folds(self.folds, 1, generator)]
+            return [_split(*parts, test) for parts in GroupPool(dataset, train).folds(self.folds, 1, generator)]
         leave = 1 if len(validation) else 2
         if self.folds:
-            parts = Pool(dataset, train).folds(self.folds, leave, generator)
+            parts = GroupPool(dataset, train).folds(self.folds, leave, generator)
         elif len(test):
             parts = [(train, test)]
         else:
             share = self.test / (1 - self.validation if len(validation) else 1)
-            parts = [Pool(dataset, train).cut(share, leave, generator)]
+            parts = [GroupPool(dataset, train).cut(share, leave, generator)]
         if len(validation):
             return [_split(rest, validation, side) for rest, side in parts]
         share = self.validation / (1 - self.test)
-        return [_split(*Pool(dataset, rest).cut(share, 1, generator), side) for rest, side in parts]
+        return [_split(*GroupPool(dataset, rest).cut(share, 1, generator), side) for rest, side in parts]
 
 
 def _split(train: np.ndarray, validation: np.ndarray, test: np.ndarray) -> Split:

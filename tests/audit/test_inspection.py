@@ -16,10 +16,10 @@ from PIL import Image
 
 import imbtk
 from imbtk.audit import quick_audit
-from imbtk.config import RunConfig
-from imbtk.context import Split
+from imbtk.authoring.context import Split
 from imbtk.data import load
 from imbtk.errors import DataError, OptionError
+from imbtk.planning.config import RunConfig
 
 Draw = Callable[..., Image.Image]
 

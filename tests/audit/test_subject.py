@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from imbtk.audit.subject import Subject, given_split
-from imbtk.context import Split
+from imbtk.authoring.context import Split
 
 MakeSubject = Callable[..., Subject]
 

@@ -8,9 +8,9 @@ from typing import Any
 import click
 import pytest
 
-from imbtk import catalogue
 from imbtk.cli.completion import StrategyName
 from imbtk.cli.run import command
+from imbtk.discovery import catalogue
 
 
 def complete(incomplete: str) -> list[str]:

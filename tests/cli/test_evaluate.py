@@ -15,8 +15,8 @@ from click.testing import Result
 from jsonschema import Draft202012Validator
 from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 
-from imbtk.evaluation.evaluate import metrics_schema
-from imbtk.predictor import Predictor
+from imbtk.inference.predictor import Predictor
+from imbtk.runs.schemas import schema
 
 Call = Callable[..., Result]
 
@@ -42,7 +42,7 @@ def test_figures_are_those_of_scikit_learn_and_everything_is_written(call: Call,
     document = json.loads(result.stdout)
     metrics = json.loads(Path("ev/metrics.json").read_text())
     assert document["metrics"] == metrics
-    Draft202012Validator(metrics_schema()).validate(metrics)
+    Draft202012Validator(schema("metrics")).validate(metrics)
     predictor = Predictor.load(table_run)
     called, p = predictor.predict(frame), predictor.predict_proba(frame)[:, 1]
     level = metrics["test"]["per_row"]
@@ -95,7 +95,7 @@ def test_patients_of_both_classes_are_evaluated_per_row_unless_told(call: Call, 
         result = call("evaluate", table_run, "new.csv", "--group-label", rule, "--group-name", "person", "--out", out)
         assert result.exit_code == 0, result.stderr
         metrics = json.loads(Path(out, "metrics.json").read_text())
-        Draft202012Validator(metrics_schema()).validate(metrics)
+        Draft202012Validator(schema("metrics")).validate(metrics)
         assert (metrics["group_name"], metrics["group_label"]) == ("person", rule)
         figure = metrics["test"]["per_group"]["overall"]["auroc"]["value"]
         assert figure == pytest.approx(roc_auc_score(truth, of_patient["p"].mean())), rule

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from imbtk.cli.flags import ARGUMENTS, OTHER, SECTIONS, Flag, SectionedCommand, config_flags, flag_name
 from imbtk.comparison.settings import ComparisonConfig
-from imbtk.config import RunConfig
+from imbtk.planning.config import RunConfig
 
 
 class Toy(BaseModel):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from imbtk.authoring.hookspecs import strategy_hooks
 from imbtk.cli.program import program
-from imbtk.hookspecs import strategy_hooks
 
 
 def test_a_package_is_written(tmp_path: Path) -> None:

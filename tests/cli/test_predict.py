@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from click.testing import Result
 
-from imbtk.predictor import Predictor
+from imbtk.inference.predictor import Predictor
 
 Call = Callable[..., Result]
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from imbtk import fitting
+from imbtk.training import fitting
 
 Call = Callable[..., Result]
 DATA = "builtin:breast-cancer"

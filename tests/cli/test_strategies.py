@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from imbtk import catalogue
+from imbtk.discovery import catalogue
 
 Call = Callable[..., Result]
 

@@ -8,10 +8,10 @@ from typing import Literal
 from rich.console import Console
 
 from imbtk import RunContext, Strategy, hookimpl, option
+from imbtk.authoring.context import Criterion, Split
 from imbtk.cli.strategy_page import print_page
-from imbtk.context import Criterion, Split
 from imbtk.data.dataset import Dataset
-from imbtk.describe import describe
+from imbtk.discovery.describe import describe
 
 
 class LongLoss(Strategy):

@@ -23,7 +23,7 @@ from imbtk.comparison.analysis import DECISION
 from imbtk.comparison.cells import cell_folder
 from imbtk.comparison.folder import ComparisonFolder
 from imbtk.errors import ImbtkError, OptionError, PlanError, RunFolderError
-from imbtk.evaluation.evaluate import metrics_schema
+from imbtk.runs.schemas import schema
 
 
 def run(found: Comparison, row: str, out: Path, **options: Any) -> imbtk.RunResult:
@@ -43,7 +43,7 @@ def test_a_row_is_trained_on_all_rows_and_quotes_the_comparison(
     assert figures["balanced_accuracy"]["interval"] == entry["figures"]["balanced_accuracy"]["interval"]
     assert estimate["per_class"] == entry["per_class"]
     assert not {"test", "validation"} & set(result.metrics)
-    __import__("jsonschema").Draft202012Validator(metrics_schema()).validate(result.metrics)
+    __import__("jsonschema").Draft202012Validator(schema("metrics")).validate(result.metrics)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "no row is left to test it on" in page
     assert f"{figures['balanced_accuracy']['value']:.2f}" in page
@@ -55,7 +55,7 @@ def test_a_row_is_trained_on_all_rows_and_quotes_the_comparison(
 
 
 def test_its_config_repeats_it(finished: Comparison, tmp_path: Path) -> None:
-    from imbtk.config import make_config, read_config
+    from imbtk.planning.config import make_config, read_config
 
     run(finished, "class-weights", tmp_path / "first")
     config = make_config({**read_config(tmp_path / "first" / "config.toml"), "out": str(tmp_path / "again")})

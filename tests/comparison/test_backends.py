@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from imbtk.catalogue import Catalogue
 from imbtk.comparison.backends import default_jobs, run_cells
 from imbtk.comparison.cells import CellResult, Job, cell_folder
 from imbtk.comparison.grid import Cell, PlanRow
 from imbtk.comparison.settings import make_comparison_config
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import OptionError
-from imbtk.plan import Plan
+from imbtk.planning.plan import Plan
 
 
 def job_in(folder: Path, patients_csv: Path) -> Job:

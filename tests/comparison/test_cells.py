@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from imbtk.catalogue import Catalogue
 from imbtk.comparison import cells
 from imbtk.comparison.cells import (
     CELLS,
@@ -27,7 +26,8 @@ from imbtk.comparison.cells import (
 from imbtk.comparison.grid import Cell, PlanRow
 from imbtk.comparison.settings import make_comparison_config
 from imbtk.data import load
-from imbtk.plan import Plan
+from imbtk.discovery.catalogue import Catalogue
+from imbtk.planning.plan import Plan
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import auc
 
 from imbtk.comparison.curves import plan_curves
-from imbtk.comparison.figures import figures
+from imbtk.comparison.metrics import figures
 
 
 def test_the_area_under_the_mean_curve_is_the_mean_area(simulate) -> None:  # type: ignore[no-untyped-def]

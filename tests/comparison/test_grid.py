@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from imbtk.catalogue import Catalogue
 from imbtk.comparison.grid import BASELINE, grid, make_rows
 from imbtk.comparison.settings import make_comparison_config
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import PlanError
 
 PLUGIN = '''

@@ -10,7 +10,7 @@ import pytest
 from imbtk.comparison.grid import BASELINE, PlanRow
 from imbtk.comparison.judging import NOT_JUDGED, Judge
 from imbtk.comparison.settings import make_comparison_config
-from imbtk.plan import Plan
+from imbtk.planning.plan import Plan
 
 
 def judged(simulate, primary: str = "balanced_accuracy", margin: float | None = None, lift: float = 1.5):  # type: ignore[no-untyped-def]

@@ -14,8 +14,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from imbtk.comparison import compare
 from imbtk.comparison.comparison import make_comparison_report
-from imbtk.comparison.figures import whole_weights
 from imbtk.comparison.judging import Judge
+from imbtk.comparison.metrics import whole_weights
 from imbtk.comparison.settings import make_comparison_config
 from imbtk.errors import OptionError, RunFolderError
 from imbtk.evaluation.resampling import bootstrap_weights, make_strata

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from imbtk.comparison.figures import Spread, unit_contributions
+from imbtk.comparison.metrics import Spread, unit_contributions
 from imbtk.comparison.statistics import (
     corrected_t_test,
     detectable_difference,

@@ -24,7 +24,7 @@ from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.settings import make_comparison_config
 from imbtk.comparison.study import Study, prepare_study
 from imbtk.errors import ImbtkError, PluginError, RunFolderError
-from imbtk.plan import Plan
+from imbtk.planning.plan import Plan
 
 TEXT = """
 import torch
@@ -152,7 +152,7 @@ print(repr(thing), type(thing).clone(thing).power, thing.state_dict(), type(thin
 
 @pytest.mark.parametrize("kind", ["file", "notebook"])
 def test_pickled_here_and_read_in_a_process_of_its_own(kind: str, strangers: Strangers, tmp_path: Path) -> None:
-    catalogue = imbtk.catalogue.Catalogue([strangers.file])
+    catalogue = imbtk.discovery.catalogue.Catalogue([strangers.file])
     cls = catalogue.find("from-file")[0] if kind == "file" else strangers.notebook
     strategy = cls(power=0.3)
     strategy._fitted = 4
@@ -172,7 +172,7 @@ def test_what_cannot_be_carried_is_refused_before_a_cell_runs(
 ) -> None:
     cell: dict[str, Any] = {"__name__": "__main__"}
     exec("import threading\nlock = threading.Lock()\n" + TEXT.format(name="Locked").replace("-power", "lock"), cell)
-    built = Plan.build([cell["Locked"]()], imbtk.catalogue.Catalogue())
+    built = Plan.build([cell["Locked"]()], imbtk.discovery.catalogue.Catalogue())
     config = make_comparison_config({"data": str(patients_csv), **QUICK})
     cells = [Cell(PlanRow(str(built), built), 0, fold) for fold in range(2)]
     with pytest.raises(PluginError, match=r"strategy Locked, defined in __main__, cannot be handed .*: TypeError: can"):

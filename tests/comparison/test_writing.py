@@ -12,18 +12,18 @@ from matplotlib.figure import Figure
 
 from imbtk.comparison import Comparison
 from imbtk.comparison.comparison import make_comparison_report
-from imbtk.comparison.identity import PROTOCOL_FILE
-from imbtk.comparison.writing import comparison_schema
+from imbtk.comparison.protocol import PROTOCOL_FILE
 from imbtk.errors import RunFolderError
+from imbtk.runs.schemas import schema
 
 
 def test_the_document_keeps_its_schema(finished: Comparison) -> None:
-    jsonschema.validate(finished.document, comparison_schema())
+    jsonschema.validate(finished.document, schema("comparison"))
 
 
 def test_the_schema_refuses_what_is_not_in_it(finished: Comparison) -> None:
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**finished.document, "surprise": 1}, comparison_schema())
+        jsonschema.validate({**finished.document, "surprise": 1}, schema("comparison"))
 
 
 def test_figures_from_python(finished: Comparison) -> None:

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 import torch
 
-from imbtk.data.labels import check_classes, encode_labels, listing
+from imbtk.data.labels import check_classes, encode_labels
 from imbtk.errors import DataError
+from imbtk.wording import listing
 
 
 def _names(n: int) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from imbtk.context import Split
+from imbtk.authoring.context import Split
 from imbtk.data import DataOptions, load
 from imbtk.data.dataset import Dataset
 from imbtk.data.leaks import check_split, straddlers

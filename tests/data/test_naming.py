@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbtk.config import make_config
 from imbtk.data import DataOptions, load
 from imbtk.data.naming import named_labels
 from imbtk.errors import OptionError
+from imbtk.planning.config import make_config
 
 X = np.random.default_rng(0).normal(size=(12, 3))
 Y = np.arange(12) % 3

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from imbtk.evaluation.evaluate import evaluate, metrics_document, metrics_schema
-from imbtk.prediction import CalibrationMap, DecisionRule
+from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+from imbtk.evaluation.evaluate import evaluate, metrics_document
+from imbtk.runs.schemas import schema
 
 AS_TRAINED = DecisionRule()
 
@@ -17,7 +18,7 @@ AS_TRAINED = DecisionRule()
 def validate(document):
     """Check a document against the shipped schema, as a strict reader of JSON would see it."""
     text = json.dumps(document, allow_nan=False)
-    jsonschema.Draft202012Validator(metrics_schema()).validate(json.loads(text))
+    jsonschema.Draft202012Validator(schema("metrics")).validate(json.loads(text))
 
 
 def side(labels, logits, names, decision=AS_TRAINED, **options):
@@ -31,7 +32,7 @@ def some(rng, n=60, k=3, groups=True):
 
 
 def test_the_schema_is_one():
-    jsonschema.Draft202012Validator.check_schema(metrics_schema())
+    jsonschema.Draft202012Validator.check_schema(schema("metrics"))
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from imbtk.authoring.prediction import DecisionRule
 from imbtk.evaluation.groups import mixed_groups, per_group
 from imbtk.evaluation.metrics import Missing, Predictions
-from imbtk.prediction import DecisionRule
 
 
 def rows(p1, labels, groups):

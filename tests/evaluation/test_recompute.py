@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
+from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.evaluation.evaluate import evaluate
-from imbtk.prediction import CalibrationMap, DecisionRule
 
 NAMES = ["adenosis", "ductal, invasive", "mucinous"]
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from imbtk.config import make_config
 from imbtk.data.dataset import Dataset
 from imbtk.errors import DataError, PlanError
 from imbtk.integrations.fold_run import prepare_fold
-from imbtk.preparation import PreparedRun
+from imbtk.planning.config import make_config
+from imbtk.planning.prepared import PreparedRun
 
 LABELS = torch.tensor([0] * 30 + [1] * 10)
 

@@ -14,12 +14,13 @@ import torch
 
 import imbtk
 from imbtk import RunContext, Strategy, hookimpl, option
-from imbtk.config import make_config
-from imbtk.context import Split
+from imbtk.authoring.context import Split
 from imbtk.errors import ConflictError, DataError, OptionError, PlanError
-from imbtk.fitting import fit, make_network, own_random_state
 from imbtk.models.network import Network
-from imbtk.preparation import PreparedRun, prepare
+from imbtk.pipeline.prepare import prepare
+from imbtk.planning.config import make_config
+from imbtk.planning.prepared import PreparedRun
+from imbtk.training.fitting import fit, make_network, own_random_state
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = np.repeat([0, 1, 2], [60, 25, 12])

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from imbtk.config import make_config
 from imbtk.integrations.row_weights import with_row_weights
-from imbtk.preparation import PreparedRun, prepare
+from imbtk.pipeline.prepare import prepare
+from imbtk.planning.config import make_config
+from imbtk.planning.prepared import PreparedRun
 
 
 def prepared(*strategies: str, **options: str) -> PreparedRun:

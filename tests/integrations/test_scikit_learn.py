@@ -156,10 +156,10 @@ def test_sample_weights_make_a_class_more_frequent() -> None:
 
 
 def test_it_is_the_model_of_a_run() -> None:
-    from imbtk.config import make_config
-    from imbtk.context import Split
-    from imbtk.fitting import fit, make_network
-    from imbtk.preparation import prepare
+    from imbtk.authoring.context import Split
+    from imbtk.pipeline.prepare import prepare
+    from imbtk.planning.config import make_config
+    from imbtk.training.fitting import fit, make_network
 
     class AllButTwo(Strategy):
         """Train on all rows but the last two."""

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from imbtk import RunContext
-from imbtk.prior import ledger_of
+from imbtk.planning.ledger import ledger_of
 from imbtk_plugins.balanced_softmax import BalancedSoftmax
 from imbtk_plugins.focal_loss import FocalLoss
 

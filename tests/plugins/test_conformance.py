@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imbtk import Strategy
-from imbtk.catalogue import Catalogue
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.testing import parametrize_checks
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from imbtk import RunContext
+from imbtk.authoring.options import parse_spec
 from imbtk.errors import OptionError
-from imbtk.options import parse_spec
 from imbtk_plugins.cost import Cost
 
 

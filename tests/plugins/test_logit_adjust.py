@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 
 from imbtk import RunContext
 from imbtk.errors import OptionError
-from imbtk.prior import ledger_of
+from imbtk.planning.ledger import ledger_of
 from imbtk_plugins.focal_loss import FocalLoss
 from imbtk_plugins.logit_adjust import LogitAdjust
 

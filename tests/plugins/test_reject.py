@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from imbtk.authoring.prediction import ABSTAIN
 from imbtk.errors import DataError
-from imbtk.prediction import ABSTAIN
 from imbtk_plugins.reject import Reject
 
 

@@ -12,7 +12,7 @@ import pytest
 from imbtk.errors import RunFolderError
 from imbtk.report.blocks import Details, Table, Text
 from imbtk.report.calibration_section import calibration_section
-from imbtk.report.record import read_run
+from imbtk.runs.reading import read_run
 
 FIGURES = {"log_loss": 0.5, "brier": 0.25, "ece": 0.1, "classwise_ece": 0.125}
 

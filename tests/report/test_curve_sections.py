@@ -14,7 +14,7 @@ from sklearn.metrics import auc, roc_auc_score
 from imbtk.report.blocks import Details, Plot, Table, Text
 from imbtk.report.curve_sections import curves_section
 from imbtk.report.drawings import Drawings
-from imbtk.report.record import read_run
+from imbtk.runs.reading import read_run
 
 
 def columns(drawings: Drawings, name: str) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imbtk.report.blocks import Banner, Details, Table, Text
 from imbtk.report.data_sections import data_name, data_section, split_section
-from imbtk.report.record import read_run
+from imbtk.runs.reading import read_run
 
 
 def banners(section: object) -> list[Banner]:

@@ -13,7 +13,7 @@ from imbtk.errors import RunFolderError
 from imbtk.report.blocks import Banner, Facts, Plot, Section, Text
 from imbtk.report.decision_section import decision_section
 from imbtk.report.drawings import Drawings
-from imbtk.report.record import read_run
+from imbtk.runs.reading import read_run
 
 DOCUMENT: dict[str, Any] = {
     "schema_version": 1,

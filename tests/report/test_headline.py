@@ -11,7 +11,7 @@ import pytest
 
 from imbtk.report.blocks import Text
 from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
-from imbtk.report.record import read_run
+from imbtk.runs.reading import read_run
 
 
 def test_verdict_counts_what_the_matrix_counts(make_run: Callable[..., Path]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from imbtk.report import levels
 from imbtk.report.levels import headline_class, levels_of, main_side
-from imbtk.report.record import read_run
+from imbtk.runs.reading import read_run
 
 
 def test_levels(make_run: Callable[..., Path]) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from imbtk.report.blocks import Details, Pictures, Table, Text
 from imbtk.report.drawings import Drawings
 from imbtk.report.pictures import data_uri, gallery_blocks, mistake_blocks
-from imbtk.report.record import read_run
+from imbtk.runs.reading import read_run
 
 
 def decode(uri: str) -> Image.Image:

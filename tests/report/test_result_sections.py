@@ -11,9 +11,9 @@ from pathlib import Path
 from imbtk.report.blocks import Details, Plot, Section, Table, Text
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import levels_of
-from imbtk.report.record import read_run
 from imbtk.report.result_sections import confusion_section, learning_section, overall_table, per_class_table
-from imbtk.report.wording import figure_text
+from imbtk.runs.reading import read_run
+from imbtk.wording import figure_text
 
 
 def test_per_class_table_has_support_figures_and_intervals(make_run: Callable[..., Path]) -> None:

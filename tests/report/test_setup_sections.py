@@ -10,8 +10,8 @@ import pytest
 
 from imbtk.report.blocks import Details, Plot, Table, Text
 from imbtk.report.drawings import Drawings
-from imbtk.report.record import read_run
 from imbtk.report.setup_sections import asked_section, changed_stages, classes_section, index_words, when_words
+from imbtk.runs.reading import read_run
 
 
 def test_the_plan_in_words(make_run: Callable[..., Path]) -> None:

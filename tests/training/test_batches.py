@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from imbtk import RunContext, Strategy, hookimpl
-from imbtk.config import make_config
-from imbtk.preparation import prepare
+from imbtk.pipeline.prepare import prepare
+from imbtk.planning.config import make_config
 from imbtk.training.batches import Batches
 
 

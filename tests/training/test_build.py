@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from imbtk import Rows, RunContext, Strategy, hookimpl, option
-from imbtk.catalogue import Catalogue
+from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import OptionError, PlanError
-from imbtk.plan import Plan
+from imbtk.planning.plan import Plan
 from imbtk.training.build import build_phases
 
 LABELS = torch.tensor([0] * 8 + [1] * 2)

@@ -14,14 +14,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import imbtk
 from imbtk import RunContext, Strategy, hookimpl, option
-from imbtk.config import make_config
 from imbtk.errors import TrainingError
-from imbtk.fitting import make_network
 from imbtk.models.network import parameter_groups
-from imbtk.preparation import prepare
+from imbtk.pipeline.prepare import prepare
+from imbtk.planning.config import make_config
 from imbtk.training import loop
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import load_checkpoint
+from imbtk.training.fitting import make_network
 from imbtk.training.loop import train
 from imbtk.training.settings import TrainingSettings
 from imbtk.training.setup import make_optimizer

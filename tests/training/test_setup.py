@@ -7,14 +7,8 @@ import torch
 
 from imbtk.errors import OptionError
 from imbtk.models.spec import ModelSpec
-from imbtk.training.setup import (
-    choose_device,
-    choose_epochs,
-    choose_learning_rate,
-    choose_precision,
-    choose_weight_decay,
-    make_optimizer,
-)
+from imbtk.planning.defaults import choose_device, choose_epochs, choose_learning_rate, choose_weight_decay
+from imbtk.training.setup import choose_precision, make_optimizer
 
 CPU = torch.device("cpu")
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from imbtk import RunContext, Strategy, hookimpl
-from imbtk.config import make_config
-from imbtk.fitting import make_network
 from imbtk.models.network import Network
-from imbtk.preparation import PreparedRun, prepare
-from imbtk.settling import settled, training_settings
+from imbtk.pipeline.prepare import prepare
+from imbtk.planning.config import make_config
+from imbtk.planning.prepared import PreparedRun
 from imbtk.training import speed
 from imbtk.training.batches import Batches
+from imbtk.training.fitting import make_network
+from imbtk.training.settling import settled, training_settings
 from imbtk.training.setup import optimizer_for
 from imbtk.training.speed import Speed, rounds_worth, try_settings, work
 

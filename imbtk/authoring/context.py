@@ -1,0 +1,231 @@
+"""What a hook is told, and the small frozen records that go in and out of hooks.
+
+K classes, N samples, B batch, C channels, H, W, D features.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+
+from imbtk.authoring.draw import Draw
+
+__all__ = [
+    "Augment",
+    "Criterion",
+    "EpochOrder",
+    "ExtraMetric",
+    "Mix",
+    "OrderFunction",
+    "Phase",
+    "Rows",
+    "RunContext",
+    "Split",
+]
+
+
+class Criterion(Protocol):
+    """Unreduced loss: ``(logits (B, K), target (B, K)) -> (B,)``."""
+
+    def __call__(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor: ...
+
+
+class Augment(Protocol):
+    """Changed images: ``(images (B, C, H, W) float in [0, 1], target (B, K), draw) -> (B, C, H, W)``."""
+
+    def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor: ...
+
+
+class Mix(Protocol):
+    """Mixed samples: ``(images, target (B, K), draw) -> (images, target)``."""
+
+    def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+ExtraMetric = Callable[[np.ndarray, np.ndarray], float]
+"""``(labels (N,) int64, probabilities (N, K) float64) -> float``, NaN where it cannot be computed."""
+
+OrderFunction = Callable[[int, Draw], torch.Tensor]
+"""``(epoch, draw) -> (M,) int64``: positions in the phase's rows, the global order of one epoch."""
+
+
+@dataclass(frozen=True)
+class EpochOrder:
+    """Which rows an epoch shows, and in what order.
+
+    Attributes
+    ----------
+    draw_epoch : callable
+        ``(epoch, draw) -> (M,) int64``, positions into the phase's rows, each in ``[0, len(context.labels))``.
+        Use ``draw.generator()``, never the global random state.
+    class_mass : Tensor of float64, shape (K,), optional
+        Expected share of each class in an epoch, summing to one, where it is known in closed form. Without it, core
+        takes the mean of drawn epochs.
+    """
+
+    draw_epoch: OrderFunction
+    class_mass: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of one train / validation / test split, each int64, disjoint."""
+
+    train: torch.Tensor
+    validation: torch.Tensor
+    test: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training rows on their way through the resampling chain.
+
+    Attributes
+    ----------
+    indices : Tensor of int64, shape (n,)
+        Rows of the data set; a row may stand here more than once.
+    labels : Tensor of int64, shape (n,)
+        Their classes.
+    features_of : callable
+        ``indices -> (n, D) float32 ndarray``, scaled by mean and deviation of the training rows: what distances are
+        measured in. For images these are the flattened pixels.
+    synthetic : Tensor of float32, shape (m, D)
+        Rows made up by a strategy (tables only), in the data's own units.
+    synthetic_labels : Tensor of int64, shape (m,)
+        Their classes.
+    scale : tuple of ndarray (D,)
+        Mean and deviation that ``features_of`` used, to bring made-up rows back into the data's own units.
+    """
+
+    indices: torch.Tensor
+    labels: torch.Tensor
+    features_of: Callable[[torch.Tensor], np.ndarray]
+    synthetic: torch.Tensor
+    synthetic_labels: torch.Tensor
+    scale: tuple[np.ndarray, np.ndarray]
+
+    @property
+    def all_labels(self) -> torch.Tensor:
+        """Classes of the selected rows, then of the synthetic ones, (n + m,) int64."""
+        return torch.cat([self.labels, self.synthetic_labels])
+
+    def features(self) -> np.ndarray:
+        """Return the scaled features of all rows, selected then synthetic, (n + m, D) float32."""
+        selected = self.features_of(self.indices)
+        if not len(self.synthetic):
+            return selected
+        mean, deviation = self.scale
+        return np.concatenate([selected, (self.synthetic.numpy() - mean) / deviation]).astype(np.float32)
+
+    def take(self, positions: torch.Tensor) -> Rows:
+        """Return the rows at `positions` of ``all_labels``, repeats allowed, in the order given."""
+        n = len(self.indices)
+        real, made = positions[positions < n], positions[positions >= n] - n
+        return dataclasses.replace(
+            self,
+            indices=self.indices[real],
+            labels=self.labels[real],
+            synthetic=self.synthetic[made],
+            synthetic_labels=self.synthetic_labels[made],
+        )
+
+    def with_synthetic(self, features: np.ndarray, labels: np.ndarray) -> Rows:
+        """Return these rows plus made-up ones, given as scaled features (m, D) and classes (m,)."""
+        mean, deviation = self.scale
+        made = torch.from_numpy((features * deviation + mean).astype(np.float32))
+        return dataclasses.replace(
+            self,
+            synthetic=torch.cat([self.synthetic, made]),
+            synthetic_labels=torch.cat([self.synthetic_labels, torch.as_tensor(labels, dtype=torch.int64)]),
+        )
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of epochs ``[start, stop)`` with the same strategies on."""
+
+    index: int
+    start: int
+    stop: int
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the phase has."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a hook is told of the run: about training rows, unless it says otherwise.
+
+    Attributes
+    ----------
+    task : "multiclass"
+        The kind of target (multi-label keeps its place).
+    kind : "images" or "table"
+        What a sample is.
+    sample_shape : tuple of int
+        (C, H, W) of an image, (D,) of a table row.
+    domain : str
+        What images show, for presets: ``"digits"``, ``"photo"``, ``"histology"``; ``"table"`` for tables.
+    class_names : tuple of str, length K
+    class_counts : Tensor of int64, shape (K,)
+        Rows per class of this phase, after resampling.
+    natural_counts : Tensor of int64, shape (K,)
+        Training rows per class before resampling.
+    labels : Tensor of int64, shape (n,)
+        Classes of the phase's rows, after resampling: what an epoch order is about.
+    groups : Tensor of int64, shape (n,), optional
+        Group (patient) of each of these rows, -1 for synthetic rows; None where groups are not known.
+    validation_counts : Tensor of int64, shape (K,), optional
+        Validation rows per class; None while nothing is split.
+    effective_prior : Tensor of float64, shape (K,), optional
+        Class frequencies that a model without features comes to believe in this phase, from the ledger; None in hooks
+        that are called before it is known, and where it cannot be known.
+    positive : int, optional
+        The positive class of binary data.
+    epochs : int
+        Epochs of the whole run.
+    steps_per_epoch : int
+        Batches in an epoch of this phase; 0 while that is not known yet (resampling, epoch order).
+    batch_size : int
+    phase : Phase
+    device : torch.device
+    dtype : torch.dtype
+        The floating-point type that logits have.
+    draw : Draw
+        Numbers for what is drawn while building, keyed by the seed and the strategy's name.
+    decision_rows : "validation rows" or "out-of-fold rows"
+        What the rows are that ``imbtk_decide`` is given, for messages.
+    """
+
+    class_names: tuple[str, ...]
+    class_counts: torch.Tensor
+    natural_counts: torch.Tensor
+    labels: torch.Tensor
+    kind: Literal["images", "table"] = "images"
+    sample_shape: tuple[int, ...] = ()
+    domain: str = "photo"
+    task: Literal["multiclass"] = "multiclass"
+    groups: torch.Tensor | None = None
+    validation_counts: torch.Tensor | None = None
+    effective_prior: torch.Tensor | None = None
+    positive: int | None = None
+    epochs: int = 1
+    steps_per_epoch: int = 0
+    batch_size: int = 64
+    phase: Phase = field(default_factory=lambda: Phase(0, 0, 1))
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+    draw: Draw = field(default_factory=lambda: Draw(0, ""))
+    decision_rows: Literal["validation rows", "out-of-fold rows"] = "validation rows"
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of classes."""
+        return len(self.class_names)

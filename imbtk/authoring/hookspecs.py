@@ -1,0 +1,493 @@
+"""Every hook, in the order of a run.
+
+A plugin answers a hook by a function or method of the same name, marked with :data:`hookimpl`, which takes any of the
+arguments named here. Hooks *build*: they are called when a run or a phase is prepared and return a tensor, a record
+or a callable; the batch loop then calls plain callables.
+
+There are three kinds:
+
+choice
+    At most one enabled strategy answers with something other than None. Core has a default. Two answers in one phase
+    are a conflict.
+chain
+    Core calls each enabled strategy in the order of the command line, each on the result of the one before it.
+collect
+    All answers stand side by side.
+
+A callable that a hook returns gets more by asking: a keyword-only argument named ``features`` (B, D), ``rows`` (B,)
+or ``epoch`` is filled in if its signature has it. ``rows`` numbers the rows of the whole data set, as ``split.csv``
+does, not those of the phase; it is -1 for synthetic rows.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import pluggy
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from imbtk.authoring.context import (
+        Augment,
+        Criterion,
+        EpochOrder,
+        ExtraMetric,
+        Mix,
+        OrderFunction,
+        Rows,
+        RunContext,
+        Split,
+    )
+    from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+    from imbtk.authoring.strategy import Strategy
+    from imbtk.data.dataset import Dataset
+    from imbtk.data.sources import Source
+    from imbtk.models.spec import ModelSpec
+
+__all__ = ["API_VERSION", "HOOKS", "Hook", "hookimpl", "strategy_hooks"]
+
+API_VERSION = 1
+"""The version of these hooks; a plugin module may say ``imbtk_api = 1`` to state which one it was written for."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_hookspec = pluggy.HookspecMarker("imbtk")
+hookimpl = pluggy.HookimplMarker("imbtk")
+"""Marks a function or method as an answer to the hook of its name."""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """What core knows about a hook beside its signature.
+
+    Attributes
+    ----------
+    name : str
+    kind : "choice", "chain" or "collect"
+    scope : "module", "once" or "phase"
+        Answered by a plugin module; by a strategy, once per run; by a strategy, once in each phase (and so able to
+        take a window).
+    stage : str
+        The word for people: ``"class weights"``.
+    arguments : tuple of str
+        What an answer can ask for.
+    """
+
+    name: str
+    kind: Literal["choice", "chain", "collect"]
+    scope: Literal["module", "once", "phase"]
+    stage: str
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def page(self) -> str:
+        """The page of the documentation that tells what to return."""
+        return f"docs/hooks/{self.name.removeprefix('imbtk_')}.md"
+
+
+HOOKS: dict[str, Hook] = {}
+"""All hooks by name, in the order of a run."""
+
+
+def strategy_hooks() -> tuple[Hook, ...]:
+    """Return the hooks that a strategy can answer, in the order of a run."""
+    return tuple(hook for hook in HOOKS.values() if hook.scope != "module")
+
+
+def _hook(
+    kind: Literal["choice", "chain", "collect"], scope: Literal["module", "once", "phase"], stage: str
+) -> Callable[[_Function], _Function]:
+    def register(function: _Function) -> _Function:
+        arguments = tuple(inspect.signature(function).parameters)
+        HOOKS[function.__name__] = Hook(function.__name__, kind, scope, stage, arguments)
+        return _hookspec(function)
+
+    return register
+
+
+# What a plugin module offers -------------------------------------------------------------------------------------
+
+
+@_hook("collect", "module", "strategies")
+def imbtk_strategies() -> Sequence[type[Strategy]]:  # type: ignore[empty-body]
+    """Offer strategy classes.
+
+    Called once, when the module is first asked for. Default: the Strategy classes that the module defines.
+
+    Returns
+    -------
+    sequence of Strategy classes
+    """
+
+
+@_hook("collect", "module", "models")
+def imbtk_models() -> Mapping[str, ModelSpec]:  # type: ignore[empty-body]
+    """Offer networks by name.
+
+    Called once, when a model is looked for. Default: none.
+
+    Returns
+    -------
+    mapping of str to ModelSpec
+    """
+
+
+@_hook("collect", "module", "sources")
+def imbtk_sources() -> Sequence[Source]:  # type: ignore[empty-body]
+    """Offer data formats.
+
+    Called once, when data are opened. The first source, built-in ones last, whose ``accepts`` says yes reads the data.
+
+    Returns
+    -------
+    sequence of Source
+    """
+
+
+@_hook("collect", "module", "metrics")
+def imbtk_metrics() -> Mapping[str, ExtraMetric]:  # type: ignore[empty-body]
+    """Offer figures for the evaluation.
+
+    Called once, when the first evaluation is made.
+
+    Returns
+    -------
+    mapping of str to callable
+        ``(labels (N,) int64, probabilities (N, K) float64) -> float``, NaN where it cannot be computed. One of which
+        less is better has an attribute ``higher_is_better = False``.
+    """
+
+
+@_hook("collect", "module", "plans")
+def imbtk_plans() -> Mapping[str, Sequence[str]]:  # type: ignore[empty-body]
+    """Offer plans for ``imbtk compare``.
+
+    Called once, when a comparison is given no plan, or ``--plan-set NAME``. Default: none.
+
+    Returns
+    -------
+    mapping of str to sequence of str
+        Plans by the name of their set, each as a user writes it: ``{"default": ["class-weights augment"]}``. The set
+        ``default``, of all plugins together, is compared where no plan is given; a plan that makes no sense for the
+        data is left out, with its reason.
+    """
+
+
+@_hook("collect", "module", "observers")
+def imbtk_observers() -> Sequence[object]:  # type: ignore[empty-body]
+    """Offer objects that answer ``imbtk_run_start``, ``imbtk_epoch_end``, ``imbtk_run_end`` or ``imbtk_report``.
+
+    Called once per run, for plugin modules that are in use and for files given with ``--plugin``.
+
+    Returns
+    -------
+    sequence of object
+    """
+
+
+# What a strategy does, in the order of a run -----------------------------------------------------------------------
+
+
+@_hook("choice", "once", "split")
+def imbtk_split(dataset: Dataset, context: RunContext) -> Sequence[Split]:  # type: ignore[empty-body]
+    """Split rows into train, validation and test.
+
+    Called once, before anything else. Default: a shuffled hold-out, groups kept whole, or the split that the data give.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        All rows: ``labels`` (N,), ``groups`` (N,) or None, ``given_split`` or None.
+    context : RunContext
+        Its counts and labels are those of all rows, since nothing is split yet.
+
+    Returns
+    -------
+    sequence of Split
+        One for each fold; a hold-out is one fold. Core checks that no row and no group is on two sides.
+    """
+
+
+@_hook("chain", "phase", "resample")
+def imbtk_resample(rows: Rows, context: RunContext) -> Rows:  # type: ignore[empty-body]
+    """Select training rows, or make up new ones.
+
+    Called when a phase is built, on training rows only. Default: all rows.
+
+    Parameters
+    ----------
+    rows : Rows
+        As the strategy before left them.
+    context : RunContext
+        ``class_counts`` are those of `rows`.
+
+    Returns
+    -------
+    Rows
+        Made with ``rows.take(positions)`` or ``rows.with_synthetic(features, labels)``.
+    """
+
+
+@_hook("choice", "phase", "epoch order")
+def imbtk_epoch_order(context: RunContext) -> EpochOrder | OrderFunction | None:
+    """Choose which rows an epoch shows, and in what order.
+
+    Called when a phase is built. Default: a permutation of all rows.
+
+    Parameters
+    ----------
+    context : RunContext
+        ``labels`` (n,) are those of the rows to draw from.
+
+    Returns
+    -------
+    EpochOrder or callable
+        ``(epoch, draw) -> (M,) int64``, positions in ``[0, n)``, M the same in every epoch.
+    """
+
+
+@_hook("chain", "phase", "augment")
+def imbtk_augment(augment: Augment, context: RunContext) -> Augment:  # type: ignore[empty-body]
+    """Change training images.
+
+    Called when a phase is built; the callable once per batch. Default: images stay as they are.
+
+    Parameters
+    ----------
+    augment : callable
+        What the strategies before do: call it first, on the same arguments.
+    context : RunContext
+
+    Returns
+    -------
+    callable
+        ``(images (B, C, H, W) float in [0, 1], target (B, K), draw) -> images`` of the same shape, in place or not,
+        with numbers from `draw` only.
+    """
+
+
+@_hook("choice", "phase", "mix")
+def imbtk_mix(context: RunContext) -> Mix | None:
+    """Mix samples and their targets.
+
+    Called when a phase is built; the callable once per batch, after augmentation and normalisation. Default: nothing.
+
+    Returns
+    -------
+    callable
+        ``(images (B, ...), target (B, K), draw) -> (images, target)``; rows of the target sum to one.
+    """
+
+
+@_hook("choice", "phase", "class weights")
+def imbtk_class_weights(context: RunContext) -> torch.Tensor | None:
+    """Weight classes in the loss.
+
+    Called when a phase is built. Default: ones.
+
+    Returns
+    -------
+    Tensor of shape (K,)
+        Finite, positive where the class has rows, any scale: core divides by the mean over the rows as the order draws
+        them, so that a strategy never moves the learning rate. A class without a row gets weight 0.
+    """
+
+
+@_hook("choice", "phase", "criterion")
+def imbtk_criterion(context: RunContext) -> Criterion | None:
+    """Choose the loss of a sample.
+
+    Called when a phase is built; the callable once per batch. Default: cross-entropy.
+
+    Returns
+    -------
+    callable
+        ``(logits (B, K), target (B, K)) -> (B,)``, unreduced and unweighted.
+    """
+
+
+@_hook("chain", "phase", "adjusted criterion")
+def imbtk_adjust_criterion(criterion: Criterion, context: RunContext) -> Criterion:  # type: ignore[empty-body]
+    """Make a criterion from the one given.
+
+    Called when a phase is built, after ``imbtk_criterion``; the callable once per batch. Default: the criterion itself.
+
+    Parameters
+    ----------
+    criterion : callable
+        ``(logits (B, K), target (B, K)) -> (B,)``.
+    context : RunContext
+
+    Returns
+    -------
+    callable
+        Of the same form: ``lambda logits, target: criterion(logits + shift, target)``.
+    """
+
+
+@_hook("choice", "once", "head")
+def imbtk_head(in_features: int, context: RunContext) -> torch.nn.Module | None:
+    """Make the classifier head.
+
+    Called once, when the network is built. Default: a linear layer whose bias starts at the log of the effective prior.
+
+    Parameters
+    ----------
+    in_features : int
+        D, the width of the features that the backbone gives.
+    context : RunContext
+
+    Returns
+    -------
+    Module
+        (B, D) -> (B, K): ``imbtk.models.heads.LinearHead``, ``CosineHead`` or ``ScaledHead``, or any module that
+        ``torch.export`` can save.
+    """
+
+
+@_hook("chain", "once", "refit")
+def imbtk_refit(  # type: ignore[empty-body]
+    head: torch.nn.Module, features: torch.Tensor, labels: torch.Tensor, context: RunContext
+) -> torch.nn.Module:
+    """Refit the head on frozen features.
+
+    Called once, after the last epoch, on training rows. Default: the head itself.
+
+    Parameters
+    ----------
+    head : Module
+        (B, D) -> (B, K).
+    features : Tensor of float32, shape (n, D)
+    labels : Tensor of int64, shape (n,)
+    context : RunContext
+        Of the last phase.
+
+    Returns
+    -------
+    Module
+    """
+
+
+@_hook("chain", "once", "calibrate")
+def imbtk_calibrate(  # type: ignore[empty-body]
+    map: CalibrationMap, logits: np.ndarray, labels: np.ndarray, context: RunContext
+) -> CalibrationMap:
+    """Choose how logits become probabilities.
+
+    Called once, after training, on validation rows; and once before training, on a copy of the strategy, with made-up
+    logits of a fair model, so that a map of another form is refused early. Default: the map itself.
+
+    Parameters
+    ----------
+    map : CalibrationMap
+        As the strategy before left it; core starts with the one that it drew to the prior ledger.
+    logits : ndarray of float64, shape (n, K)
+        Of the validation rows.
+    labels : ndarray of int64, shape (n,)
+    context : RunContext
+
+    Returns
+    -------
+    CalibrationMap
+    """
+
+
+@_hook("choice", "once", "decision")
+def imbtk_decide(
+    logits: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, groups: np.ndarray | None, context: RunContext
+) -> DecisionRule | None:
+    """Choose how a class is picked.
+
+    Called once, after calibration, on validation rows, or on out-of-fold rows where the split has three folds or more
+    and the hook asks for `logits`, `probabilities` or `labels`: rows outside of the run's test side, each predicted by
+    an inner model of the same plan that has not seen it. And called once before training, on a copy of the strategy,
+    with the logits of a model that knows every row, so that a rule that cannot be fitted on them is refused early.
+    Default: as trained, the argmax of the trained logits; with ``--decide deploy`` the most probable class.
+
+    Parameters
+    ----------
+    logits : ndarray of float64, shape (n, K)
+    probabilities : ndarray of float64, shape (n, K)
+        Calibrated.
+    labels : ndarray of int64, shape (n,)
+    groups : ndarray of int64, shape (n,), optional
+        Group (patient) of each row; None where groups are not known.
+    context : RunContext
+        Its ``decision_rows`` says which rows these are.
+
+    Returns
+    -------
+    DecisionRule
+    """
+
+
+# What watches a run ----------------------------------------------------------------------------------------------
+
+
+@_hook("collect", "once", "run start")
+def imbtk_run_start(run: Mapping[str, Any]) -> None:
+    """Learn that training begins.
+
+    Called once, when the plan is checked and before the first batch.
+
+    Parameters
+    ----------
+    run : mapping
+        The resolved configuration: ``plan`` (list of str), ``data``, ``model``, ``seed``, ``epochs``, ``out``.
+    """
+
+
+@_hook("collect", "once", "epoch end")
+def imbtk_epoch_end(epoch: int, record: Mapping[str, float]) -> None:
+    """Learn how an epoch went.
+
+    Called after each epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        From 0.
+    record : mapping of str to float
+        The epoch's line of ``history.csv``.
+    """
+
+
+@_hook("collect", "once", "run end")
+def imbtk_run_end(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+    """Learn how the run ended.
+
+    Called once, after the evaluation and before the run folder gets its name. A failure is told, and the run finished.
+
+    Parameters
+    ----------
+    run : mapping
+        As at the start.
+    metrics : mapping
+        What ``metrics.json`` holds.
+    """
+
+
+@_hook("collect", "once", "report")
+def imbtk_report(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> Sequence[tuple[str, Any]]:  # type: ignore[empty-body]
+    """Add sections to the page of a run.
+
+    Called once, after the evaluation, before ``report.html`` is written. Default: none. Sections are kept in the run
+    folder as data: ``imbtk report`` makes the same page without the plugin. One that fails is left out, with a warning.
+
+    Parameters
+    ----------
+    run : mapping
+        As at the start.
+    metrics : mapping
+        What ``metrics.json`` holds.
+
+    Returns
+    -------
+    sequence of (str, content)
+        A title, and a text, a matplotlib Figure, a table (a list of rows, the head first), or a list of those.
+    """

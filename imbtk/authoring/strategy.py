@@ -1,0 +1,192 @@
+"""The base class of every strategy.
+
+A strategy is a class with options, declared as fields, which answers one hook or more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from imbtk.authoring.hookspecs import HOOKS, Hook
+from imbtk.authoring.implementations import check_implementations
+from imbtk.authoring.options import StrategySpec, parse_window
+from imbtk.authoring.plugin_files import class_recipe
+from imbtk.errors import OptionError, as_sentence, did_you_mean
+
+if TYPE_CHECKING:
+    from imbtk.authoring.context import RunContext
+
+__all__ = ["Strategy", "strategy_name"]
+
+_STATE_TYPES = ("Tensor", "int", "float", "bool")
+
+
+def strategy_name(class_name: str) -> str:
+    """Return the name that a class gets: ``SqrtWeights`` is ``sqrt-weights``, ``LDAM`` is ``ldam``.
+
+    Examples
+    --------
+    >>> [strategy_name(n) for n in ("FocalLoss", "LDAM", "LDAMLoss", "MixUp2D")]
+    ['focal-loss', 'ldam', 'ldam-loss', 'mix-up2d']
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", class_name).lower()
+
+
+class Strategy(BaseModel):
+    """One imbalance technique.
+
+    Options are fields, made with :func:`imbtk.option`; hooks are methods with :data:`imbtk.hookimpl`. What a strategy
+    fits it keeps in attributes that begin with ``_``; tensors and numbers among them go into the checkpoint.
+
+    Attributes
+    ----------
+    name : str
+        Class attribute, only where the name shall differ from the class's own.
+    unchecked : dict of str to str
+        Class attribute: checks of the conformance kit that the technique cannot meet, each with the reason.
+
+    Raises
+    ------
+    OptionError
+        If an option does not exist or its value is refused.
+    PluginError
+        When the class is made: if a method is named like a hook but is not marked, no hook has its name, or it asks
+        for an argument that the hook does not have.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        arbitrary_types_allowed=True,
+        protected_namespaces=(),
+    )
+
+    name: ClassVar[str] = ""
+    unchecked: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except ValidationError as error:
+            raise OptionError(_explain(type(self), error)) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if "name" not in cls.__dict__ or not cls.__dict__["name"]:
+            cls.name = strategy_name(cls.__name__)
+        check_implementations(cls, f"strategy '{cls.name}' ({cls.__module__}.{cls.__name__})")
+
+    # Two equal strategies in two windows are two plugins: identity, not equality.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle so that another process can read it, also where it cannot import the class."""
+        recipe = class_recipe(type(self))
+        return super().__reduce_ex__(protocol) if recipe is None else (_blank, recipe, self.__getstate__())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    @classmethod
+    def hooks(cls) -> tuple[Hook, ...]:
+        """Return the hooks that the class answers, in the order of a run."""
+        return tuple(hook for name, hook in HOOKS.items() if hasattr(cls, name))
+
+    def options(self, changed_only: bool = False) -> dict[str, Any]:
+        """Return the options as plain values; with `changed_only` those that differ from their default."""
+        values = self.model_dump(mode="json")
+        if not changed_only:
+            return values
+        fields = type(self).model_fields
+        return {k: v for k, v in values.items() if fields[k].is_required() or getattr(self, k) != fields[k].default}
+
+    def spec(self) -> StrategySpec:
+        """Return the strategy as a user would write it, with the options that differ from their defaults."""
+        return StrategySpec(self.name, self.options(changed_only=True))
+
+    def at(self, window: str) -> tuple[Self, Any]:
+        """Return the strategy with a window, for a list of strategies: ``FocalLoss().at("80%-")``.
+
+        Raises
+        ------
+        PlanError
+            If `window` is none.
+        """
+        return self, parse_window(window)
+
+    def clone(self) -> Self:
+        """Return a new strategy with the same options and nothing fitted."""
+        return type(self)(**{key: getattr(self, key) for key in type(self).model_fields})
+
+    def states_costs(self) -> bool:
+        """Return whether the options state real costs: then over-correction is warned of and not refused."""
+        return False
+
+    def check_run(self, context: RunContext) -> None:
+        """Refuse a run that the strategy cannot serve, before anything is trained; called once, with the run's context.
+
+        Raises
+        ------
+        ImbtkError
+            Where a strategy overrides it: what is missing, and what to do.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was fitted: tensors and numbers kept in attributes that begin with ``_``."""
+        return {
+            key: value
+            for key, value in vars(self).items()
+            if key.startswith("_") and not key.startswith("__") and type(value).__name__ in _STATE_TYPES
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what :meth:`state_dict` gave."""
+        for key, value in state.items():
+            setattr(self, key, value)
+
+    def __repr__(self) -> str:
+        changed = ", ".join(f"{key}={getattr(self, key)!r}" for key in self.options(changed_only=True))
+        return f"{type(self).__name__}({changed})"
+
+    __str__ = __repr__
+
+
+def _blank(make: Callable[..., type[Strategy]], *arguments: Any) -> Strategy:
+    """Return an instance without options, of the class that is made so: unpickling fills it."""
+    cls = make(*arguments)
+    return cls.__new__(cls)
+
+
+def _explain(cls: type[Strategy], error: ValidationError) -> str:
+    """Return one paragraph about every option that was refused."""
+    sentences = []
+    for problem in error.errors(include_url=False):
+        where = [str(part) for part in problem["loc"]]
+        name = where[0] if where else ""
+        if problem["type"] == "extra_forbidden":
+            sentences.append(f"strategy '{cls.name}' has no option '{name}'.{did_you_mean(name, cls.model_fields)}")
+        elif problem["type"] == "missing":
+            sentences.append(f"strategy '{cls.name}' needs the option '{name}'.")
+        elif not name:
+            message = problem["msg"].removeprefix("Value error, ")
+            sentences.append(f"strategy '{cls.name}': {as_sentence(message)}")
+        else:
+            message = as_sentence(problem["msg"].removeprefix("Value error, "))
+            given = f" (given: {problem['input']!r})"
+            sentences.append(f"option '{name}' of strategy '{cls.name}'{given}: {message[0].lower()}{message[1:]}")
+    # A union reports each of its arms: the same option is said once.
+    return " ".join(dict.fromkeys(sentences))

@@ -1,0 +1,1 @@
+"""From logits to probabilities, from probabilities to classes."""

@@ -1,0 +1,279 @@
+"""What a run leaves in its folder, file by file."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from imbtk._version import __version__
+from imbtk.audit import quick_audit
+from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+from imbtk.data.dataset import SPLIT_NAMES
+from imbtk.data.dropping import write_left_out
+from imbtk.data.naming import NAMES_OF_LABELS
+from imbtk.models.network import Network
+from imbtk.models.saving import save_network
+from imbtk.pipeline.documents import environment, groups_known, plan_document
+from imbtk.pipeline.gallery import make_gallery
+from imbtk.planning.config import check_paths, write_config
+from imbtk.planning.prepared import PreparedRun
+from imbtk.report.extra_sections import ExtraSection, write_additions
+from imbtk.report.page import make_report
+from imbtk.runs.log import PluginLog, places_of, said_in, text_of
+from imbtk.runs.seen import SeenRows
+from imbtk.runs.writing import RunFolder, free_name
+from imbtk.training.batches import Batches
+from imbtk.training.fitting import Fitted
+from imbtk.wording import ended_words, kept_words
+
+__all__ = ["Results"]
+
+_DIGESTED = 4096
+"""Rows that are in memory together while their content is digested."""
+
+
+class Results(RunFolder):
+    """Writes what a prepared run made into its folder.
+
+    Parameters
+    ----------
+    prepared : PreparedRun
+    said : sequence of LogRecord
+        What was logged while the run was prepared.
+
+    Raises
+    ------
+    ImbtkError
+        If the folder that the user named exists already.
+    """
+
+    def __init__(self, prepared: PreparedRun, said: Sequence[logging.LogRecord] = ()) -> None:
+        self._prepared = prepared
+        self._said = said
+        self._places: tuple[str, ...] = ()
+        check_paths(prepared.config)
+        super().__init__(Path(prepared.config.out or free_name(Path("runs"), str(prepared.plan))))
+        self.plan_document = plan_document(prepared)
+
+    @property
+    def run_description(self) -> dict[str, Any]:
+        """What observers are told of the run."""
+        config = self._prepared.config
+        return {
+            "plan": list(config.strategies),
+            "data": self._prepared.dataset.name,
+            "model": config.model,
+            "seed": config.seed,
+            "epochs": config.epochs,
+            "out": str(self.final),
+        }
+
+    def write_settled(self, prepared: PreparedRun) -> None:
+        """Write configuration and plan anew, with what was settled when the network was there."""
+        self._prepared, self.plan_document = prepared, plan_document(prepared)
+        write_config(prepared.config, self.path / "config.toml")
+        self.write_json("plan", self.plan_document)
+
+    def note_trained(self, fitted: Fitted) -> str | None:
+        """Go on with the phases that were trained; return a sentence if the time was over before the last epoch."""
+        self._prepared = fitted.prepared
+        ended = ended_words(fitted.history, self.plan_document, self._prepared.config.max_minutes)
+        if ended:
+            self.log(f"warning: {ended}")
+        if kept := kept_words(fitted.history, self._prepared.config.model_dump()):
+            self.log(kept)
+        return ended
+
+    def write_audit(self) -> None:
+        """Write what the data themselves have to say, for the page."""
+        found = quick_audit(self._prepared.dataset, self._prepared.split)
+        if self._prepared.unseen is not None:
+            found = [finding for finding in found if finding["name"] not in ("split", "leak", "prospects")]
+        self.write_json("audit", found)
+
+    def evaluated_rows(self) -> dict[str, torch.Tensor]:
+        """Return validation and test rows, by side; none where all rows are for training."""
+        return self._prepared.sides if self._prepared.unseen is None else {}
+
+    def known_groups(self, rows: torch.Tensor) -> np.ndarray | None:
+        """Return the groups of rows, None where groups are not known."""
+        groups = self._prepared.dataset.known_groups(rows)
+        return None if groups is None else groups.numpy()
+
+    @contextlib.contextmanager
+    def writing(self, observers: Sequence[object] = ()) -> Iterator[None]:
+        """Make the folder, write what is known before training, and give the folder its name at the end.
+
+        Meanwhile what plugins log goes to ``log.txt``; `observers` are those beside the plan's strategies.
+        """
+        with self.made(self._prepared.config.discard_unfinished):
+            self._write_what_is_known(observers)
+            with PluginLog(self._log_record):
+                yield
+
+    def _write_what_is_known(self, observers: Sequence[object]) -> None:
+        prepared = self._prepared
+        write_config(prepared.config, self.path / "config.toml")
+        self.write_json("plan", self.plan_document)
+        self.write_json("environment", environment(prepared))
+        self._write_split()
+        self._write_seen()
+        write_left_out(prepared.dataset, self.path)
+        self.log(f"imbtk {__version__}: {prepared.plan}")
+        for line in self.plan_document["warnings"]:
+            self.log(f"warning: {line}")
+        strategies = [item.strategy for item in prepared.plan.items]
+        self._places = places_of([*strategies, *observers], prepared.catalogue.loaded_modules())
+        self._log_what_was_said()
+
+    def _log_record(self, record: logging.LogRecord) -> None:
+        if said_in(record, self._places):
+            self.log(text_of(record), record.created)
+
+    def _log_what_was_said(self) -> None:
+        """Write what plugins logged before there was a folder: once, though hooks are tried on copies as well."""
+        lines: dict[str, float] = {}
+        for record in self._said:
+            if said_in(record, self._places):
+                lines.setdefault(text_of(record), record.created)
+        for line, when in lines.items():
+            self.log(line, when)
+
+    def _write_split(self) -> None:
+        dataset, split = self._prepared.dataset, self._prepared.split
+        side = np.full(len(dataset), "unused", dtype=object)
+        for name, rows in zip(SPLIT_NAMES, (split.train, split.validation, split.test), strict=True):
+            side[rows.numpy()] = name
+        side[self._prepared.dropped.numpy()] = "dropped"
+        names = dataset.row_names or tuple(map(str, range(len(dataset))))
+        labels = np.array(dataset.class_names, dtype=object)[dataset.labels.numpy()]
+        lines = zip(range(len(dataset)), names, labels, self._group_names, side, strict=True)
+        self.write_csv("split", ("row", "file", "label", "group", "split"), lines)
+
+    def _write_seen(self) -> None:
+        """Write digests of what training and validation see, and of the groups that these rows are of."""
+        dataset, split = self._prepared.dataset, self._prepared.split
+        rows = torch.unique(torch.cat([split.train, split.validation]))
+        known, names = dataset.known_groups(rows), dataset.group_names
+        groups = [] if known is None else torch.unique(known).tolist()
+        samples = (dataset.x[part].numpy() for part in torch.split(rows, _DIGESTED))
+        SeenRows.of(samples, (names[group] if names else str(group) for group in groups)).write(self.path)
+
+    @functools.cached_property
+    def _group_names(self) -> np.ndarray:
+        """Group of each row of the data set, (N,) of str; empty where groups are not known."""
+        dataset = self._prepared.dataset
+        if dataset.groups is None or not groups_known(self._prepared):
+            return np.full(len(dataset), "", dtype=object)
+        names = dataset.group_names or tuple(map(str, range(int(dataset.groups.max()) + 1)))
+        by_row: np.ndarray = np.array(names, dtype=object)[dataset.groups.numpy()]
+        return by_row
+
+    def write_calibration(self, document: Mapping[str, Any]) -> None:
+        """Write ``calibration.json``: how logits became probabilities, with figures before and after."""
+        self.write_json("calibration", document)
+
+    def write_decision(self, document: Mapping[str, Any]) -> None:
+        """Write ``decision.json``: how a class is picked, and what that was fitted on."""
+        self.write_json("decision", document)
+
+    def write_results(
+        self,
+        network: Network,
+        history: Sequence[Mapping[str, float]],
+        logits: Mapping[str, np.ndarray],
+        calibration: CalibrationMap,
+        decision: DecisionRule,
+        metrics: Mapping[str, Any],
+    ) -> None:
+        """Write history, predictions, metrics and model."""
+        columns = list(dict.fromkeys(key for record in history for key in record))
+        self.write_csv("history", columns, ([repr(record[c]) for c in columns] for record in history))
+        self._write_predictions(logits, calibration, decision)
+        self.write_json("metrics", metrics)
+        save_network(self.path / "model", network, self._model_description(calibration, decision))
+
+    def write_page(
+        self,
+        batches: Batches,
+        logits: Mapping[str, np.ndarray],
+        calibration: CalibrationMap,
+        decision: DecisionRule,
+        sections: Sequence[ExtraSection] = (),
+        failures: Sequence[str] = (),
+    ) -> list[str]:
+        """Write gallery and page, with the sections that plugins add, once the results are there.
+
+        Returns
+        -------
+        list of str
+            `failures`, what plugins failed to do after training, and what of `sections` cannot be shown.
+        """
+        test = logits.get("test", np.empty((0, self._prepared.dataset.num_classes)))
+        probabilities = calibration.probabilities(test)
+        decided = decision.decide(test, probabilities)
+        make_gallery(self.path / "gallery.npz", self._prepared, batches, decided, probabilities)
+        failed = self.write_additions(sections, failures)
+        make_report(self.path)
+        return failed
+
+    def write_additions(self, sections: Sequence[ExtraSection], failures: Sequence[str]) -> list[str]:
+        """Write what plugins add, and what of them failed, to ``sections.json`` and ``log.txt``; return what failed."""
+        failed = write_additions(self.path, sections, failures)
+        for line in failed:
+            self.log(f"warning: {line}")
+        return failed
+
+    def _model_description(self, calibration: CalibrationMap, decision: DecisionRule) -> dict[str, Any]:
+        """Return what prediction needs beside the weights: data, never code, and nothing of the test rows."""
+        prepared = self._prepared
+        dataset = prepared.dataset
+        return {
+            "imbtk_version": __version__,
+            "model": prepared.model.name,
+            "kind": dataset.kind,
+            "sample_shape": list(dataset.sample_shape),
+            "class_names": list(dataset.class_names),
+            NAMES_OF_LABELS: dataset.description.get(NAMES_OF_LABELS, {}),
+            "feature_names": list(dataset.feature_names),
+            "positive_class": prepared.config.positive,
+            "group_name": dataset.group_name,
+            "group_label": dataset.group_label,
+            "preprocessing": dataset.preprocessing,
+            "normalisation": prepared.normalisation.to_json(),
+            "precision": "fp32",  # of predictions, whatever was trained with: as the run's own were made
+            "calibration": calibration.to_json(),
+            "decision": decision.to_json(),
+            "natural_prior": prepared.phases[-1].ledger.table()["natural"],
+            "deployment_prior": prepared.deployment.tolist(),
+            "effective_prior": prepared.phases[-1].ledger.table()["effective"],
+        }
+
+    def _write_predictions(
+        self, logits: Mapping[str, np.ndarray], calibration: CalibrationMap, decision: DecisionRule
+    ) -> None:
+        dataset = self._prepared.dataset
+        truth = dataset.group_truth
+        header = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in dataset.class_names))
+        header += () if truth is None else ("group_truth",)
+        names = (*dataset.class_names, "")  # the last one stands for an abstention, class number -1
+
+        def lines() -> Iterator[Sequence[Any]]:
+            for side, rows in self.evaluated_rows().items():
+                probabilities = calibration.probabilities(logits[side])
+                decided = decision.decide(logits[side], probabilities)
+                labels = dataset.labels[rows].tolist()
+                groups = self._group_names[rows.numpy()]
+                for i, row in enumerate(rows.tolist()):
+                    shares = [repr(float(p)) for p in probabilities[i]]
+                    group = () if truth is None else (names[int(truth[row])],)
+                    yield (row, side, groups[i], names[labels[i]], names[decided[i]], *shares, *group)
+
+        self.write_csv("predictions", header, lines())

@@ -1,0 +1,173 @@
+"""One run, start to finish."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+from imbtk.calibration.decisions import decide, decision_document
+from imbtk.calibration.probabilities import calibrate, calibration_document, fit_ledger
+from imbtk.console.progress import RunProgress
+from imbtk.errors import PluginError
+from imbtk.evaluation.bootstrap import RESAMPLES
+from imbtk.evaluation.evaluate import evaluate, metrics_document
+from imbtk.inference.result import RunResult
+from imbtk.models.saving import check_saveable
+from imbtk.pipeline.observers import Observers
+from imbtk.pipeline.out_of_fold import out_of_fold_logits
+from imbtk.pipeline.results import Results
+from imbtk.planning.prepared import PreparedRun
+from imbtk.runs.metrics import versioned
+from imbtk.training.checkpoint import Checkpoint
+from imbtk.training.fitting import fit, make_network, own_random_state
+from imbtk.training.settling import expected_seconds, settled
+
+if TYPE_CHECKING:
+    from imbtk.authoring.context import ExtraMetric
+
+__all__ = ["run_prepared"]
+
+
+def run_prepared(
+    prepared: PreparedRun, progress: RunProgress, *, cell: bool = False, said: Sequence[logging.LogRecord] = ()
+) -> RunResult:
+    """Train what :func:`imbtk.pipeline.prepare.prepare` checked; the story of a run from top to bottom.
+
+    Parameters
+    ----------
+    prepared : PreparedRun
+    progress : RunProgress
+    cell : bool
+        One of many runs of a comparison, which makes intervals and a page over all of them: leave out this run's own,
+        and the audit of data that are the same for all.
+    said : sequence of LogRecord
+        What was logged while the run was prepared.
+    """
+    folder = Results(prepared, said)
+    observers = Observers(prepared)
+    # Asked before training: two plugins that offer one metric are a reason not to begin.
+    extra_metrics = prepared.catalogue.extra_metrics()
+
+    # The network starts where a model without features would: at the log of the effective prior.
+    with folder.writing(observers.objects), own_random_state():
+        if not cell:
+            folder.write_audit()
+        observers.run_start(folder.run_description)
+        network = make_network(prepared)
+        check_saveable(network)
+        prepared = settled(prepared, network)
+        folder.write_settled(prepared)
+        progress.on_plan(folder.plan_document, expected_seconds(prepared))
+
+        def on_epoch(epoch: int, record: dict[str, float]) -> None:
+            observers.epoch_end(epoch, record)
+            progress.on_epoch(epoch, record)
+
+        most = None if prepared.unseen is None else prepared.unseen.epochs
+        fitted = fit(prepared, network, Checkpoint(folder.path / "checkpoint"), on_epoch, progress.on_step, most)
+        prepared = fitted.prepared
+        if ended := folder.note_trained(fitted):
+            progress.on_ended(ended)
+
+        # Probabilities are fitted on validation rows, decisions there or on rows that inner models had not seen; test
+        # rows are only read, once.
+        if prepared.unseen is None:
+            logits = {side: fitted.logits(rows) for side, rows in prepared.sides.items()}
+            unseen = logits["validation"]
+        else:
+            unseen = prepared.unseen.logits
+            logits = {"out_of_fold": unseen}
+        ledger_fit = fit_ledger(prepared, unseen)
+        calibration = calibrate(prepared, ledger_fit, unseen)
+        if prepared.inner:
+            epochs = len(fitted.history) if ended else prepared.config.epochs
+            unseen = out_of_fold_logits(prepared, progress.on_inner_model, progress.on_step, epochs)
+        decided = decide(prepared, unseen, calibration)
+        decision = decided.rule
+        folder.write_decision(decision_document(prepared, decided, calibration, logits, unseen))
+        folder.write_calibration(calibration_document(prepared, ledger_fit, calibration, logits))
+        extra = {name: _heard(metric, observers.failures) for name, metric in extra_metrics.items()}
+        metrics = _evaluate(
+            prepared,
+            folder,
+            logits,
+            calibration=calibration,
+            decision=decision,
+            resamples=0 if cell else RESAMPLES,
+            extra=extra,
+        )
+        folder.write_results(network, fitted.history, logits, calibration, decision, metrics)
+        observers.run_end(folder.run_description, metrics)
+        # All is trained and written: what a plugin fails to do from here on is said, and takes nothing away.
+        if cell:
+            folder.write_logits(prepared.split.test.numpy(), logits["test"])
+            failed = folder.write_additions((), observers.failures)
+        else:
+            sections = observers.report(folder.run_description, metrics)
+            failed = folder.write_page(fitted.batches, logits, calibration, decision, sections, observers.failures)
+    progress.on_results(metrics, folder.path)
+    for text in failed:
+        progress.on_failure(text)
+    # This very process wrote it.
+    return RunResult(folder.path, trust_model=True)
+
+
+def _heard(metric: ExtraMetric, failures: list[str]) -> ExtraMetric:
+    """Return a plugin's metric that notes in `failures`, once, what went wrong: then the figure is missing."""
+
+    def heard(labels: np.ndarray, probabilities: np.ndarray) -> float:
+        try:
+            return metric(labels, probabilities)
+        except PluginError as error:
+            failures.extend({str(error)} - set(failures))
+            raise
+
+    return heard
+
+
+def _evaluate(
+    prepared: PreparedRun,
+    folder: Results,
+    logits: dict[str, np.ndarray],
+    calibration: CalibrationMap,
+    decision: DecisionRule,
+    resamples: int,
+    extra: Mapping[str, ExtraMetric],
+) -> dict[str, Any]:
+    """Return what ``metrics.json`` holds."""
+    dataset = prepared.dataset
+    sides: dict[str, Any] = {}
+    for side, rows in folder.evaluated_rows().items():
+        sides[side] = evaluate(
+            dataset.labels[rows].numpy(),
+            logits[side],
+            calibration,
+            decision,
+            dataset.class_names,
+            groups=folder.known_groups(rows),
+            group_truth=None if dataset.group_truth is None else dataset.group_truth[rows].numpy(),
+            group_name=dataset.group_name,
+            train_counts=prepared.context.natural_counts.numpy(),
+            positive=prepared.positive,
+            seed=prepared.config.seed,
+            resamples=resamples,
+            extra_metrics=extra,
+        )
+    if prepared.unseen is not None:
+        sides["estimate"] = prepared.unseen.estimate
+    return versioned(
+        metrics_document(
+            sides,
+            class_names=dataset.class_names,
+            group_name=dataset.group_name,
+            group_label=dataset.group_label,
+            positive=prepared.positive,
+            train_counts=prepared.context.natural_counts.numpy(),
+            seed=prepared.config.seed,
+            resamples=resamples,
+        )
+    )

@@ -1,0 +1,1 @@
+"""What will be trained: configuration, plan, phases, ledger, over-correction."""

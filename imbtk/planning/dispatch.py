@@ -1,0 +1,216 @@
+"""How core calls hooks: choices counted, chains folded in the plan's order, failures named.
+
+pluggy by itself calls last-in-first-out and composes nothing, so the fold is here. Whatever a strategy returns for the
+batch loop is bound once: it gets the extra arguments that its signature asks for, and a failure names its plugin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pluggy
+import torch
+
+from imbtk.authoring.context import RunContext
+from imbtk.authoring.hookspecs import HOOKS, Hook
+from imbtk.discovery.catalogue import HookManager
+from imbtk.discovery.random_state import RandomStates
+from imbtk.errors import ConflictError, ImbtkError, PluginError, RandomStateError, as_sentence
+from imbtk.planning.plan import PlanItem
+
+__all__ = ["BatchState", "Dispatcher", "bind", "failure", "random_states_kept", "who", "wrong_result"]
+
+EXTRAS = ("features", "rows", "epoch")
+
+SEEDED_BY_CORE = ("imbtk_head", "imbtk_refit")
+"""Hooks that may make modules, whose initial weights come from torch's global random state: core seeds it for them."""
+
+
+class BatchState:
+    """What the batch at hand offers to callables that ask for it.
+
+    Attributes
+    ----------
+    features : Tensor, shape (B, D)
+    rows : Tensor of int64, shape (B,)
+        Rows of the data set; -1 for synthetic ones.
+    epoch : int
+    """
+
+    __slots__ = EXTRAS
+
+    def __init__(self) -> None:
+        self.features: torch.Tensor | None = None
+        self.rows: torch.Tensor | None = None
+        self.epoch: int = 0
+
+
+class Dispatcher:
+    """The strategies of one phase, or of a whole run, behind pluggy's hooks.
+
+    Parameters
+    ----------
+    items : sequence of PlanItem
+        In the plan's order.
+    """
+
+    def __init__(self, items: Sequence[PlanItem]) -> None:
+        self.items = tuple(items)
+        self._manager = HookManager()
+        for item in items:
+            self._manager.register(item.strategy, name=item.label)
+
+    def _implementations(self, hook: str) -> list[tuple[PlanItem, pluggy.HookImpl]]:
+        found = {impl.plugin_name: impl for impl in getattr(self._manager.hook, hook).get_hookimpls()}
+        return [(item, found[item.label]) for item in self.items if item.label in found]
+
+    def call(self, item: PlanItem, impl: pluggy.HookImpl, hook: str, arguments: dict[str, Any]) -> Any:
+        """Call one implementation with the arguments that it asks for and a draw of its own."""
+        context = arguments.get("context")
+        if isinstance(context, RunContext):
+            arguments = {
+                **arguments,
+                "context": dataclasses.replace(context, draw=context.draw.named(item.label)),
+            }
+        with (
+            random_states_kept(item, hook),
+            _torch_state_lent() if hook in SEEDED_BY_CORE else contextlib.nullcontext(),
+        ):
+            try:
+                return impl.function(*(arguments[name] for name in impl.argnames))
+            except ImbtkError:
+                raise
+            except (Exception, SystemExit) as error:  # a stranger's code may raise anything: it is named
+                raise failure(item, hook, error) from error
+
+    def choice(self, hook: str, **arguments: Any) -> tuple[Any, PlanItem] | None:
+        """Return the one answer that is not None and who gave it, or None.
+
+        Raises
+        ------
+        ConflictError
+            If two strategies answer.
+        """
+        answers = [
+            (answer, item)
+            for item, impl in self._implementations(hook)
+            if (answer := self.call(item, impl, hook, arguments)) is not None
+        ]
+        if len(answers) > 1:
+            raise ConflictError(_conflict(HOOKS[hook], [item for _, item in answers]))
+        return answers[0] if answers else None
+
+    def chain(self, hook: str, argument: str, value: Any, check: Callable[[Any, PlanItem], Any], **others: Any) -> Any:
+        """Fold `value` through the strategies; `check` looks at, and may wrap, each result before it goes on."""
+        for item, impl in self._implementations(hook):
+            result = self.call(item, impl, hook, {argument: value, **others})
+            value = check(result, item)
+        return value
+
+    def answering(self, hook: str) -> tuple[PlanItem, ...]:
+        """Return the items that implement a hook, in the plan's order."""
+        return tuple(item for item, _ in self._implementations(hook))
+
+
+def _torch_state_lent() -> AbstractContextManager[None]:
+    """Return a context that puts torch's global random states back at its end."""
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if in_use else ()
+    return torch.random.fork_rng(devices=list(devices))
+
+
+@contextlib.contextmanager
+def random_states_kept(item: PlanItem, where: str) -> Iterator[None]:
+    """Refuse a strategy that draws from, or seeds, a global random state meanwhile; the states are put back.
+
+    Parameters
+    ----------
+    item : PlanItem
+    where : str
+        ``"imbtk_mix"``, or ``"the callable from imbtk_mix"``.
+
+    Raises
+    ------
+    RandomStateError
+        With the strategy, and whose state it is.
+    """
+    before = RandomStates.now()
+    yield
+    if library := before.disturbed():
+        raise RandomStateError(
+            f"{who(item)} draws from or seeds the global random state of {library} in {where}. Numbers come from "
+            f"context.draw and from the draw that callables are given. Report it to its author, or run without "
+            f"'{item.strategy.name}'.",
+            library,
+        )
+
+
+def failure(item: PlanItem, hook: str, error: BaseException) -> PluginError:
+    """Return the error for a strategy whose hook, or whose callable, raised something."""
+    return PluginError(
+        f"{who(item)} failed in {hook}: {as_sentence(f'{type(error).__name__}: {error}')} Report it to its author, "
+        f"or run without '{item.strategy.name}'."
+    )
+
+
+def wrong_result(item: PlanItem, hook: str, what: str) -> PluginError:
+    """Return the error for a strategy whose hook returned something else than its documentation says."""
+    return PluginError(
+        f"{who(item)} returned {what} from {hook}; {HOOKS[hook].page} says what it returns. Report it to its author, "
+        f"or run without '{item.strategy.name}'."
+    )
+
+
+def who(item: PlanItem) -> str:
+    """Return a strategy and who ships it, for people."""
+    return f"strategy '{item.strategy.name}' ({item.provider})"
+
+
+def _conflict(hook: Hook, items: Sequence[PlanItem]) -> str:
+    claims = " and ".join(f"'{item}' ({item.provider})" for item in items)
+    first, second = items[0].strategy.name, items[1].strategy.name
+    said = f"the choice of {hook.stage} is claimed by {claims}, each in {hook.name}"
+    if hook.scope == "once":
+        return f"{said}, and there is one in a run. Enable one of them."
+    return f"{said}. Enable one, or give them separate epochs: -s {first}@0-80% -s {second}@80%-"
+
+
+def bind(function: Any, item: PlanItem, hook: str, state: BatchState) -> Callable[..., Any]:
+    """Return `function` with the extra keyword-only arguments that it asks for taken from `state`.
+
+    Raises
+    ------
+    PluginError
+        If it cannot be called, or asks for a keyword-only argument that there is not.
+    """
+    if not callable(function):
+        raise wrong_result(item, hook, f"{type(function).__name__}, which cannot be called,")
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        parameters = {}.values()
+    wanted = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in EXTRAS]
+    unknown = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in EXTRAS and p.default is p.empty]
+    if unknown:
+        raise PluginError(
+            f"{who(item)}: the callable from {hook} asks for '{unknown[0]}', which there is not. It can have: "
+            + ", ".join(EXTRAS)
+        )
+
+    def bound(*arguments: Any) -> Any:
+        try:
+            if not wanted:
+                return function(*arguments)
+            return function(*arguments, **{name: getattr(state, name) for name in wanted})
+        except ImbtkError:
+            raise
+        except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
+            raise failure(item, hook, error) from error
+
+    bound.wanted = frozenset(wanted) | getattr(function, "wanted", frozenset())  # type: ignore[attr-defined]
+    return bound

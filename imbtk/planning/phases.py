@@ -1,0 +1,360 @@
+"""From planned phases to what the loop runs: rows, order, augmentation, mixing, weights, criterion, ledger.
+
+Every hook of a phase is called here, once, and what it returns is checked here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from imbtk.authoring.context import Augment, Criterion, EpochOrder, Mix, Rows, RunContext
+from imbtk.authoring.draw import Draw
+from imbtk.planning.dispatch import BatchState, Dispatcher, bind, random_states_kept, wrong_result
+from imbtk.planning.ledger import PhaseLedger, is_shifted_cross_entropy, ledger_of, same_loss
+from imbtk.planning.plan import PlanItem, PlannedPhase
+
+__all__ = ["BuiltPhase", "build_phase", "cross_entropy", "on_copies", "rows_shown", "steps_of"]
+
+DRAWN_EPOCHS = 64
+"""How many epochs are drawn to learn the expected class mass of an order that does not state it."""
+
+
+@dataclass(frozen=True)
+class BuiltPhase:
+    """What the loop needs of a phase.
+
+    Attributes
+    ----------
+    planned : PlannedPhase
+    context : RunContext
+        As the phase's hooks were told.
+    indices : Tensor of int64, shape (n,)
+        Row of the data set for each of the phase's rows; -1 for synthetic ones, which come last.
+    labels : Tensor of int64, shape (n,)
+    synthetic : Tensor of float32, shape (m, D)
+    order : callable
+        ``epoch -> (M,) int64``, positions into the phase's rows.
+    order_length : int
+        M.
+    augment, mix : callable, optional
+    weights : Tensor of float32, shape (K,), optional
+        Scaled to mean 1 over the rows as the order draws them.
+    criterion : callable
+        ``(logits, target) -> (B,)``.
+    state : BatchState
+        Where the loop puts what callables may ask for.
+    ledger : PhaseLedger
+    exact : bool
+        Whether the ledger's effective prior holds in theory: the criterion is cross-entropy with a fixed shift per
+        class, nothing is mixed, and no row is made up. Found by trying the criterion, so a stranger's counts too.
+    """
+
+    planned: PlannedPhase
+    context: RunContext
+    indices: torch.Tensor
+    labels: torch.Tensor
+    synthetic: torch.Tensor
+    order: Callable[[int], torch.Tensor]
+    order_length: int
+    augment: Augment | None
+    mix: Mix | None
+    weights: torch.Tensor | None
+    criterion: Criterion
+    state: BatchState
+    ledger: PhaseLedger
+    exact: bool
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch, as the phase's hooks were told."""
+        return self.context.steps_per_epoch
+
+    @property
+    def smallest_batch(self) -> int:
+        """Rows in the smallest batch of an epoch."""
+        size = self.context.batch_size
+        return rows_shown(self.order_length, size) % size or size
+
+
+def rows_shown(length: int, batch_size: int) -> int:
+    """Return how many rows of an epoch's order are trained on.
+
+    All of them, but for a last batch of a single row after others: batch norm cannot learn from it.
+
+    Examples
+    --------
+    >>> rows_shown(129, 64), rows_shown(130, 64), rows_shown(1, 64), rows_shown(129, 1)
+    (128, 130, 1, 129)
+    """
+    return length - (length % batch_size == 1 and 1 < batch_size < length)
+
+
+def steps_of(length: int, batch_size: int) -> int:
+    """Return how many batches an epoch's order makes: of 129 rows two of 64, since the last one stands alone."""
+    return -(-rows_shown(length, batch_size) // batch_size)
+
+
+def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy of each sample, (B,), for logits (B, K) and soft targets (B, K)."""
+    return F.cross_entropy(logits, target, reduction="none")
+
+
+def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPhase:
+    """Call every hook of a phase and return what the loop runs.
+
+    Parameters
+    ----------
+    planned : PlannedPhase
+    rows : Rows
+        All training rows.
+    base : RunContext
+        Of the run; counts, labels and phase are filled in here.
+
+    Raises
+    ------
+    ConflictError
+        If two strategies claim one choice.
+    PluginError
+        If a hook fails or returns what it may not.
+    """
+    dispatcher = Dispatcher(planned.items)
+    state = BatchState()
+    groups = base.groups
+    context = _counted(dataclasses.replace(base, phase=planned.phase), rows, groups)
+    given = rows
+    rows = dispatcher.chain(
+        "imbtk_resample",
+        "rows",
+        rows,
+        lambda result, item: _checked_rows(result, item, context, given),
+        context=context,
+    )
+    context = _counted(context, rows, groups)
+    order, length, mass = _order(dispatcher, context)
+    context = dataclasses.replace(context, steps_per_epoch=steps_of(length, context.batch_size))
+    weights = _weights(dispatcher, context, mass)
+    reference = _adjusted_cross_entropy(planned, context)
+    ledger = ledger_of(context.natural_counts, context.class_counts, mass, weights, reference)
+    context = dataclasses.replace(context, effective_prior=ledger.effective)
+    mix = _mix(dispatcher, context, state)
+    augment = _augment(dispatcher, context, state)
+    criterion = _adjusted(dispatcher, _criterion(dispatcher, context, state), context, state)
+    made = torch.full((len(rows.synthetic),), -1, dtype=torch.int64)
+    return BuiltPhase(
+        planned=planned,
+        context=context,
+        indices=torch.cat([rows.indices, made]),
+        labels=rows.all_labels,
+        synthetic=rows.synthetic,
+        order=order,
+        order_length=length,
+        augment=augment,
+        mix=mix,
+        weights=None if weights is None else weights.to(torch.float32),
+        criterion=criterion,
+        state=state,
+        ledger=ledger,
+        exact=mix is None and not len(made) and _follows_ledger(planned, context, reference),
+    )
+
+
+def _counted(context: RunContext, rows: Rows, groups: torch.Tensor | None) -> RunContext:
+    """Return the context with labels, counts and groups of `rows`; `groups` are those of the whole data set."""
+    labels = rows.all_labels
+    if groups is not None:
+        made = torch.full((len(rows.synthetic_labels),), -1, dtype=torch.int64)
+        groups = torch.cat([groups[rows.indices], made])
+    counts = torch.bincount(labels, minlength=context.num_classes)
+    return dataclasses.replace(context, labels=labels, class_counts=counts, groups=groups)
+
+
+def _checked_rows(result: Any, item: PlanItem, context: RunContext, given: Rows) -> Rows:
+    if not isinstance(result, Rows):
+        raise wrong_result(item, "imbtk_resample", f"{type(result).__name__}, not Rows,")
+    if not len(result.all_labels):
+        raise wrong_result(item, "imbtk_resample", "no rows at all")
+    if result.indices.dtype != torch.int64 or result.labels.dtype != torch.int64:
+        raise wrong_result(item, "imbtk_resample", "indices or labels that are not int64")
+    if result.indices is not given.indices or result.labels is not given.labels:
+        _check_training_rows(result, item, given)
+    if context.kind == "images" and len(result.synthetic):
+        raise wrong_result(item, "imbtk_resample", "synthetic rows for images, which core does not train on,")
+    return result
+
+
+def _check_training_rows(result: Rows, item: PlanItem, given: Rows) -> None:
+    """Refuse rows that are not for training, and labels that are not theirs."""
+    label_of = torch.full((int(torch.cat([given.indices, result.indices]).max()) + 1,), -1)
+    label_of[given.indices] = given.labels
+    outside = result.indices[label_of[result.indices] < 0]
+    if len(outside):
+        raise wrong_result(item, "imbtk_resample", f"row {int(outside[0])}, which is no training row,")
+    if not torch.equal(label_of[result.indices], result.labels):
+        raise wrong_result(item, "imbtk_resample", "rows with labels that are not theirs")
+
+
+def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int], torch.Tensor], int, torch.Tensor]:
+    """Return ``epoch -> positions``, its length, and its expected class mass (K,) float64."""
+    answer = dispatcher.choice("imbtk_epoch_order", context=context)
+    n = len(context.labels)
+    if answer is None:
+        shuffle = context.draw.named("shuffle")
+        natural = context.class_counts.double() / n
+        return (lambda epoch: torch.randperm(n, generator=shuffle.at(epoch).generator())), n, natural
+    order, item = answer
+    draw = context.draw.named(item.label)
+    draw_epoch = bind(
+        order.draw_epoch if isinstance(order, EpochOrder) else order, item, "imbtk_epoch_order", BatchState()
+    )
+
+    def positions(epoch: int) -> torch.Tensor:
+        result = draw_epoch(epoch, draw.at(epoch))
+        if not isinstance(result, torch.Tensor) or result.dtype != torch.int64 or result.dim() != 1 or not len(result):
+            raise wrong_result(
+                item, "imbtk_epoch_order", "an order that is no int64 tensor of shape (M,), M at least 1,"
+            )
+        if int(result.min()) < 0 or int(result.max()) >= n:
+            raise wrong_result(item, "imbtk_epoch_order", f"positions outside [0, {n})")
+        if phase.start <= epoch < phase.stop:
+            lengths.setdefault(len(result), epoch)
+        if len(lengths) > 1:
+            said = " and ".join(f"{rows} rows in epoch {epoch + 1}" for rows, epoch in lengths.items())
+            raise wrong_result(
+                item,
+                "imbtk_epoch_order",
+                f"an order of {said} (plan, schedule and history need one length for all epochs of a phase)",
+            )
+        return result
+
+    phase, lengths = context.phase, dict[int, int]()
+    # Tried as a rehearsal tries what works on batches: in the loop nobody looks.
+    with random_states_kept(item, "the callable from imbtk_epoch_order"):
+        few = {phase.start, min(phase.start + 1, phase.stop - 1), phase.stop - 1}
+        first, *_ = [positions(epoch) for epoch in sorted(few)]
+    mass: torch.Tensor | None = order.class_mass if isinstance(order, EpochOrder) else None
+    if mass is None:
+        # A single draw of a small set is noise: the ledger looks at many.
+        drawn = torch.stack([_mass(context, positions(epoch)) for epoch in range(DRAWN_EPOCHS)])
+        mass = drawn.mean(0)
+    elif mass.shape != (context.num_classes,) or not bool((mass >= 0).all()) or abs(float(mass.sum()) - 1) > 1e-6:
+        raise wrong_result(item, "imbtk_epoch_order", "a class_mass that is no (K,) of shares summing to one")
+    return positions, len(first), mass.double()
+
+
+def _mass(context: RunContext, positions: torch.Tensor) -> torch.Tensor:
+    return torch.bincount(context.labels[positions], minlength=context.num_classes).double() / len(positions)
+
+
+def _weights(dispatcher: Dispatcher, context: RunContext, mass: torch.Tensor) -> torch.Tensor | None:
+    """Return the class weights (K,) float64, scaled to mean 1 over the rows as the order draws them."""
+    answer = dispatcher.choice("imbtk_class_weights", context=context)
+    if answer is None:
+        return None
+    weights, item = answer
+    if not isinstance(weights, torch.Tensor) or weights.shape != (context.num_classes,):
+        shape = tuple(weights.shape) if isinstance(weights, torch.Tensor) else type(weights).__name__
+        raise wrong_result(
+            item, "imbtk_class_weights", f"{shape} instead of a tensor of shape ({context.num_classes},)"
+        )
+    weights = weights.detach().double().cpu()
+    present = context.class_counts > 0
+    bad = present & ~(weights.isfinite() & (weights > 0))
+    if bool(bad.any()):
+        name = context.class_names[int(bad.nonzero()[0])]
+        raise wrong_result(item, "imbtk_class_weights", f"a weight for class '{name}' that is not finite and positive")
+    weights = torch.where(present, weights, torch.zeros_like(weights))
+    return weights / (mass * weights).sum()
+
+
+def _criterion(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> Criterion:
+    answer = dispatcher.choice("imbtk_criterion", context=context)
+    return cross_entropy if answer is None else bind(*answer, "imbtk_criterion", state)
+
+
+def _mix(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> Mix | None:
+    answer = dispatcher.choice("imbtk_mix", context=context)
+    if answer is None:
+        return None
+    bound, label = bind(*answer, "imbtk_mix", state), answer[1].label
+
+    def named(images: torch.Tensor, target: torch.Tensor, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+        mixed: tuple[torch.Tensor, torch.Tensor] = bound(images, target, draw.named(label))
+        return mixed
+
+    return named
+
+
+def _adjusted(dispatcher: Dispatcher, criterion: Criterion, context: RunContext, state: BatchState) -> Criterion:
+    def link(result: Any, item: PlanItem) -> Criterion:
+        bound = bind(result, item, "imbtk_adjust_criterion", state)
+        wanted: frozenset[str] = bound.wanted | getattr(criterion, "wanted", frozenset())  # type: ignore[attr-defined]
+        bound.wanted = wanted  # type: ignore[attr-defined]
+        return bound
+
+    adjusted: Criterion = dispatcher.chain("imbtk_adjust_criterion", "criterion", criterion, link, context=context)
+    return adjusted
+
+
+def _adjusted_cross_entropy(planned: PlannedPhase, context: RunContext) -> Criterion | None:
+    """Return the chain of adjustments over plain cross-entropy, on copies of the strategies; None if there is none."""
+    dispatcher = Dispatcher(_copies(planned))
+    if not dispatcher.answering("imbtk_adjust_criterion"):
+        return None
+    return _adjusted(dispatcher, cross_entropy, context, BatchState())
+
+
+def _follows_ledger(planned: PlannedPhase, context: RunContext, reference: Criterion | None) -> bool:
+    """Return whether the phase's criterion is the one that the ledger looked at, cross-entropy with shifts."""
+    if reference is not None and not is_shifted_cross_entropy(reference, context.num_classes, context.device):
+        return False
+    # On copies: a criterion that counts its calls must not notice.
+    dispatcher = Dispatcher(_copies(planned))
+    if not dispatcher.answering("imbtk_criterion"):
+        return True
+    criterion = _adjusted(dispatcher, _criterion(dispatcher, context, BatchState()), context, BatchState())
+    return same_loss(criterion, reference or cross_entropy, context.num_classes, context.device)
+
+
+def on_copies(phase: BuiltPhase) -> BuiltPhase:
+    """Return a phase with what runs for each batch built anew on copies of its strategies, which notice nothing."""
+    planned = dataclasses.replace(phase.planned, items=_copies(phase.planned))
+    dispatcher, context, state = Dispatcher(planned.items), phase.context, BatchState()
+    return dataclasses.replace(
+        phase,
+        planned=planned,
+        augment=_augment(dispatcher, context, state),
+        mix=_mix(dispatcher, context, state),
+        criterion=_adjusted(dispatcher, _criterion(dispatcher, context, state), context, state),
+        state=state,
+    )
+
+
+def _copies(planned: PlannedPhase) -> tuple[PlanItem, ...]:
+    return tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in planned.items)
+
+
+def _augment(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> Augment | None:
+    if not dispatcher.answering("imbtk_augment"):
+        return None
+
+    def nothing(images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
+        return images
+
+    def link(result: Any, item: PlanItem) -> Augment:
+        bound, label = bind(result, item, "imbtk_augment", state), item.label
+
+        # Each link draws under its own name, whoever calls it: no strategy reshuffles another.
+        def named(images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
+            changed: torch.Tensor = bound(images, target, draw.named(label))
+            return changed
+
+        return named
+
+    augment: Augment = dispatcher.chain("imbtk_augment", "augment", nothing, link, context=context)
+    return augment

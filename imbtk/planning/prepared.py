@@ -1,0 +1,131 @@
+"""A run that is checked and ready to train, as what trains, calibrates, decides and writes takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from imbtk.authoring.context import Rows, RunContext, Split
+from imbtk.data.dataset import Dataset
+from imbtk.data.normalise import Normalisation
+from imbtk.discovery.catalogue import Catalogue
+from imbtk.models.spec import ModelSpec
+from imbtk.planning.config import RunConfig
+from imbtk.planning.phases import BuiltPhase
+from imbtk.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from imbtk.training.speed import Speed
+
+__all__ = ["PreparedRun", "Unseen"]
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What other models of the same plan say of training rows that each of them had not seen.
+
+    A run on all rows has none of its own to fit probabilities and decisions on: it takes these.
+
+    Attributes
+    ----------
+    rows : Tensor of int64, shape (n,)
+    logits : ndarray of float64, shape (n, K)
+    models : int
+        How many there were.
+    epochs : int
+        After how many epochs these were kept: training ends there.
+    estimate : dict
+        What these models reach on such rows, for ``metrics.json``.
+    """
+
+    rows: torch.Tensor
+    logits: np.ndarray
+    models: int
+    epochs: int
+    estimate: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that is checked and ready to train.
+
+    Attributes
+    ----------
+    config : RunConfig
+        Resolved, but for precision and memory format, which :func:`imbtk.training.settling.settled` fills in.
+    dataset : Dataset
+    plan : Plan
+    split : Split
+        Training rows are those that are left after an imbalance was induced.
+    dropped : Tensor of int64
+        Training rows that an induced imbalance took away.
+    folds : int
+        How many folds the split has.
+    normalisation : Normalisation
+    phases : tuple of BuiltPhase
+    context : RunContext
+        Of all training rows: no phase, no resampling.
+    model : ModelSpec
+    device : torch.device
+    positive : int, optional
+    warnings : tuple of str
+    rows : Rows
+        Training rows, as the resampling chain gets them.
+    deployment : ndarray of float64, shape (K,)
+        Class frequencies where the model will be used.
+    decision : str
+        How a class is going to be picked, for people.
+    inner : tuple of PreparedRun
+        Models of the same plan without the run's test rows, each of which predicts the rows of one fold: what a
+        decision is fitted on. Empty where no decision is fitted or folds do not allow it.
+    speed : Speed, optional
+        What came of trying precisions and memory formats.
+    unseen : Unseen, optional
+        Where the run trains on all rows: what is fitted on top of the network is fitted on this.
+    """
+
+    config: RunConfig
+    catalogue: Catalogue
+    dataset: Dataset
+    plan: Plan
+    split: Split
+    dropped: torch.Tensor
+    folds: int
+    normalisation: Normalisation
+    phases: tuple[BuiltPhase, ...]
+    context: RunContext
+    model: ModelSpec
+    device: torch.device
+    positive: int | None
+    warnings: tuple[str, ...]
+    rows: Rows
+    deployment: np.ndarray
+    decision: str = "as trained"
+    inner: tuple[PreparedRun, ...] = ()
+    speed: Speed | None = None
+    unseen: Unseen | None = None
+
+    @property
+    def sides(self) -> dict[str, torch.Tensor]:
+        """The rows with logits by other models or none: validation and test, or those that others had not seen."""
+        if self.unseen is not None:
+            return {"out_of_fold": self.unseen.rows}
+        return {"validation": self.split.validation, "test": self.split.test}
+
+    @property
+    def calibration_rows(self) -> torch.Tensor:
+        """The rows that probabilities are fitted on: validation rows, or those that other models had not seen."""
+        return self.split.validation if self.unseen is None else self.unseen.rows
+
+    @property
+    def decision_rows(self) -> torch.Tensor:
+        """The rows that a decision is fitted on: out-of-fold rows, fold after fold, or validation rows."""
+        return torch.cat([run.split.test for run in self.inner]) if self.inner else self.calibration_rows
+
+    @property
+    def decision_models(self) -> int:
+        """How many other models predict the rows that a decision is fitted on; 0 where they are validation rows."""
+        return len(self.inner) if self.unseen is None else self.unseen.models

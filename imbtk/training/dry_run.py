@@ -1,0 +1,150 @@
+"""What strategies build for the batch loop, tried on a made-up batch before anything is trained.
+
+A criterion that gives NaN, an augmentation that changes the shape of images, or a callable that draws from a global
+random state is refused here by name, and not in the middle of an epoch or never: the loop itself looks at nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from imbtk.authoring.context import RunContext
+from imbtk.authoring.draw import Draw
+from imbtk.planning.dispatch import BatchState, Dispatcher, bind, failure, random_states_kept, wrong_result
+from imbtk.planning.plan import PlanItem, PlannedPhase
+
+__all__ = ["rehearse"]
+
+SAMPLES = 2
+
+
+def rehearse(planned: PlannedPhase, context: RunContext, width: int | None = None) -> None:
+    """Call criterion, adjustments, augmentation and mixing of a phase on copies of its strategies.
+
+    Parameters
+    ----------
+    planned : PlannedPhase
+    context : RunContext
+        As the phase's hooks are told.
+    width : int, optional
+        D, once the network is there: then only criteria that ask for features (B, D) are called, which cannot be
+        before.
+
+    Raises
+    ------
+    PluginError
+        If a callable raises, gives a wrong type, shape or dtype, values that are not finite or a loss that nothing can
+        be learnt from, or draws from a global random state.
+    """
+    copies = tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in planned.items)
+    dispatcher, state = Dispatcher(copies), BatchState()
+    state.rows, state.epoch = torch.arange(SAMPLES, device=context.device), planned.phase.start
+    if width is not None:
+        features = torch.randn(SAMPLES, width, generator=torch.Generator().manual_seed(1))
+        state.features = features.to(context.device).requires_grad_()
+    _losses(dispatcher, context, state)
+    if width is None:
+        _batch(dispatcher, context, state)
+
+
+def _target(context: RunContext) -> torch.Tensor:
+    present = context.class_counts.nonzero()[:, 0]
+    labels = present[torch.arange(SAMPLES) % len(present)]
+    return F.one_hot(labels, context.num_classes).float().to(context.device)
+
+
+def _losses(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> None:
+    built: list[tuple[Any, PlanItem, str]] = []
+
+    def keep(function: Any, item: PlanItem, hook: str) -> Any:
+        before = built[-1][0].wanted if built else frozenset()
+        bound = bind(function, item, hook, state)
+        bound.wanted |= before  # type: ignore[attr-defined]
+        built.append((bound, item, hook))
+        return bound
+
+    answer = dispatcher.choice("imbtk_criterion", context=context)
+    criterion = _cross_entropy if answer is None else keep(*answer, "imbtk_criterion")
+    dispatcher.chain(
+        "imbtk_adjust_criterion",
+        "criterion",
+        criterion,
+        lambda result, item: keep(result, item, "imbtk_adjust_criterion"),
+        context=context,
+    )
+    if state.features is not None:
+        # A strategy may make the head and look at it in its loss: a run makes the head after the criterion.
+        with torch.random.fork_rng(devices=[]):
+            dispatcher.choice("imbtk_head", in_features=state.features.shape[1], context=context)
+    for bound, item, hook in built:
+        # Features are made by the network, whose width nobody knows before it is there.
+        if ("features" in bound.wanted) == (state.features is not None):
+            _try_loss(bound, item, hook, context)
+
+
+def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(logits, target, reduction="none")
+
+
+def _try_loss(bound: Any, item: PlanItem, hook: str, context: RunContext) -> None:
+    logits = torch.randn(SAMPLES, context.num_classes, generator=torch.Generator().manual_seed(0))
+    logits = logits.to(context.device).requires_grad_()
+    with random_states_kept(item, f"the callable from {hook}"):
+        losses = bound(logits, _target(context))
+    _check(losses, (SAMPLES,), item, hook, "a loss per sample, unreduced")
+    if not losses.requires_grad:
+        raise wrong_result(item, hook, "a callable whose loss has no gradient, so that nothing can be learnt from it,")
+    try:
+        torch.autograd.backward(losses.sum())
+    except RuntimeError as error:
+        raise failure(item, f"the gradient of the callable from {hook}", error) from error
+
+
+def _batch(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> None:
+    samples = torch.rand(SAMPLES, *context.sample_shape, generator=torch.Generator().manual_seed(0))
+    samples, target = samples.to(context.device), _target(context)
+    places = np.arange(SAMPLES)
+
+    def at(item: PlanItem) -> Draw:
+        draw = Draw(context.draw.seed, item.label, device=context.device)
+        return draw.at(context.phase.start, places)
+
+    def nothing(images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
+        return images
+
+    def link(result: Any, item: PlanItem) -> Any:
+        bound = bind(result, item, "imbtk_augment", state)
+        with random_states_kept(item, "the callable from imbtk_augment"):
+            made = bound(samples.clone(), target.clone(), at(item))
+        _check(made, tuple(samples.shape), item, "imbtk_augment", "images of the shape given")
+        return bound
+
+    dispatcher.chain("imbtk_augment", "augment", nothing, link, context=context)
+    answer = dispatcher.choice("imbtk_mix", context=context)
+    if answer is None:
+        return
+    item = answer[1]
+    mix = bind(*answer, "imbtk_mix", state)
+    with random_states_kept(item, "the callable from imbtk_mix"):
+        mixed = mix(samples.clone(), target.clone(), at(item))
+    if not isinstance(mixed, tuple) or len(mixed) != 2:
+        raise wrong_result(item, "imbtk_mix", f"{type(mixed).__name__} instead of (images, target)")
+    _check(mixed[0], tuple(samples.shape), item, "imbtk_mix", "images of the shape given")
+    _check(mixed[1], tuple(target.shape), item, "imbtk_mix", "targets of the shape given")
+
+
+def _check(result: Any, shape: tuple[int, ...], item: PlanItem, hook: str, wanted: str) -> None:
+    """Refuse what is no floating-point tensor of a shape, or is not finite."""
+    call = "a callable that gives "
+    if not isinstance(result, torch.Tensor):
+        raise wrong_result(item, hook, f"{call}{type(result).__name__} instead of {wanted}, a tensor {shape},")
+    if tuple(result.shape) != shape or not result.is_floating_point():
+        got = f"{str(result.dtype).removeprefix('torch.')} {tuple(result.shape)}"
+        raise wrong_result(item, hook, f"{call}{got} instead of {wanted}, {shape},")
+    if not bool(result.isfinite().all()):
+        raise wrong_result(item, hook, f"{call}values that are not finite")

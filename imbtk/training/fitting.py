@@ -1,0 +1,272 @@
+"""From a prepared run to a trained network, and what is fitted on top of it.
+
+What a run with a folder, the scikit-learn estimator and a loop of one's own have in common.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from imbtk.authoring.context import RunContext
+from imbtk.authoring.draw import Draw
+from imbtk.authoring.hookspecs import HOOKS
+from imbtk.errors import TrainingError
+from imbtk.models.batch_size import check_smallest_batch
+from imbtk.models.heads import LinearHead
+from imbtk.models.network import (
+    Network,
+    build_network,
+    feature_width,
+    set_prior_bias,
+)
+from imbtk.models.trial import HeadOrigin, check_head
+from imbtk.planning.dispatch import Dispatcher, who, wrong_result
+from imbtk.planning.phases import BuiltPhase
+from imbtk.planning.plan import PlanItem
+from imbtk.planning.prepared import PreparedRun
+from imbtk.training.batches import Batches
+from imbtk.training.checkpoint import Checkpoint
+from imbtk.training.dry_run import rehearse
+from imbtk.training.loop import train
+from imbtk.training.settings import EpochRecord, TrainingSettings
+from imbtk.training.settling import training_settings
+from imbtk.training.setup import optimizer_for
+from imbtk.training.validation import predict
+
+__all__ = [
+    "Fitted",
+    "HeadMaker",
+    "fit",
+    "head_maker",
+    "make_network",
+    "needs_rows",
+    "own_random_state",
+    "start_at_prior",
+]
+
+_ROW_ARGUMENTS = {"logits", "probabilities", "labels"}
+"""Arguments of hooks after training that hold validation rows."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network that went through all phases, and its refitted head if the plan has one.
+
+    Attributes
+    ----------
+    network : Network
+    prepared : PreparedRun
+        With the phases that were trained: all of them, unless the time was over before.
+    history : list of dict
+        One record for each epoch.
+    batches : Batches
+    settings : TrainingSettings
+    """
+
+    network: Network
+    prepared: PreparedRun
+    history: list[EpochRecord]
+    batches: Batches
+    settings: TrainingSettings
+
+    def logits(self, rows: torch.Tensor) -> np.ndarray:
+        """Return the logits of rows of the data set, (n, K) float64.
+
+        Raises
+        ------
+        TrainingError
+            If they are not finite: training went out of bounds, though its last losses were finite.
+        """
+        logits: np.ndarray = predict(self.network, self.batches, rows, self.settings).double().numpy()
+        bad = rows[~torch.from_numpy(logits).isfinite().all(1)].tolist()
+        if bad:
+            raise TrainingError(
+                f"the trained network gives logits that are not finite for {len(bad)} of {len(rows)} rows that it was "
+                f"not trained on, row {bad[0]} among them. Lower --lr, or set --clip-norm."
+            )
+        return logits
+
+
+def fit(
+    prepared: PreparedRun,
+    network: Network,
+    checkpoint: Checkpoint | None = None,
+    on_epoch: Callable[[int, EpochRecord], None] = lambda epoch, record: None,
+    on_step: Callable[[int, int, float], None] | None = None,
+    most_epochs: int | None = None,
+) -> Fitted:
+    """Train a network through all phases, in place, then let strategies refit its head.
+
+    Parameters
+    ----------
+    prepared : PreparedRun
+    network : Network
+        From :func:`make_network`.
+    checkpoint : Checkpoint, optional
+    on_epoch, on_step : callable
+        As in :func:`imbtk.training.loop.train`.
+    most_epochs : int, optional
+        End after so many epochs, whatever the clock says.
+    """
+    config, validation = prepared.config, prepared.split.validation
+    settings = training_settings(prepared, network)
+    if most_epochs is not None:
+        settings = dataclasses.replace(settings, seconds=math.inf, most_epochs=most_epochs)
+    if settings.channels_last:
+        network.to(memory_format=torch.channels_last)
+    batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
+    history = train(
+        network,
+        optimizer_for(network, config, prepared.device),
+        prepared.phases,
+        batches=batches,
+        validation=(validation, prepared.dataset.labels[validation]),
+        settings=settings,
+        checkpoint=checkpoint,
+        on_epoch=on_epoch,
+        on_step=on_step,
+    )
+    trained = tuple(phase for phase in prepared.phases if phase.planned.phase.start <= history[-1]["epoch"])
+    prepared = dataclasses.replace(prepared, phases=trained)
+    _refit(prepared, network, batches, settings)
+    return Fitted(network, prepared, history, batches, settings)
+
+
+def needs_rows(item: PlanItem, hook: str) -> bool:
+    """Return whether a strategy's hook after training asks for validation rows: a rule from stated costs does not."""
+    return bool(_ROW_ARGUMENTS & set(inspect.signature(getattr(item.strategy, hook)).parameters))
+
+
+@contextlib.contextmanager
+def own_random_state() -> Iterator[None]:
+    """Leave the caller's global random state as it was."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        yield
+
+
+def head_maker(items: Sequence[PlanItem], context: RunContext) -> HeadMaker:
+    """Return ``in_features -> head``, the head that a plan chooses, or a linear one; it knows whose head it made."""
+    return HeadMaker(tuple(items), context)
+
+
+class HeadMaker:
+    """Makes the head that a plan chooses.
+
+    Parameters
+    ----------
+    items : tuple of PlanItem
+    context : RunContext
+
+    Attributes
+    ----------
+    origin : HeadOrigin
+        Who made the last head.
+    """
+
+    def __init__(self, items: tuple[PlanItem, ...], context: RunContext) -> None:
+        self._items, self._context = items, context
+        self.origin = HeadOrigin()
+
+    def __call__(self, in_features: int) -> torch.nn.Module:
+        """Return the head for features (B, `in_features`).
+
+        Raises
+        ------
+        ConflictError
+            If two strategies make one.
+        PluginError
+            If what a strategy made is no head; it is named.
+        """
+        context = self._context
+        found = Dispatcher(self._items).choice("imbtk_head", in_features=in_features, context=context)
+        if found is None:
+            return LinearHead(in_features, context.num_classes)
+        head, item = found
+        self.origin = _checked_origin(head, item, "imbtk_head", in_features, context.num_classes)
+        return head  # type: ignore[no-any-return]
+
+
+def _checked_origin(head: Any, item: PlanItem, hook: str, width: int, num_classes: int) -> HeadOrigin:
+    """Return whose head it is; refuse what is none."""
+    if not isinstance(head, torch.nn.Module):
+        raise wrong_result(item, hook, f"{type(head).__name__}, not a torch Module,")
+    remedy = f"{HOOKS[hook].page} says what is wanted. Report it to its author, or run without '{item.strategy.name}'."
+    origin = HeadOrigin(who(item), hook, remedy)
+    check_head(head, width, num_classes, origin)
+    return origin
+
+
+def start_at_prior(head: torch.nn.Module, phase: BuiltPhase) -> None:
+    """Put the bias of a head where a model without features would be: at the log of a phase's effective prior."""
+    # A class without mass gets the logit of a single row, so that it is unlikely and not impossible.
+    floor = 1.0 / max(1, int(phase.context.natural_counts.sum()))
+    set_prior_bias(head, phase.ledger.believed.clamp_min(floor).log().float())
+
+
+def make_network(prepared: PreparedRun) -> Network:
+    """Build the network with the plan's head, its bias at the log of the effective prior.
+
+    Raises
+    ------
+    ImbtkError
+        If the plan's head is none, or the network cannot learn from batches as small as the run has them.
+    """
+    first = prepared.phases[0]
+    make_head = head_maker(prepared.plan.items, first.context)
+    network = build_network(
+        prepared.model, prepared.dataset.sample_shape, make_head, prepared.config.seed, first.context.num_classes
+    )
+    network.head_origin = make_head.origin
+    if prepared.config.freeze:
+        network.freeze_backbone()
+    smallest = min(phase.smallest_batch for phase in prepared.phases)
+    check_smallest_batch(network, smallest, prepared.config.batch_size)
+    _rehearse_with_features(prepared, network)
+    start_at_prior(network.head, first)
+    return network.to(prepared.device)
+
+
+def _rehearse_with_features(prepared: PreparedRun, network: Network) -> None:
+    """Try the criteria that ask for features, now that their width is known."""
+    for phase in prepared.phases:
+        if "features" in getattr(phase.criterion, "wanted", ()):
+            width = feature_width(network.backbone, network.sample_shape, network.model_name)
+            rehearse(phase.planned, phase.context, width)
+
+
+def _refit(prepared: PreparedRun, network: Network, batches: Batches, settings: TrainingSettings) -> None:
+    """Let strategies refit the head on the frozen features of the training rows."""
+    dispatcher = Dispatcher(prepared.plan.items)
+    if not dispatcher.answering("imbtk_refit"):
+        return
+    rows = prepared.split.train
+    features = predict(network, batches, rows, settings, features=True).to(prepared.device)
+    labels = prepared.dataset.labels[rows].to(prepared.device)
+
+    def check(head: Any, item: PlanItem) -> torch.nn.Module:
+        origin = _checked_origin(head, item, "imbtk_refit", features.shape[1], prepared.context.num_classes)
+        if head is not network.head:
+            network.head_origin = origin
+        return head  # type: ignore[no-any-return]
+
+    # A new head may take its initial weights from torch's state: a function of the seed, not of what was drawn before.
+    torch.manual_seed(Draw(prepared.config.seed, "refit").key & 0x7FFFFFFF)
+    network.head = dispatcher.chain(
+        "imbtk_refit",
+        "head",
+        network.head,
+        check,
+        features=features,
+        labels=labels,
+        context=prepared.phases[-1].context,
+    )
