@@ -16,6 +16,8 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
+pytest_plugins = ("synthetic_run",)
+
 torch.set_num_threads(1)
 
 # A shared machine is no reason to fail; and what CI refuses, a developer must be able to see again.
