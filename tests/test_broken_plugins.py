@@ -144,20 +144,23 @@ IN_A_HOOK = {
     ),
     "wrong type": (
         ("imbtk_class_weights", "context", "return [1.0, 1.0]"),
-        "returned list instead of a tensor of shape .* from imbtk_class_weights",
+        "returned list instead of a tensor of numbers .* from imbtk_class_weights",
     ),
-    "wrong shape": (("imbtk_class_weights", "context", "return torch.ones(7)"), r"returned \(7,\) instead of a tensor"),
+    "wrong shape": (
+        ("imbtk_class_weights", "context", "return torch.ones(7)"),
+        r"returned float32 \(7,\) instead of a tensor",
+    ),
     "not a number": (
         ("imbtk_class_weights", "context", "return torch.full((2,), float('nan'))"),
         "a weight for class '0' that is not finite and positive",
     ),
     "wrong dtype": (
         ("imbtk_epoch_order", "context", "return lambda epoch, draw: torch.ones(5)"),
-        "an order that is no int64 tensor .* from imbtk_epoch_order",
+        "as an order instead of int64 .* from imbtk_epoch_order",
     ),
     "wrong dtype of rows": (
         ("imbtk_resample", "rows", "import dataclasses; return dataclasses.replace(rows, indices=rows.indices.int())"),
-        "indices or labels that are not int64 from imbtk_resample",
+        "indices and labels that are not int64 of one length from imbtk_resample",
     ),
     "rows of the test side": (
         ("imbtk_resample", "rows", "import dataclasses; return dataclasses.replace(rows, indices=rows.indices + 1)"),
@@ -167,14 +170,17 @@ IN_A_HOOK = {
         ("imbtk_resample", "rows", "import dataclasses; return dataclasses.replace(rows, labels=1 - rows.labels)"),
         "rows with labels that are not theirs from imbtk_resample",
     ),
-    "no split": (("imbtk_split", "dataset", "return 3"), "something else than a sequence of Split from imbtk_split"),
+    "no split": (
+        ("imbtk_split", "dataset", "return 3"),
+        "returned int instead of a sequence of Split from imbtk_split",
+    ),
     "reduced loss": (
         ("imbtk_criterion", "context", "return torch.nn.functional.cross_entropy"),
         r"a callable that gives float32 \(\) instead of a loss per sample, unreduced, \(2,\), from imbtk_criterion",
     ),
     "loss that is no number": (
         ("imbtk_criterion", "context", "return lambda logits, target: logits.sum(1) * float('nan')"),
-        "a callable that gives values that are not finite from imbtk_criterion",
+        "a callable that gives losses that are not finite from imbtk_criterion",
     ),
     "loss that raises": (
         ("imbtk_adjust_criterion", "criterion", "return lambda logits, target: criterion(logits)"),
@@ -190,7 +196,7 @@ IN_A_HOOK = {
     ),
     "changes the shape": (
         ("imbtk_mix", "context", "return lambda images, target, draw: (images[:, :2], target)"),
-        r"gives float32 \(2, 2\) instead of images of the shape given, \(2, 4\), from imbtk_mix",
+        r"gives float32 \(2, 2\) instead of images as they were given, float32 \(2, 4\), from imbtk_mix",
     ),
     "order that draws from the global state": (
         ("imbtk_epoch_order", "context", "return lambda epoch, draw: torch.randperm(len(context.labels))"),
@@ -270,7 +276,7 @@ def test_an_augmentation_that_changes_the_shape(install: Install, tmp_path: Path
         strategy("imbtk_augment", "augment", "return lambda images, target, draw: augment(images, target, draw)[:1]")
     )
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
-    with pytest.raises(PluginError, match=r"float32 \(1, 1, 8, 8\) instead of images of the shape given") as caught:
+    with pytest.raises(PluginError, match=r"float32 \(1, 1, 8, 8\) instead of images as they were given") as caught:
         imbtk.run((images, np.arange(40) % 2), ["acme"], epochs=1, out=tmp_path / "run", quiet=True)
     assert "(acme-imb 1.2)" in str(caught.value)
 

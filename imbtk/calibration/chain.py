@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from imbtk.authoring.context import RunContext
+from imbtk.authoring.contracts import calibrate_fault
 from imbtk.authoring.prediction import CalibrationMap
 from imbtk.planning.dispatch import Dispatcher, wrong_result
 from imbtk.planning.plan import PlanItem
@@ -39,15 +40,9 @@ def calibration_chain(
     """
 
     def check(result: Any, item: PlanItem) -> CalibrationMap:
-        if not isinstance(result, CalibrationMap):
-            raise wrong_result(item, _HOOK, f"{type(result).__name__}, not a CalibrationMap,")
-        if fault := result.fault(context.num_classes):
-            raise wrong_result(item, _HOOK, f"a CalibrationMap with {fault}")
-        with np.errstate(all="ignore"):
-            usable = np.isfinite(result.probabilities(logits)).all()
-        if not usable:
-            raise wrong_result(item, _HOOK, "a CalibrationMap that gives probabilities that are not finite")
-        return result
+        if fault := calibrate_fault(result, logits, context.num_classes):
+            raise wrong_result(item, _HOOK, fault)
+        return result  # type: ignore[no-any-return]
 
     made: CalibrationMap = Dispatcher(items).chain(
         _HOOK, "map", start, check, logits=logits, labels=labels, context=context

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from imbtk.authoring.context import RunContext
+from imbtk.authoring.contracts import decide_fault
 from imbtk.authoring.prediction import ABSTAIN, CalibrationMap, DecisionRule
 from imbtk.calibration.chain import ordinary_logits
 from imbtk.errors import ImbtkError, OptionError, PluginError
@@ -211,10 +212,8 @@ def _asked(
     if answer is None:
         return None
     rule, item = answer
-    if not isinstance(rule, DecisionRule):
-        raise wrong_result(item, "imbtk_decide", f"{type(rule).__name__}, not a DecisionRule,")
-    if fault := rule.fault(context.num_classes):
-        raise wrong_result(item, "imbtk_decide", f"a DecisionRule with {fault}")
+    if fault := decide_fault(rule, context.num_classes):
+        raise wrong_result(item, "imbtk_decide", fault)
     return Decision(rule, item)
 
 

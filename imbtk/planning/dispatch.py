@@ -160,6 +160,7 @@ def failure(item: PlanItem, hook: str, error: BaseException) -> PluginError:
 
 def wrong_result(item: PlanItem, hook: str, what: str) -> PluginError:
     """Return the error for a strategy whose hook returned something else than its documentation says."""
+    what += "," if ", " in what else ""
     return PluginError(
         f"{who(item)} returned {what} from {hook}; {HOOKS[hook].page} says what it returns. Report it to its author, "
         f"or run without '{item.strategy.name}'."
@@ -189,7 +190,7 @@ def bind(function: Any, item: PlanItem, hook: str, state: BatchState) -> Callabl
         If it cannot be called, or asks for a keyword-only argument that there is not.
     """
     if not callable(function):
-        raise wrong_result(item, hook, f"{type(function).__name__}, which cannot be called,")
+        raise wrong_result(item, hook, f"{type(function).__name__}, which cannot be called")
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

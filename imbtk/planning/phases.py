@@ -14,6 +14,13 @@ import torch
 import torch.nn.functional as F
 
 from imbtk.authoring.context import Augment, Criterion, EpochOrder, Mix, Rows, RunContext
+from imbtk.authoring.contracts import (
+    class_mass_fault,
+    class_weights_fault,
+    epoch_lengths_fault,
+    epoch_order_fault,
+    resample_fault,
+)
 from imbtk.authoring.draw import Draw
 from imbtk.planning.dispatch import BatchState, Dispatcher, bind, random_states_kept, wrong_result
 from imbtk.planning.ledger import PhaseLedger, is_shifted_cross_entropy, ledger_of, same_loss
@@ -132,7 +139,7 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
         "imbtk_resample",
         "rows",
         rows,
-        lambda result, item: _checked_rows(result, item, context, given),
+        lambda result, item: _faultless(result, item, "imbtk_resample", resample_fault(result, given, context)),
         context=context,
     )
     context = _counted(context, rows, groups)
@@ -174,31 +181,6 @@ def _counted(context: RunContext, rows: Rows, groups: torch.Tensor | None) -> Ru
     return dataclasses.replace(context, labels=labels, class_counts=counts, groups=groups)
 
 
-def _checked_rows(result: Any, item: PlanItem, context: RunContext, given: Rows) -> Rows:
-    if not isinstance(result, Rows):
-        raise wrong_result(item, "imbtk_resample", f"{type(result).__name__}, not Rows,")
-    if not len(result.all_labels):
-        raise wrong_result(item, "imbtk_resample", "no rows at all")
-    if result.indices.dtype != torch.int64 or result.labels.dtype != torch.int64:
-        raise wrong_result(item, "imbtk_resample", "indices or labels that are not int64")
-    if result.indices is not given.indices or result.labels is not given.labels:
-        _check_training_rows(result, item, given)
-    if context.kind == "images" and len(result.synthetic):
-        raise wrong_result(item, "imbtk_resample", "synthetic rows for images, which core does not train on,")
-    return result
-
-
-def _check_training_rows(result: Rows, item: PlanItem, given: Rows) -> None:
-    """Refuse rows that are not for training, and labels that are not theirs."""
-    label_of = torch.full((int(torch.cat([given.indices, result.indices]).max()) + 1,), -1)
-    label_of[given.indices] = given.labels
-    outside = result.indices[label_of[result.indices] < 0]
-    if len(outside):
-        raise wrong_result(item, "imbtk_resample", f"row {int(outside[0])}, which is no training row,")
-    if not torch.equal(label_of[result.indices], result.labels):
-        raise wrong_result(item, "imbtk_resample", "rows with labels that are not theirs")
-
-
 def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int], torch.Tensor], int, torch.Tensor]:
     """Return ``epoch -> positions``, its length, and its expected class mass (K,) float64."""
     answer = dispatcher.choice("imbtk_epoch_order", context=context)
@@ -215,22 +197,11 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
 
     def positions(epoch: int) -> torch.Tensor:
         result = draw_epoch(epoch, draw.at(epoch))
-        if not isinstance(result, torch.Tensor) or result.dtype != torch.int64 or result.dim() != 1 or not len(result):
-            raise wrong_result(
-                item, "imbtk_epoch_order", "an order that is no int64 tensor of shape (M,), M at least 1,"
-            )
-        if int(result.min()) < 0 or int(result.max()) >= n:
-            raise wrong_result(item, "imbtk_epoch_order", f"positions outside [0, {n})")
-        if phase.start <= epoch < phase.stop:
-            lengths.setdefault(len(result), epoch)
-        if len(lengths) > 1:
-            said = " and ".join(f"{rows} rows in epoch {epoch + 1}" for rows, epoch in lengths.items())
-            raise wrong_result(
-                item,
-                "imbtk_epoch_order",
-                f"an order of {said} (plan, schedule and history need one length for all epochs of a phase)",
-            )
-        return result
+        fault = epoch_order_fault(result, n)
+        if not fault and phase.start <= epoch < phase.stop:
+            lengths.setdefault(epoch, len(result))
+            fault = epoch_lengths_fault(lengths)
+        return _faultless(result, item, "imbtk_epoch_order", fault)  # type: ignore[no-any-return]
 
     phase, lengths = context.phase, dict[int, int]()
     # Tried as a rehearsal tries what works on batches: in the loop nobody looks.
@@ -242,9 +213,15 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
         # A single draw of a small set is noise: the ledger looks at many.
         drawn = torch.stack([_mass(context, positions(epoch)) for epoch in range(DRAWN_EPOCHS)])
         mass = drawn.mean(0)
-    elif mass.shape != (context.num_classes,) or not bool((mass >= 0).all()) or abs(float(mass.sum()) - 1) > 1e-6:
-        raise wrong_result(item, "imbtk_epoch_order", "a class_mass that is no (K,) of shares summing to one")
+    _faultless(mass, item, "imbtk_epoch_order", class_mass_fault(mass, context.num_classes))
     return positions, len(first), mass.double()
+
+
+def _faultless(result: Any, item: PlanItem, hook: str, fault: str) -> Any:
+    """Return what a hook returned; refuse it, its strategy named, if there is a fault in it."""
+    if fault:
+        raise wrong_result(item, hook, fault)
+    return result
 
 
 def _mass(context: RunContext, positions: torch.Tensor) -> torch.Tensor:
@@ -257,17 +234,9 @@ def _weights(dispatcher: Dispatcher, context: RunContext, mass: torch.Tensor) ->
     if answer is None:
         return None
     weights, item = answer
-    if not isinstance(weights, torch.Tensor) or weights.shape != (context.num_classes,):
-        shape = tuple(weights.shape) if isinstance(weights, torch.Tensor) else type(weights).__name__
-        raise wrong_result(
-            item, "imbtk_class_weights", f"{shape} instead of a tensor of shape ({context.num_classes},)"
-        )
+    _faultless(weights, item, "imbtk_class_weights", class_weights_fault(weights, context))
     weights = weights.detach().double().cpu()
     present = context.class_counts > 0
-    bad = present & ~(weights.isfinite() & (weights > 0))
-    if bool(bad.any()):
-        name = context.class_names[int(bad.nonzero()[0])]
-        raise wrong_result(item, "imbtk_class_weights", f"a weight for class '{name}' that is not finite and positive")
     weights = torch.where(present, weights, torch.zeros_like(weights))
     return weights / (mass * weights).sum()
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from imbtk.authoring.context import RunContext, Split
+from imbtk.authoring.contracts import split_fault
 from imbtk.authoring.draw import Draw
 from imbtk.data.dataset import Dataset
 from imbtk.data.hold_out import cut, hold_out
@@ -51,8 +52,8 @@ def make_folds(
     folds: Sequence[Split] = [hold_out(dataset, seed)]
     if answer is not None:
         folds, item = answer
-        if not isinstance(folds, Sequence) or not folds or not all(isinstance(fold, Split) for fold in folds):
-            raise wrong_result(item, "imbtk_split", "something else than a sequence of Split")
+        if fault := split_fault(folds, len(dataset), None):
+            raise wrong_result(item, "imbtk_split", fault)
     if fold >= len(folds):
         raise OptionError(f"there is no fold {fold}: the split has {len(folds)}, counted from 0.")
     for split in folds:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from imbtk.authoring.contracts import loss_fault
 from imbtk.errors import ImbtkError
 from imbtk.testing.bench import benches
 from imbtk.testing.registry import CheckFailure, Subject, check
@@ -78,11 +79,9 @@ def _logits(normal: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tenso
 def loss_shape(subject: Subject) -> None:
     """The criterion gives one floating-point loss for each sample, (B,), also for a batch of one."""
     for case in loss_cases(subject, thorough=False):
-        loss = case.loss()
-        if loss.shape != case.logits.shape[:1] or not loss.is_floating_point():
+        if fault := loss_fault(case.loss(), len(case.logits)):
             raise CheckFailure(
-                f"on {case.words} the loss is {loss.dtype} of shape {tuple(loss.shape)} instead of "
-                f"({len(case.logits)},)",
+                f"on {case.words} the criterion gives {fault}",
                 "Sum over classes (dim=1) and leave the mean over the batch to core: reduction='none'.",
             )
 

@@ -7,9 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbtk.authoring.prediction import CalibrationMap, DecisionRule
-from imbtk.errors import ImbtkError
+from imbtk.authoring.contracts import (
+    augment_fault,
+    calibrate_fault,
+    class_weights_fault,
+    decide_fault,
+    head_fault,
+    mix_fault,
+)
+from imbtk.authoring.prediction import CalibrationMap
+from imbtk.errors import ImbtkError, PluginError
 from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
+from imbtk.models.trial import HeadOrigin, check_head
 from imbtk.testing.bench import OBSERVING, Bench, benches
 from imbtk.testing.registry import CheckFailure, Subject, check
 from imbtk.testing.situations import BATCH, FEATURES
@@ -25,13 +34,10 @@ def images_result(subject: Subject) -> None:
         for size in (BATCH, 1) if augment else ():
             images, target = bench.situation.samples(size), bench.situation.target(size)
             made = augment(images.clone(), target, np.arange(size)) if augment else None
-            where = f"imbtk_augment, {bench.situation}, a batch of {size}"
-            _check_tensor(made, tuple(images.shape), where, "Return images (B, C, H, W) of the dtype given.")
-            # What overshoots a little, a contrast raised and not clamped, is not at fault.
-            if made is not None and (float(made.min()) < -1 or float(made.max()) > 2):
+            if fault := augment_fault(made, images):
                 raise CheckFailure(
-                    f"{where}: values from {float(made.min()):.3g} to {float(made.max()):.3g}, of images in [0, 1]",
-                    "Images are float32 in [0, 1], normalised after augmentation: return them so, with .clamp_(0, 1).",
+                    f"imbtk_augment, {bench.situation}, a batch of {size}: {fault}",
+                    "Return images (B, C, H, W) of the dtype given, finite and in [0, 1]: they are normalised later.",
                 )
 
 
@@ -45,14 +51,11 @@ def mix_result(subject: Subject) -> None:
         for size in (BATCH, 1):
             samples, target = bench.situation.samples(size), bench.situation.target(size)
             mixed = mix(samples, target, np.arange(size))
-            where = f"imbtk_mix, {bench.situation}, a batch of {size}"
-            if not isinstance(mixed, tuple) or len(mixed) != 2:
-                raise CheckFailure(f"{where}: a {type(mixed).__name__}", "Return (images, target).")
-            mend = "Mix target as samples: share * target + (1 - share) * target[other]."
-            _check_tensor(mixed[0], tuple(samples.shape), where, "Return images of the shape and dtype given.")
-            _check_tensor(mixed[1], tuple(target.shape), where, mend)
-            if bool((mixed[1] < 0).any()) or not torch.allclose(mixed[1].sum(1), torch.ones(size), atol=1e-4):
-                raise CheckFailure(f"{where}: rows of the target do not sum to one", mend)
+            if fault := mix_fault(mixed, samples, target):
+                raise CheckFailure(
+                    f"imbtk_mix, {bench.situation}, a batch of {size}: {fault}",
+                    "Return (images, target), target mixed as samples: share * target + (1 - share) * target[other].",
+                )
 
 
 TRIES = 8
@@ -89,36 +92,17 @@ def _one_picture_a_class(bench: Bench) -> torch.Tensor:
     return bench.situation.samples(bench.situation.num_classes)[classes]
 
 
-def _check_tensor(value: Any, shape: tuple[int, ...], where: str, mend: str) -> None:
-    if not isinstance(value, torch.Tensor) or tuple(value.shape) != shape or value.dtype != torch.float32:
-        got = (
-            f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
-            if isinstance(value, torch.Tensor)
-            else type(value).__name__
-        )
-        raise CheckFailure(f"{where}: {got} instead of float32 {shape}", mend)
-    if not bool(value.isfinite().all()):
-        raise CheckFailure(f"{where}: values that are not finite", "Divide by nothing that can be zero.")
-
-
 @check("weights-result", ("imbtk_class_weights",))
 def weights_result(subject: Subject) -> None:
     """Class weights are a tensor (K,), finite and positive for each class that has rows."""
     for bench in benches(subject):
-        weights, k = bench.class_weights(), bench.situation.num_classes
-        if weights is None:
-            continue
-        if not isinstance(weights, torch.Tensor) or weights.shape != (k,) or weights.dtype == torch.bool:
-            got = tuple(weights.shape) if isinstance(weights, torch.Tensor) else type(weights).__name__
+        weights = bench.class_weights()
+        fault = "" if weights is None else class_weights_fault(weights, bench.context)
+        if fault:
             raise CheckFailure(
-                f"imbtk_class_weights returns {got} instead of a tensor of numbers ({k},) ({bench.situation})",
-                "Return one number for each class, absent ones too: context.num_classes, or of context.class_counts.",
-            )
-        present = bench.context.class_counts > 0
-        if not bool((weights.isfinite() & (weights > 0))[present].all()):
-            raise CheckFailure(
-                f"a class that has rows gets a weight that is not finite and above 0 ({bench.situation})",
-                "Guard against a count of 0 or 1 in a denominator or a log; compute in double().",
+                f"imbtk_class_weights returns {fault} ({bench.situation})",
+                "Return one number for each class, absent ones too: guard against a count of 0 or 1 in a denominator "
+                "or a log, and compute in double().",
             )
 
 
@@ -137,17 +121,13 @@ def head_result(subject: Subject) -> None:
 
 
 def _check_head(head: Any, bench: Bench, hook: str) -> None:
-    k = bench.situation.num_classes
     mend = "Return a torch.nn.Module that maps features (B, D) to logits (B, K): LinearHead(in_features, K), say."
-    if not isinstance(head, torch.nn.Module):
-        raise CheckFailure(f"{hook} returns a {type(head).__name__} ({bench.situation})", mend)
-    for size in (BATCH, 1):
-        features = torch.randn(size, FEATURES, generator=torch.Generator().manual_seed(17))
-        try:
-            logits = head.eval()(features)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            raise CheckFailure(f"the head of {hook} fails on a batch of {size}: {error}", mend) from error
-        _check_tensor(logits.detach(), (size, k), f"the head of {hook}, {bench.situation}", mend)
+    if fault := head_fault(head):
+        raise CheckFailure(f"{hook} returns {fault} ({bench.situation})", mend)
+    try:
+        check_head(head, FEATURES, bench.situation.num_classes, HeadOrigin("the strategy", hook))
+    except PluginError as error:
+        raise CheckFailure(f"{error} ({bench.situation})", mend) from error
 
 
 def _check_export(head: torch.nn.Module) -> None:
@@ -176,25 +156,11 @@ def calibration_result(subject: Subject) -> None:
     """Calibration is a CalibrationMap whose probabilities are finite and sum to one."""
     for bench in benches(subject):
         made = bench.calibrate()
-        if made is None:
-            continue
-        if not isinstance(made, CalibrationMap):
+        fault = "" if made is None else calibrate_fault(made, bench.validation[0], bench.situation.num_classes)
+        if fault:
             raise CheckFailure(
-                f"imbtk_calibrate returns a {type(made).__name__}",
-                "Return a CalibrationMap(scale, shift): a saved model keeps data, not code.",
-            )
-        try:
-            with np.errstate(all="ignore"):
-                probabilities = made.probabilities(bench.validation[0])
-        except (ValueError, TypeError, IndexError) as error:
-            raise CheckFailure(
-                f"the map cannot be used ({bench.situation}): {error}",
-                "shift has shape (K,), tables one entry per class.",
-            ) from error
-        if not np.isfinite(probabilities).all() or not np.allclose(probabilities.sum(1), 1):
-            raise CheckFailure(
-                f"probabilities are not finite, or rows do not sum to one ({bench.situation})",
-                "Keep scale above 0 and shift finite, for an absent class too.",
+                f"imbtk_calibrate returns {fault} ({bench.situation})",
+                "Return a CalibrationMap(scale, shift), scale above 0 and shift (K,) finite, for an absent class too.",
             )
 
 
@@ -205,22 +171,16 @@ def decision_result(subject: Subject) -> None:
         rule, k = bench.decide(), bench.situation.num_classes
         if rule is None:
             continue
-        if not isinstance(rule, DecisionRule):
-            raise CheckFailure(
-                f"imbtk_decide returns a {type(rule).__name__}",
-                "Return a DecisionRule(on, shift, cost, reject_below): a saved model keeps data, not code.",
-            )
-        logits, _ = bench.validation
-        mend = "shift has shape (K,) and cost (K, K), all finite; on is 'logits' or 'probabilities'."
-        try:
+        fault, logits = decide_fault(rule, k), bench.validation[0]
+        if not fault:
             decided = rule.decide(logits, CalibrationMap().probabilities(logits))
-        except (ValueError, TypeError, IndexError) as error:
-            raise CheckFailure(f"the rule cannot be used ({bench.situation}): {error}", mend) from error
-        numbers = [v for v in (rule.shift, rule.cost) if v is not None]
-        if decided.min() < -1 or decided.max() >= k or not all(np.isfinite(v).all() for v in numbers):
-            raise CheckFailure(f"the rule decides what is no class, or is not finite ({bench.situation})", mend)
-        if rule.shift is not None and np.shape(rule.shift) != (k,):
-            raise CheckFailure(f"the shift has shape {np.shape(rule.shift)} instead of ({k},)", mend)
+            fault = "" if decided.min() >= -1 and decided.max() < k else "a rule that decides what is no class"
+        if fault:
+            raise CheckFailure(
+                f"imbtk_decide returns {fault} ({bench.situation})",
+                "Return a DecisionRule: shift has shape (K,) and cost (K, K), all finite; on is 'logits' or "
+                "'probabilities'.",
+            )
 
 
 @check("observer-quiet", OBSERVING)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 
-from imbtk.authoring.context import Rows, Split
-from imbtk.data.dataset import Dataset
+from imbtk.authoring.contracts import (
+    class_mass_fault,
+    epoch_lengths_fault,
+    epoch_order_fault,
+    resample_fault,
+    split_fault,
+)
 from imbtk.testing.bench import benches
 from imbtk.testing.registry import CheckFailure, Subject, check
 
@@ -26,34 +28,12 @@ def split_result(subject: Subject) -> None:
             if found is None:
                 continue
             dataset, folds = found
-            if not isinstance(folds, Sequence) or not folds or not all(isinstance(fold, Split) for fold in folds):
+            if fault := split_fault(folds, len(dataset), dataset.groups):
                 raise CheckFailure(
-                    f"imbtk_split returns a {type(folds).__name__} instead of a list of Split",
-                    "Return a list, also for a single hold-out: [Split(train, validation, test)].",
+                    f"imbtk_split returns {fault} ({bench.situation})",
+                    "Return a list, also for a single hold-out: [Split(train, validation, test)], int64 row numbers, "
+                    "each row once; split dataset.groups.unique() instead of rows where dataset.groups is not None.",
                 )
-            for fold in folds:
-                _check_fold(fold, dataset, str(bench.situation))
-
-
-def _check_fold(fold: Split, dataset: Dataset, where: str) -> None:
-    sides = {"train": fold.train, "validation": fold.validation, "test": fold.test}
-    for name, rows in sides.items():
-        if not isinstance(rows, torch.Tensor) or rows.dtype != torch.int64 or rows.dim() != 1 or not len(rows):
-            raise CheckFailure(
-                f"the {name} side is no int64 tensor of at least one row ({where})", "Return row numbers, (n,) int64."
-            )
-        if int(rows.min()) < 0 or int(rows.max()) >= len(dataset):
-            raise CheckFailure(f"the {name} side has rows outside [0, {len(dataset)}) ({where})", "Return row numbers.")
-    together = torch.cat(list(sides.values()))
-    if len(set(together.tolist())) != len(together):
-        raise CheckFailure(f"a row stands twice in a split ({where})", "Let each row be on one side, once.")
-    if dataset.groups is not None:
-        of_sides = [set(dataset.groups[rows].tolist()) for rows in sides.values()]
-        if len(set.union(*of_sides)) != sum(map(len, of_sides)):
-            raise CheckFailure(
-                f"a group (patient) is on two sides of a split ({where})",
-                "Split dataset.groups.unique() instead of rows where dataset.groups is not None.",
-            )
 
 
 @check("rows-result", ("imbtk_resample",))
@@ -63,29 +43,12 @@ def rows_result(subject: Subject) -> None:
         rows = bench.resample()
         if rows is None:
             continue
-        problem = _rows_problem(rows, bench.rows, bench.situation.kind)
-        if problem:
+        if problem := resample_fault(rows, bench.rows, bench.context):
             raise CheckFailure(
                 f"imbtk_resample returns {problem} ({bench.situation})",
                 "Make the result with rows.take(positions) and rows.with_synthetic(features, labels), the latter for "
                 "tables only.",
             )
-
-
-def _rows_problem(rows: Any, given: Rows, kind: str) -> str:
-    if not isinstance(rows, Rows):
-        return f"a {type(rows).__name__} instead of Rows"
-    if rows.indices.dtype != torch.int64 or rows.labels.dtype != torch.int64 or len(rows.indices) != len(rows.labels):
-        return "indices and labels that are not int64 of one length"
-    if rows.synthetic.dtype != torch.float32 or rows.synthetic.shape[1:] != given.synthetic.shape[1:]:
-        return f"synthetic rows of {rows.synthetic.dtype}, shape {tuple(rows.synthetic.shape)}"
-    if len(rows.synthetic) != len(rows.synthetic_labels) or rows.synthetic_labels.dtype != torch.int64:
-        return "synthetic labels that are not int64, one for each synthetic row"
-    if not len(rows.all_labels):
-        return "no row at all"
-    if not bool(rows.synthetic.isfinite().all()):
-        return "synthetic rows that are not finite"
-    return "synthetic rows for images" if kind == "images" and len(rows.synthetic) else ""
 
 
 @check("order-result", ("imbtk_epoch_order",))
@@ -96,22 +59,12 @@ def order_result(subject: Subject) -> None:
         if found is None:
             continue
         epochs, n = [found[0](epoch) for epoch in range(3)], len(bench.context.labels)
-        for positions in epochs:
-            fits = isinstance(positions, torch.Tensor) and positions.dtype == torch.int64 and positions.dim() == 1
-            if not fits or not len(positions):
-                raise CheckFailure(
-                    f"an epoch is no int64 tensor of shape (M,), M at least 1 ({bench.situation})",
-                    "Return positions such as torch.randperm(n, generator=draw.generator()).",
-                )
-            if int(positions.min()) < 0 or int(positions.max()) >= n:
-                raise CheckFailure(
-                    f"an epoch has positions outside [0, {n}) ({bench.situation})",
-                    "Positions count context.labels, the rows of the phase, and not rows of the data set.",
-                )
-        if len({len(positions) for positions in epochs}) > 1:
+        faults = [epoch_order_fault(positions, n) for positions in epochs]
+        if fault := next(filter(None, faults), "") or epoch_lengths_fault(dict(enumerate(map(len, epochs)))):
             raise CheckFailure(
-                f"epochs have {len(epochs[0])}, {len(epochs[1])} and {len(epochs[2])} rows ({bench.situation})",
-                "Draw as many rows in every epoch: the number of steps is planned beforehand.",
+                f"imbtk_epoch_order gives {fault} ({bench.situation})",
+                "Return positions in context.labels, the rows of the phase and not of the data set, as many in every "
+                "epoch: torch.randperm(n, generator=draw.generator()).",
             )
 
 
@@ -124,9 +77,9 @@ def order_mass(subject: Subject) -> None:
             continue
         draw_epoch, stated = found
         k = bench.situation.num_classes
-        if stated.shape != (k,) or not bool((stated >= 0).all()) or abs(float(stated.sum()) - 1) > 1e-6:
+        if fault := class_mass_fault(stated, k):
             raise CheckFailure(
-                f"class_mass is no ({k},) of shares that sum to one ({bench.situation})",
+                f"imbtk_epoch_order returns {fault} ({bench.situation})",
                 "Divide by the sum, or leave class_mass out: core then takes the mean of drawn epochs.",
             )
         drawn = torch.cat([draw_epoch(epoch) for epoch in range(DRAWN_EPOCHS)])

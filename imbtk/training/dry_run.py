@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from imbtk.authoring.context import RunContext
+from imbtk.authoring.contracts import augment_fault, loss_fault, mix_fault
 from imbtk.authoring.draw import Draw
 from imbtk.planning.dispatch import BatchState, Dispatcher, bind, failure, random_states_kept, wrong_result
 from imbtk.planning.plan import PlanItem, PlannedPhase
@@ -96,9 +97,7 @@ def _try_loss(bound: Any, item: PlanItem, hook: str, context: RunContext) -> Non
     logits = logits.to(context.device).requires_grad_()
     with random_states_kept(item, f"the callable from {hook}"):
         losses = bound(logits, _target(context))
-    _check(losses, (SAMPLES,), item, hook, "a loss per sample, unreduced")
-    if not losses.requires_grad:
-        raise wrong_result(item, hook, "a callable whose loss has no gradient, so that nothing can be learnt from it,")
+    _refuse(loss_fault(losses, SAMPLES), item, hook)
     try:
         torch.autograd.backward(losses.sum())
     except RuntimeError as error:
@@ -121,7 +120,7 @@ def _batch(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> No
         bound = bind(result, item, "imbtk_augment", state)
         with random_states_kept(item, "the callable from imbtk_augment"):
             made = bound(samples.clone(), target.clone(), at(item))
-        _check(made, tuple(samples.shape), item, "imbtk_augment", "images of the shape given")
+        _refuse(augment_fault(made, samples), item, "imbtk_augment")
         return bound
 
     dispatcher.chain("imbtk_augment", "augment", nothing, link, context=context)
@@ -132,19 +131,9 @@ def _batch(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> No
     mix = bind(*answer, "imbtk_mix", state)
     with random_states_kept(item, "the callable from imbtk_mix"):
         mixed = mix(samples.clone(), target.clone(), at(item))
-    if not isinstance(mixed, tuple) or len(mixed) != 2:
-        raise wrong_result(item, "imbtk_mix", f"{type(mixed).__name__} instead of (images, target)")
-    _check(mixed[0], tuple(samples.shape), item, "imbtk_mix", "images of the shape given")
-    _check(mixed[1], tuple(target.shape), item, "imbtk_mix", "targets of the shape given")
+    _refuse(mix_fault(mixed, samples, target), item, "imbtk_mix")
 
 
-def _check(result: Any, shape: tuple[int, ...], item: PlanItem, hook: str, wanted: str) -> None:
-    """Refuse what is no floating-point tensor of a shape, or is not finite."""
-    call = "a callable that gives "
-    if not isinstance(result, torch.Tensor):
-        raise wrong_result(item, hook, f"{call}{type(result).__name__} instead of {wanted}, a tensor {shape},")
-    if tuple(result.shape) != shape or not result.is_floating_point():
-        got = f"{str(result.dtype).removeprefix('torch.')} {tuple(result.shape)}"
-        raise wrong_result(item, hook, f"{call}{got} instead of {wanted}, {shape},")
-    if not bool(result.isfinite().all()):
-        raise wrong_result(item, hook, f"{call}values that are not finite")
+def _refuse(fault: str, item: PlanItem, hook: str) -> None:
+    if fault:
+        raise wrong_result(item, hook, f"a callable that gives {fault}")

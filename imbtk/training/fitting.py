@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from imbtk.authoring.context import RunContext
+from imbtk.authoring.contracts import head_fault
 from imbtk.authoring.draw import Draw
 from imbtk.authoring.hookspecs import HOOKS
 from imbtk.errors import TrainingError
@@ -198,8 +199,8 @@ class HeadMaker:
 
 def _checked_origin(head: Any, item: PlanItem, hook: str, width: int, num_classes: int) -> HeadOrigin:
     """Return whose head it is; refuse what is none."""
-    if not isinstance(head, torch.nn.Module):
-        raise wrong_result(item, hook, f"{type(head).__name__}, not a torch Module,")
+    if fault := head_fault(head):
+        raise wrong_result(item, hook, fault)
     remedy = f"{HOOKS[hook].page} says what is wanted. Report it to its author, or run without '{item.strategy.name}'."
     origin = HeadOrigin(who(item), hook, remedy)
     check_head(head, width, num_classes, origin)

@@ -54,7 +54,10 @@ def test_links_come_one_after_the_other() -> None:
     [
         (None, "returned NoneType, not a CalibrationMap, from imbtk_calibrate; docs/hooks/calibrate.md says what"),
         (CalibrationMap(float("nan")), "a CalibrationMap with a scale of nan instead of a number above 0"),
-        (CalibrationMap(1e308), "a CalibrationMap that gives probabilities that are not finite from imbtk_calibrate"),
+        (
+            CalibrationMap(1e308),
+            "a CalibrationMap that gives probabilities that are not finite, or do not sum to one, from",
+        ),
     ],
 )
 def test_a_wrong_map_is_named(what: Any, message: str) -> None:

@@ -149,14 +149,18 @@ def test_synthetic_rows_come_last_and_have_no_row() -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"resample": lambda rows: rows.indices}, "table", "returned Tensor, not Rows, from imbtk_resample"),
+        ({"resample": lambda rows: rows.indices}, "table", r"returned int64 \(12,\), not Rows, from imbtk_resample"),
         ({"resample": lambda rows: rows.take(torch.tensor([], dtype=torch.int64))}, "table", "no rows at all"),
         (
             {"resample": lambda rows: rows.with_synthetic(np.ones((1, 2), np.float32), np.array([1]))},
             "images",
             "synthetic rows for images",
         ),
-        ({"order": lambda epoch, draw: torch.ones(3)}, "table", "no int64 tensor of shape"),
+        (
+            {"order": lambda epoch, draw: torch.ones(3)},
+            "table",
+            r"returned float32 \(3,\) as an order instead of int64 \(M,\)",
+        ),
         ({"order": lambda epoch, draw: torch.tensor([0, 12])}, "table", r"positions outside \[0, 12\)"),
         (
             {"order": EpochOrder(lambda epoch, draw: torch.arange(3), torch.tensor([0.9, 0.9]))},

@@ -131,7 +131,7 @@ def test_folds_are_asked_of_the_strategy_and_checked() -> None:
     assert len(folds_of(rotating(4))) == 4
     with pytest.raises(OptionError, match="there is no fold 4: the split has 4, counted from 0"):
         folds_of(rotating(4), fold=4)
-    with pytest.raises(PluginError, match="something else than a sequence of Split"):
+    with pytest.raises(PluginError, match="instead of a sequence of Split"):
         folds_of("folds")
 
 

@@ -251,7 +251,7 @@ class GlobalPython(Strategy):
         return torch.ones(context.num_classes)
 
 
-@breaks("training-rows-only", "returns row 1, which is no training row")
+@breaks("rows-result", "returns row 1, which is no training row")
 class TakesAllRows(Strategy):
     """Returns rows that are not for training."""
 
@@ -373,7 +373,7 @@ class CountsInTheOpen(Strategy):
         return loss
 
 
-@breaks("split-result", "a group (patient) is on two sides")
+@breaks("split-result", "a group (patient) on two sides")
 class SplitsPatients(Strategy):
     """Splits rows, whoever they belong to."""
 
@@ -383,7 +383,7 @@ class SplitsPatients(Strategy):
         return [Split(rows[: n // 2], rows[n // 2 : 3 * n // 4], rows[3 * n // 4 :])]
 
 
-@breaks("split-result", "returns a Split instead of a list of Split", also=("draw-matters",))
+@breaks("split-result", "returns Split instead of a sequence of Split", also=("draw-matters",))
 class NoList(Strategy):
     """Returns one split by itself."""
 
@@ -393,7 +393,7 @@ class NoList(Strategy):
         return Split(rows[:9], rows[9:12], rows[12:])
 
 
-@breaks("rows-result", "imbtk_resample returns a Tensor instead of Rows")
+@breaks("rows-result", "imbtk_resample returns int64 (52,), not Rows")
 class NoRows(Strategy):
     """Returns indices."""
 
@@ -411,7 +411,7 @@ class AveragesImages(Strategy):
         return rows.with_synthetic(rows.features()[:2], rows.labels[:2].numpy())
 
 
-@breaks("order-result", "an epoch is no int64 tensor", also=("classes-permute",))
+@breaks("order-result", "float32 (52,) as an order instead of int64", also=("classes-permute",))
 class OrderOfFloats(Strategy):
     """Positions that are floats."""
 
@@ -429,7 +429,7 @@ class OrderOutside(Strategy):
         return EpochOrder(lambda epoch, draw: 2 * torch.arange(len(context.labels)))
 
 
-@breaks("order-result", "epochs have 52, 51 and 50 rows")
+@breaks("order-result", "52 rows in epoch 1 and 51 rows in epoch 2 and 50 rows in epoch 3")
 class OrderShrinks(Strategy):
     """Epochs of different lengths."""
 
@@ -451,7 +451,11 @@ class OrderLies(Strategy):
 # The batch ------------------------------------------------------------------------------------------------------
 
 
-@breaks("images-result", "float32 (8, 3, 4, 4) instead of float32 (8, 3, 8, 8)", also=("draw-by-position",))
+@breaks(
+    "images-result",
+    "float32 (8, 3, 4, 4) instead of images as they were given, float32 (8, 3, 8, 8)",
+    also=("draw-by-position",),
+)
 class Crops(Strategy):
     """Changes the size."""
 
@@ -464,7 +468,7 @@ class Crops(Strategy):
         return "images"
 
 
-@breaks("images-result", ", of images in [0, 1]. Images are float32")
+@breaks("images-result", ", of images in [0, 1]. Return images")
 class Bytes(Strategy):
     """Give images as bytes hold them."""
 
@@ -516,7 +520,7 @@ class Mixes(Strategy):
         return mix
 
 
-@breaks("mix-result", "rows of the target do not sum to one")
+@breaks("mix-result", "targets whose rows are no shares that sum to one")
 class MixesTwice(Strategy):
     """Adds targets."""
 
@@ -525,7 +529,7 @@ class MixesTwice(Strategy):
         return lambda images, target, draw: (0.5 * (images + images.flip(0)), target + target.flip(0))
 
 
-@breaks("weights-result", "a class that has rows gets a weight that is not finite and above 0 (1000 classes")
+@breaks("weights-result", "a weight for class 'class0' that is not finite and positive (1000 classes")
 class LogWeights(Strategy):
     """One over the log: infinite for a class of one row."""
 
@@ -534,7 +538,7 @@ class LogWeights(Strategy):
         return context.class_counts.double().log().reciprocal()
 
 
-@breaks("weights-result", "returns (2,) instead of a tensor of numbers (10,)", also=("classes-permute",))
+@breaks("weights-result", "returns float32 (2,) instead of a tensor of numbers (10,)", also=("classes-permute",))
 class TwoWeights(Strategy):
     """Two weights, whatever K."""
 
@@ -543,7 +547,7 @@ class TwoWeights(Strategy):
         return torch.ones(2)
 
 
-@breaks("loss-shape", "the loss is torch.float32 of shape () instead of (8,)")
+@breaks("loss-shape", "the criterion gives float32 () instead of a loss per sample, unreduced, (8,)")
 class Reduced(Strategy):
     """A mean over the batch."""
 
@@ -561,7 +565,7 @@ class LogOfSoftmax(Strategy):
         return lambda logits, target: -(target * torch.softmax(logits, 1).log()).sum(1)
 
 
-@breaks("loss-finite", "an absent class", also=("loss-gradient",))
+@breaks("loss-finite", "an absent class", also=("loss-shape", "loss-gradient"))
 class InfiniteMargin(Strategy):
     """A margin of n^-1/4, infinite for a class without a row."""
 
@@ -584,7 +588,7 @@ class SteepRoot(Strategy):
         return loss
 
 
-@breaks("loss-gradient", "the loss does not hang on the logits")
+@breaks("loss-gradient", "the loss does not hang on the logits", also=("loss-shape",))
 class Detached(Strategy):
     """A loss without a gradient."""
 
@@ -615,7 +619,7 @@ class AdjustsAlone(Strategy):
         return lambda logits, target: F.cross_entropy(logits.float() + shift, target, reduction="none")
 
 
-@breaks("head-result", "instead of float32 (8, 10)")
+@breaks("head-result", "instead of logits (2, 10)")
 class HeadOfTwo(Strategy):
     """Two outputs, whatever K."""
 
@@ -624,7 +628,7 @@ class HeadOfTwo(Strategy):
         return torch.nn.Linear(in_features, 2)
 
 
-@breaks("head-result", "fails on a batch of 1")
+@breaks("head-result", "fails on features of shape (1, ")
 class BatchNormHead(Strategy):
     """Needs more than one sample."""
 
@@ -658,7 +662,7 @@ class HeadBranches(Strategy):
         return Branches(in_features, context.num_classes)
 
 
-@breaks("refit-result", "the head of imbtk_refit, 2 classes (images): float32 (8, 1) instead of float32 (8, 2)")
+@breaks("refit-result", "of the strategy from imbtk_refit gives shape (2, 1)")
 class RefitsToOne(Strategy):
     """A refitted head with one output."""
 
@@ -670,7 +674,7 @@ class RefitsToOne(Strategy):
         return made
 
 
-@breaks("calibration-result", "probabilities are not finite, or rows do not sum to one (an absent class")
+@breaks("calibration-result", "a CalibrationMap with a shift")
 class InfiniteShift(Strategy):
     """The log of a count that may be zero."""
 
@@ -680,7 +684,7 @@ class InfiniteShift(Strategy):
             return map.shifted(-np.log(context.class_counts.numpy()))
 
 
-@breaks("calibration-result", "imbtk_calibrate returns a function")
+@breaks("calibration-result", "imbtk_calibrate returns function, not a CalibrationMap")
 class CalibratesByCode(Strategy):
     """A function instead of data."""
 
@@ -689,7 +693,7 @@ class CalibratesByCode(Strategy):
         return lambda logits: logits
 
 
-@breaks("decision-result", "imbtk_decide returns a float")
+@breaks("decision-result", "imbtk_decide returns float, not a DecisionRule")
 class Threshold(Strategy):
     """A number instead of a rule."""
 
@@ -698,7 +702,7 @@ class Threshold(Strategy):
         return 0.5
 
 
-@breaks("decision-result", "the rule cannot be used", also=("classes-permute",))
+@breaks("decision-result", "a DecisionRule with a shift of shape", also=("classes-permute",))
 class ShiftOfTwo(Strategy):
     """Two thresholds, whatever K."""
 
