@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import io
 import json
 import os
+import secrets
 import sys
-import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from imbtk.errors import RunFolderError
 
-__all__ = ["cache_folder", "read_document", "read_versioned", "write_atomically"]
+__all__ = [
+    "cache_folder",
+    "csv_text",
+    "read_document",
+    "read_versioned",
+    "replacing",
+    "write_atomically",
+    "write_csv",
+    "write_json",
+]
 
 
 def cache_folder(cache_dir: str | None) -> Path:
@@ -26,17 +39,49 @@ def cache_folder(cache_dir: str | None) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imbtk"
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give another name beside `path` to write to, and rename at the end: nobody ever reads half a file.
+
+    What a ``with`` block has not finished is removed. The ending stays last: some writers look at it.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that nobody ever reads half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, document: object) -> None:
+    """Write JSON for people and programs: a level a column, letters as they are, no NaN."""
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode())
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table as CSV, row by row; None is an empty cell."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        _write_rows(file, header, rows)
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as :func:`write_csv` writes it."""
+    buffer = io.StringIO(newline="")
+    _write_rows(buffer, header, rows)
+    return buffer.getvalue()
+
+
+def _write_rows(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
 
 
 def read_document(path: Path) -> dict[str, Any]:

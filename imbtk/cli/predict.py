@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 from imbtk.cli.flags import Flag, SectionedCommand, config_flags
 from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.errors import ImbtkError
+from imbtk.files import replacing
 from imbtk.planning.config import RunConfig, make_config
 
 __all__ = ["DATA_FLAGS", "command", "data_flags", "trust_flag"]
@@ -93,14 +93,8 @@ def _written(out: str | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
         return
-    path = Path(out)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with _opened(temporary) as stream:
-            yield stream
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(Path(out)) as temporary, _opened(temporary) as stream:
+        yield stream
 
 
 def _opened(path: Path) -> TextIO:

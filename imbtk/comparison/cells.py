@@ -26,7 +26,7 @@ from imbtk.console.progress import RunProgress
 from imbtk.data.dataset import Dataset
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import ImbtkError
-from imbtk.files import write_atomically
+from imbtk.files import write_json
 from imbtk.pipeline.prepare import prepare
 from imbtk.pipeline.run import run_prepared
 from imbtk.planning.config import RunConfig
@@ -217,8 +217,7 @@ def _write_failure(folder: Path, cell: Cell, error: BaseException) -> CellResult
     path = _failure_path(folder, cell)
     path.parent.mkdir(parents=True, exist_ok=True)
     trace = "".join(traceback.format_exception(error))
-    text = json.dumps({"cell": cell.name, "reason": reason, "traceback": trace}, indent=1, ensure_ascii=False)
-    write_atomically(path, (text + "\n").encode())
+    write_json(path, {"cell": cell.name, "reason": reason, "traceback": trace})
     return CellResult(cell.name, "failed", reason)
 
 

@@ -18,7 +18,7 @@ from imbtk.comparison.settings import ComparisonConfig
 from imbtk.comparison.splits import compared_rows
 from imbtk.data.dataset import Dataset
 from imbtk.errors import RunFolderError
-from imbtk.files import write_atomically
+from imbtk.files import write_json
 
 __all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "differences", "protocol_document", "read_protocol"]
 
@@ -167,8 +167,7 @@ def check_folder(folder: Path, protocol: Mapping[str, Any]) -> None:
         raise RunFolderError(
             f"the folder '{folder}' cannot be made: {(error.strerror or str(error)).lower()}. Choose another --out."
         ) from error
-    text = json.dumps(protocol, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(path, text.encode())
+    write_json(path, protocol)
 
 
 def read_protocol(folder: Path) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imbtk import files
 from imbtk.comparison.settings import metric_in, metric_of
 from imbtk.comparison.words import p_value
 from imbtk.wording import NO_FIGURE, one_line
@@ -81,11 +80,7 @@ def _columns(name: str, figure: Mapping[str, Any] | None) -> dict[str, float | N
 def csv_text(document: Mapping[str, Any]) -> str:
     """Return the records as CSV, one line a plan, the baseline under that name."""
     rows = records(document)
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows([{k: "" if v is None else v for k, v in row.items()} for row in rows])
-    return buffer.getvalue()
+    return files.csv_text(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def metrics_in(document: Mapping[str, Any]) -> list[str]:

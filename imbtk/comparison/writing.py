@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imbtk.comparison.analysis import analyse
 from imbtk.comparison.page import make_page
 from imbtk.comparison.table import csv_text, markdown_table
-from imbtk.files import write_atomically
+from imbtk.files import write_atomically, write_json
 from imbtk.wording import sentence
 
 if TYPE_CHECKING:
@@ -30,8 +29,7 @@ def write_results(folder: Path, offered: Mapping[str, ExtraMetric] | None = None
         If the folder is no comparison, or its baseline is not done.
     """
     document = analyse(folder, offered)
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(folder / DOCUMENT_FILE, text.encode())
+    write_json(folder / DOCUMENT_FILE, document)
     write_atomically(folder / "comparison.csv", csv_text(document).encode())
     write_atomically(folder / "comparison.md", (markdown_table(document) + "\n\n" + _below(document) + "\n").encode())
     make_page(folder, document)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
 from collections import Counter
@@ -17,6 +16,7 @@ from imbtk.data.groups import GroupKeys, conflicting_sets, group_rows
 from imbtk.data.labels import called, check_classes
 from imbtk.data.options import DataOptions
 from imbtk.errors import DataError
+from imbtk.files import write_csv
 
 __all__ = ["with_groups", "without_leaks", "write_left_out"]
 
@@ -174,9 +174,6 @@ def _without(dataset: Dataset, reasons: Mapping[int, str], note: str) -> Dataset
 
 def write_left_out(dataset: Dataset, folder: Path) -> None:
     """Write the rows that were left out of a data set, with side and reason, into a folder; no file if none were."""
-    if not dataset.left_out:
-        return
-    with (folder / FILE).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("row", "label", "side", "reason"))
-        writer.writerows((row.name, row.label, row.side, row.reason) for row in dataset.left_out)
+    if dataset.left_out:
+        rows = ((row.name, row.label, row.side, row.reason) for row in dataset.left_out)
+        write_csv(folder / FILE, ("row", "label", "side", "reason"), rows)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from imbtk.data.group_rule import column_of
 from imbtk.data.new_rows import NewRows
 from imbtk.errors import DataError, ImbtkError, RunFolderError, did_you_mean
 from imbtk.evaluation.evaluate import evaluate, metrics_document
+from imbtk.files import write_csv, write_json
 from imbtk.inference.predictor import Predictor
 from imbtk.inference.prior_estimate import prior_document
 from imbtk.report.evaluation_page import make_evaluation_page
@@ -154,10 +153,10 @@ def evaluate_new(
     if with_prior:
         document["prior"] = prior_document(record, predictor, answers.logits, answers.groups, answers.labels)
     with writing_folder(folder, discard_unfinished) as temporary:
-        _write_json(temporary / "evaluation.json", document)
+        write_json(temporary / "evaluation.json", document)
         _write_predictions(temporary / "predictions.csv", predictor, answers, truth)
         if metrics is not None:
-            _write_json(temporary / "metrics.json", metrics)
+            write_json(temporary / "metrics.json", metrics)
             make_evaluation_page(
                 _record(temporary, record, predictor, answers, group_truth=truth, metrics=metrics, data=data), document
             )
@@ -353,17 +352,14 @@ def _record(
 def _write_predictions(path: Path, predictor: Predictor, answers: _Answers, group_truth: np.ndarray | None) -> None:
     names = predictor.class_names
     decided = predictor.decided_names(answers.logits, answers.probabilities)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        head = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in names), "file")
-        writer.writerow(head if group_truth is None else (*head, "group_truth"))
+    head = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in names), "file")
+
+    def lines() -> Iterator[Sequence[Any]]:
         for i, row in enumerate(answers.rows.tolist()):
             truth = "" if answers.labels is None else names[answers.labels[i]]
             group = "" if answers.group_names is None else answers.group_names[i]
             shares = [repr(float(p)) for p in answers.probabilities[i]]
             last = () if group_truth is None else (names[group_truth[i]],)
-            writer.writerow((row, SIDE, group, truth, decided[i], *shares, answers.names[i], *last))
+            yield (row, SIDE, group, truth, decided[i], *shares, answers.names[i], *last)
 
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_csv(path, head if group_truth is None else (*head, "group_truth"), lines())

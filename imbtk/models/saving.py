@@ -8,9 +8,7 @@ program made by ``torch.export``, which is read only from who is trusted: torch 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import torch
 from torch import nn
 
 from imbtk.errors import ImbtkError, RunFolderError
+from imbtk.files import replacing, write_atomically
 from imbtk.models.builtin import MLP, Flat, ResNet32, SmallCNN, TableMLP
 from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
 from imbtk.models.network import Network
@@ -78,10 +77,12 @@ def save_network(folder: str | Path, network: Network, description: Mapping[str,
     text = json.dumps({**record, **description}, indent=2, ensure_ascii=False)
     program = None if rebuilds else export(network)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / _WEIGHTS, lambda path: _write_weights(path, network))
+    with replacing(folder / _WEIGHTS) as path:
+        _write_weights(path, network)
     if program is not None:
-        _write(folder / _PROGRAM, lambda path: torch.export.save(program, path))
-    _write(folder / _DESCRIPTION, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+        with replacing(folder / _PROGRAM) as path:
+            torch.export.save(program, path)
+    write_atomically(folder / _DESCRIPTION, f"{text}\n".encode())
 
 
 def check_saveable(network: Network) -> None:
@@ -215,18 +216,6 @@ def _is_channels_last(network: nn.Module) -> bool:
 
 
 # Files -------------------------------------------------------------------------------------------------------------
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Write under a name of this process, then rename: a reader sees the old file or the new one."""
-    # The ending stays last, since torch.export looks at it.
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 def _write_weights(path: Path, network: Network) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,7 +9,7 @@ from typing import Literal
 from matplotlib.figure import Figure
 
 from imbtk.errors import RunFolderError
-from imbtk.files import write_atomically
+from imbtk.files import csv_text, write_atomically
 from imbtk.report.blocks import Plot
 from imbtk.report.palette import page_svg, render
 
@@ -63,11 +61,7 @@ class Drawings:
 
     def add_table(self, name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Keep a table under `name` as CSV."""
-        buffer = io.StringIO(newline="")
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows([["" if cell is None else cell for cell in row] for row in rows])
-        self.files[f"{name}.csv"] = buffer.getvalue().encode("utf-8")
+        self.files[f"{name}.csv"] = csv_text(head, rows).encode("utf-8")
 
     def write(self, folder: Path) -> None:
         """Write all files into `folder`.

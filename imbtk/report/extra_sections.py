@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imbtk.errors import RunFolderError, as_sentence
-from imbtk.files import write_atomically
+from imbtk.files import write_json
 from imbtk.report.blocks import Block, Cell, Plot, Section, Table, Text
 from imbtk.report.clean_svg import clean_svg
 from imbtk.report.drawings import Drawings
@@ -95,8 +95,7 @@ def write_additions(folder: Path, sections: Sequence[ExtraSection], failures: Se
         drawn.append({"title": section.title, "blocks": blocks})
     if drawn or failed:
         document = {"schema_version": SCHEMA_VERSION, "sections": drawn, "failures": failed}
-        text = json.dumps(document, indent=1, ensure_ascii=False)
-        write_atomically(folder / SECTIONS_FILE, f"{text}\n".encode())
+        write_json(folder / SECTIONS_FILE, document)
     if drawings.files:
         drawings.write(folder / "plots")
     return failed

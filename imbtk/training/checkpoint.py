@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from imbtk.errors import RunFolderError
+from imbtk.files import replacing
 from imbtk.planning.phases import BuiltPhase
 
 __all__ = ["Checkpoint", "load_checkpoint"]
@@ -88,12 +89,12 @@ class Checkpoint:
 
     def _write(self, state: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary, last = self.folder / "last.ckpt.tmp", self.folder / "last.ckpt"
-        torch.save(state, temporary)
-        _seal(temporary)
-        if last.exists():
-            os.replace(last, self.folder / "previous.ckpt")
-        os.replace(temporary, last)
+        last = self.folder / "last.ckpt"
+        with replacing(last) as temporary:
+            torch.save(state, temporary)
+            _seal(temporary)
+            if last.exists():
+                os.replace(last, self.folder / "previous.ckpt")
         self._saved = time.monotonic()
 
 
