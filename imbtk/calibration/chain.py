@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,7 +66,7 @@ def rehearse_calibration(items: Sequence[PlanItem], labels: np.ndarray, context:
     ImbtkError
         As a strategy says, or if it returns something else than a map.
     """
-    copies = [dataclasses.replace(item, strategy=item.strategy.clone()) for item in items]
+    copies = [item.copy() for item in items]
     if len(labels):
         logits = ordinary_logits(labels, context.num_classes)
         calibration_chain(copies, CalibrationMap(1.0, np.zeros(context.num_classes)), logits, labels, context)

@@ -133,7 +133,7 @@ def rehearse_decision(
     def asked(logits: np.ndarray) -> Decision | None:
         if not Dispatcher(items).answering("imbtk_decide"):
             return None
-        copies = [dataclasses.replace(item, strategy=item.strategy.clone()) for item in items]
+        copies = [item.copy() for item in items]
         return _asked(copies, logits, CalibrationMap().probabilities(logits), labels, groups, context)
 
     try:

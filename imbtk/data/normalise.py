@@ -11,9 +11,14 @@ import torch
 
 from imbtk.data.dataset import Dataset
 
-__all__ = ["Normalisation", "feature_scale", "features_of"]
+__all__ = ["Normalisation", "feature_scale", "features_of", "in_unit"]
 
 _CHUNK_BYTES = 1 << 24
+
+
+def in_unit(pixels: torch.Tensor) -> torch.Tensor:
+    """Return uint8 pixels as float32 in [0, 1], by one multiplication: everywhere the same to the bit."""
+    return pixels.to(torch.float32).mul_(1 / 255)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class Normalisation:
             shape = (1, -1, 1, 1)
             return (batch - self.mean.to(batch).view(shape)) / self.std.to(batch).view(shape)
         return torch.nan_to_num((batch - self.mean.to(batch)) / self.std.to(batch), nan=0.0)
+
+    def inputs(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return what a network is given of samples as a data set holds them: uint8 images or table rows."""
+        return self.apply(in_unit(samples) if samples.dtype == torch.uint8 else samples)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain numbers."""
@@ -109,8 +118,7 @@ def features_of(dataset: Dataset, normalisation: Normalisation, indices: torch.T
     indices : Tensor of int64, shape (n,)
     """
     batch = torch.index_select(dataset.x, 0, indices)
-    batch = batch.float() / 255 if dataset.kind == "images" else batch
-    scaled: np.ndarray = normalisation.apply(batch).flatten(1).numpy()
+    scaled: np.ndarray = normalisation.inputs(batch).flatten(1).numpy()
     return scaled
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from imbtk.data.pixels import pixels_of, resized
 from imbtk.data.store import available_cores, on_all_cores
 from imbtk.data.table import encode_rows, encode_table, unseen_values
 from imbtk.errors import DataError
+from imbtk.models.forward import forward
 from imbtk.models.network import prefers_channels_last
 from imbtk.models.saving import load_network
 from imbtk.planning.deployment import deployed, parse_deployment
@@ -242,22 +242,12 @@ class Predictor:
         """
         return self._forward(self._samples(x))
 
-    @torch.no_grad()
     def _forward(self, samples: torch.Tensor) -> np.ndarray:
         """Return the logits of samples as the training had them before normalisation, (N, K) float64."""
-        self.network.eval()
         device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
-        half = self.description["precision"] == "bf16"
-        last = torch.channels_last if prefers_channels_last(self.network) else torch.contiguous_format
-        parts = []
-        for part in torch.split(samples, BATCH):
-            batch = part if self.description["kind"] == "table" else part.to(torch.float32).mul_(1 / 255)
-            batch = self.normalisation.apply(batch).to(device)
-            if batch.ndim == 4:
-                batch = batch.contiguous(memory_format=last)
-            with torch.autocast(device.type, torch.bfloat16) if half else contextlib.nullcontext():
-                parts.append(self.network(batch).float().cpu())
-        logits: np.ndarray = torch.cat(parts).double().numpy()
+        inputs = (self.normalisation.inputs(part).to(device) for part in torch.split(samples, BATCH))
+        half, last = self.description["precision"] == "bf16", prefers_channels_last(self.network)
+        logits: np.ndarray = forward(self.network, inputs, channels_last=last, half=half).double().numpy()
         return logits
 
     def _samples(self, x: Any) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 
 from imbtk.authoring.context import RunContext
 from imbtk.authoring.draw import Draw
+from imbtk.data.normalise import in_unit
 from imbtk.errors import DataError, PlanError
 from imbtk.integrations.sampler import EpochSampler, Share
 from imbtk.planning.ledger import PhaseLedger
@@ -151,8 +152,7 @@ class Composition:
         """
         positions = self._share.take("augment", len(images)) if positions is None else positions
         images = images.to(self._device)
-        # As the store gives them: uint8 becomes a float in [0, 1] by one multiplication.
-        images = images.to(torch.float32).mul_(1 / 255) if images.dtype == torch.uint8 else images
+        images = in_unit(images) if images.dtype == torch.uint8 else images
         if self.phase.augment is None:
             return images
         return self.phase.augment(images, self._soft(target), self._draw(positions))

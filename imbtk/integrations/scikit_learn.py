@@ -24,6 +24,7 @@ from imbtk.integrations.fold_rows import group_numbers
 from imbtk.integrations.fold_run import on_all_rows, prepare_fold
 from imbtk.integrations.nested_options import nested_options, with_nested
 from imbtk.integrations.samples import SampleForm
+from imbtk.models.forward import forward
 from imbtk.planning.config import RunConfig, make_config
 from imbtk.planning.plan import StrategyLike
 from imbtk.planning.prepared import PreparedRun
@@ -346,13 +347,10 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         logits = self._logits(X)
         return logits if len(self.classes_) > 2 else logits[:, 1] - logits[:, 0]
 
-    @torch.no_grad()
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         samples = self._form.samples(self._validated(X)[0])
-        parts = []
-        for part in torch.split(samples, _ROWS_AT_ONCE):
-            batch = part.double() if self._form.kind == "table" else part.to(torch.float32).mul_(1 / 255)
-            parts.append(self.network_(self._normalisation.apply(batch)))
-        logits: np.ndarray = torch.cat(parts).double().numpy()
+        samples = samples.double() if self._form.kind == "table" else samples
+        inputs = (self._normalisation.inputs(part) for part in torch.split(samples, _ROWS_AT_ONCE))
+        logits: np.ndarray = forward(self.network_, inputs).double().numpy()
         return logits

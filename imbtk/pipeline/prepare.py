@@ -237,7 +237,7 @@ def _inner_runs(prepared: PreparedRun, inner: Sequence[Split], rehearsal: Rehear
     config = prepared.config.model_copy(update={"allow_overcorrection": True})
     nothing, runs = torch.empty(0, dtype=torch.int64), []
     for number, cut in enumerate(inner, 1):
-        copies = (dataclasses.replace(item, strategy=item.strategy.clone()) for item in prepared.plan.items)
+        copies = (item.copy() for item in prepared.plan.items)
         try:
             run = prepare_split(
                 config,

@@ -305,7 +305,7 @@ def on_copies(phase: BuiltPhase) -> BuiltPhase:
 
 
 def _copies(planned: PlannedPhase) -> tuple[PlanItem, ...]:
-    return tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in planned.items)
+    return tuple(item.copy() for item in planned.items)
 
 
 def _augment(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> Augment | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from imbtk.authoring.context import Phase
@@ -43,6 +43,10 @@ class PlanItem:
         """The strategy as a user would write it."""
         spec = self.strategy.spec()
         return StrategySpec(spec.name, spec.options, self.window)
+
+    def copy(self) -> PlanItem:
+        """Return the item with a copy of its strategy, which knows nothing of what the strategy has seen."""
+        return replace(self, strategy=self.strategy.clone())
 
     def __str__(self) -> str:
         """Return the strategy in the one grammar."""

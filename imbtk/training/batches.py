@@ -9,7 +9,7 @@ import torch
 
 from imbtk.authoring.draw import Draw
 from imbtk.data.dataset import Dataset
-from imbtk.data.normalise import Normalisation
+from imbtk.data.normalise import Normalisation, in_unit
 from imbtk.planning.phases import BuiltPhase
 
 __all__ = ["Batches", "PhaseBatches"]
@@ -50,7 +50,7 @@ class Batches:
     def images(self, rows: torch.Tensor) -> torch.Tensor:
         """Return images as float in [0, 1], (B, C, H, W)."""
         gathered = torch.index_select(self._x, 0, rows.to(self._x.device))
-        return gathered.to(self.device, non_blocking=True).to(torch.float32).mul_(1 / 255)
+        return in_unit(gathered.to(self.device, non_blocking=True))
 
     def _normalised(self, images: torch.Tensor) -> torch.Tensor:
         return images.sub_(self._mean).div_(self._std)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from imbtk.authoring.context import Rows, RunContext
 from imbtk.errors import PlanError
 from imbtk.planning.overcorrection import find_overcorrection
@@ -47,7 +45,7 @@ def build_phases(
         rehearse(phase.planned, phase.context)
 
     def rebuild(phase: BuiltPhase, items: tuple[PlanItem, ...]) -> BuiltPhase:
-        copies = tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in items)
+        copies = tuple(item.copy() for item in items)
         return build_phase(PlannedPhase(phase.planned.phase, copies), rows, context)
 
     said = []

@@ -6,7 +6,6 @@ random state is refused here by name, and not in the middle of an epoch or never
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def rehearse(planned: PlannedPhase, context: RunContext, width: int | None = Non
         If a callable raises, gives a wrong type, shape or dtype, values that are not finite or a loss that nothing can
         be learnt from, or draws from a global random state.
     """
-    copies = tuple(dataclasses.replace(item, strategy=item.strategy.clone()) for item in planned.items)
+    copies = tuple(item.copy() for item in planned.items)
     dispatcher, state = Dispatcher(copies), BatchState()
     state.rows, state.epoch = torch.arange(SAMPLES, device=context.device), planned.phase.start
     if width is not None:

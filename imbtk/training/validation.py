@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from imbtk.models.forward import forward
 from imbtk.models.network import Network
 from imbtk.training.batches import Batches
 from imbtk.training.settings import EpochRecord, TrainingSettings
@@ -11,7 +12,6 @@ from imbtk.training.settings import EpochRecord, TrainingSettings
 __all__ = ["predict", "validate", "validation_figures"]
 
 
-@torch.no_grad()
 def predict(
     network: Network,
     batches: Batches,
@@ -20,20 +20,9 @@ def predict(
     features: bool = False,
     batch_size: int = 256,
 ) -> torch.Tensor:
-    """Return logits (n, K), or features (n, D), of rows of the data set, without augmentation, float32 on the CPU.
-
-    At full precision, whatever was trained with: results of bf16 hang on how rows are put into batches, by 1 % and
-    more, and a prediction must not.
-    """
-    network.eval()
-    parts = []
-    for part in torch.split(rows, batch_size):
-        x = batches.samples(part)
-        if settings.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
-        out = network.backbone(x)
-        parts.append((out if features else network.classify(out)).cpu())
-    return torch.cat(parts)
+    """Return logits (n, K), or features (n, D), of rows of the data set, without augmentation, float32 on the CPU."""
+    inputs = (batches.samples(part) for part in torch.split(rows, batch_size))
+    return forward(network, inputs, features=features, channels_last=settings.channels_last)
 
 
 def validate(

@@ -1,0 +1,50 @@
+"""One forward pass for all that predicts: validation, a run's logits, a saved model, the estimator."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from imbtk.models.network import Network
+
+__all__ = ["forward"]
+
+
+@torch.no_grad()
+def forward(
+    network: nn.Module,
+    inputs: Iterable[torch.Tensor],
+    *,
+    features: bool = False,
+    channels_last: bool = False,
+    half: bool = False,
+) -> torch.Tensor:
+    """Return logits (n, K), or features (n, D), of batches of inputs, in eval mode, on the CPU.
+
+    Parameters
+    ----------
+    network : Module
+        A :class:`imbtk.models.network.Network` if `features` are wanted.
+    inputs : iterable of Tensor
+        Normalised, on the network's device.
+    features : bool
+    channels_last : bool
+        Images are laid out so.
+    half : bool
+        At bf16. Its results hang on how rows are put into batches, by 1 % and more: a prediction is made at full
+        precision, whatever was trained with.
+    """
+    network.eval()
+    parts = []
+    for x in inputs:
+        if channels_last and x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, torch.bfloat16) if half else contextlib.nullcontext():
+            out = network.backbone(x) if isinstance(network, Network) else network(x)
+            if isinstance(network, Network) and not features:
+                out = network.classify(out)
+        parts.append((out.float() if half else out).cpu())
+    return torch.cat(parts)
