@@ -26,8 +26,9 @@ from imbtk.planning.config import make_config
 from imbtk.planning.prepared import PreparedRun
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
-from imbtk.training.loop import learning_rate_factor, train
+from imbtk.training.loop import train
 from imbtk.training.memory import keep_memory
+from imbtk.training.schedule import learning_rate_factor
 from imbtk.training.settings import TrainingSettings
 from imbtk.training.setup import make_optimizer
 

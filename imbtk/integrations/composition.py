@@ -12,12 +12,14 @@ from imbtk.authoring.context import RunContext
 from imbtk.authoring.draw import Draw
 from imbtk.data.normalise import in_unit
 from imbtk.errors import DataError, PlanError
-from imbtk.integrations.sampler import EpochSampler, Share
+from imbtk.integrations.sampler import EpochSampler
 from imbtk.planning.ledger import PhaseLedger
 from imbtk.planning.phases import BuiltPhase
 from imbtk.planning.plan import Plan
 from imbtk.training.fitting import head_maker, start_at_prior
-from imbtk.training.loop import check_losses, network_seed, weighted_mean
+from imbtk.training.iterator import Share, batch_rows
+from imbtk.training.loop import network_seed
+from imbtk.training.step import check_losses, weighted_mean
 
 __all__ = ["Composition"]
 
@@ -224,13 +226,10 @@ class Composition:
         phase, share, images = self.phase, self._share, self.context.kind == "images"
         if len(phase.synthetic):
             samples = torch.cat([samples.to(torch.float32), phase.synthetic])
-        # Made-up rows stand last among the phase's rows, and now last among the samples.
-        made = len(samples) - len(phase.indices)
-        for order in torch.split(share.order, share.batch_size):
-            rows = phase.indices[order]
-            places = torch.where(rows >= 0, rows, order + made)
-            target = torch.index_select(self._one_hot, 0, phase.labels[order].to(self._device))
-            inputs = torch.index_select(samples, 0, places.to(samples.device)).to(self._device)
+        found = batch_rows(phase, share.order, share.batch_size, len(samples), samples.device, self._device)
+        for rows, labels, places in found:
+            target = torch.index_select(self._one_hot, 0, labels)
+            inputs = torch.index_select(samples, 0, places).to(self._device)
             inputs = self.augment(inputs, target) if images else inputs.to(torch.float32)
             if normalise is not None:
                 inputs = normalise(inputs)

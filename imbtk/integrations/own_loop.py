@@ -26,7 +26,6 @@ from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import OptionError, PlanError
 from imbtk.integrations.composition import Composition
 from imbtk.integrations.given_rows import all_rows, class_numbers, given_dataset, given_rows
-from imbtk.integrations.sampler import Share
 from imbtk.pipeline.prepare import training_context
 from imbtk.planning.config import make_config
 from imbtk.planning.dispatch import Dispatcher
@@ -34,6 +33,7 @@ from imbtk.planning.plan import Plan, PlanItem, StrategyLike
 from imbtk.planning.reading import BUILT_IN_PLUGINS
 from imbtk.training.build import build_phases
 from imbtk.training.fitting import needs_rows
+from imbtk.training.iterator import Share
 
 __all__ = ["Composition", "compose"]
 

@@ -11,6 +11,7 @@ from imbtk.authoring.draw import Draw
 from imbtk.data.dataset import Dataset
 from imbtk.data.normalise import Normalisation, in_unit
 from imbtk.planning.phases import BuiltPhase
+from imbtk.training.iterator import BatchRows, batch_rows
 
 __all__ = ["Batches", "PhaseBatches"]
 
@@ -75,21 +76,16 @@ class PhaseBatches:
     phase: BuiltPhase
     with_synthetic: torch.Tensor | None
 
-    def epoch(self, epoch: int) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Return (rows, labels, places) of each batch: rows of the data set, -1 if synthetic; places to gather from."""
-        phase = self.phase
-        order = phase.order(epoch)
-        rows = torch.index_select(phase.indices, 0, order)
-        labels = torch.index_select(phase.labels, 0, order).to(self.batches.device)
-        places = rows
-        if self.with_synthetic is not None:
-            # Synthetic rows stand last among the phase's rows and last in the table that was put together.
-            places = torch.where(rows >= 0, rows, order + (len(self.with_synthetic) - len(phase.indices)))
-        # Once for the epoch: a copy to a GPU in each step would be one more thing to wait for.
-        places = places.to(self.batches._x.device)
+    def epoch(self, epoch: int) -> list[BatchRows]:
+        """Return the rows of each batch."""
+        phase, source = self.phase, self._source
         size = phase.context.batch_size
-        parts = zip(torch.split(rows, size), torch.split(labels, size), torch.split(places, size), strict=True)
-        return list(parts)[: phase.steps]
+        found = batch_rows(phase, phase.order(epoch), size, len(source), source.device, self.batches.device)
+        return found[: phase.steps]
+
+    @property
+    def _source(self) -> torch.Tensor:
+        return self.batches._x if self.with_synthetic is None else self.with_synthetic
 
     def load(
         self, labels: torch.Tensor, places: torch.Tensor, epoch: int, first: int, seed: int
@@ -110,8 +106,7 @@ class PhaseBatches:
         changed = phase.augment is not None or phase.mix is not None
         draw = Draw(seed, "", epoch, np.arange(first, first + len(labels)), batches.device) if changed else None
         if batches.kind == "table":
-            source = batches._x if self.with_synthetic is None else self.with_synthetic
-            x = torch.index_select(source, 0, places)
+            x = torch.index_select(self._source, 0, places)
         else:
             x = batches.images(places)
             if phase.augment is not None and draw is not None:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
 
 from imbtk.authoring.draw import Draw
-from imbtk.errors import PluginError, TrainingError
+from imbtk.errors import TrainingError
 from imbtk.models.network import Network
 from imbtk.planning.phases import BuiltPhase
 from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.losses import EpochLosses
+from imbtk.training.schedule import Schedule
 from imbtk.training.settings import EpochRecord, TrainingSettings
+from imbtk.training.step import take_step, trained_parameters
 from imbtk.training.validation import validate
 
 __all__ = [
-    "check_losses",
-    "learning_rate_factor",
     "network_seed",
     "train",
-    "weighted_mean",
 ]
 
 
@@ -42,23 +39,6 @@ class _Progress:
     best_epoch: int | None = None
     best_value: float = -math.inf
     best_state: dict[str, torch.Tensor] | None = None
-
-
-def learning_rate_factor(step: int, total: int, schedule: str, warmup: float) -> float:
-    """Return the factor on the peak learning rate at `step` of `total`.
-
-    A linear rise over the first `warmup` of the steps, then a half cosine to zero (Loshchilov & Hutter 2017, equation
-    5, one cycle), or steps of 1/10 at 60 % and 80 %, or nothing.
-    """
-    rising = max(1, round(warmup * total)) if warmup else 0
-    if step < rising:
-        return (step + 1) / rising
-    done = (step - rising) / max(1, total - rising)
-    if schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
-    if schedule == "step":
-        return 1.0 if done < 0.6 else 0.1 if done < 0.8 else 0.01
-    return 1.0
 
 
 def network_seed(seed: int, epoch: int) -> int:
@@ -113,18 +93,14 @@ def train(
     """
     progress = _Progress()
     total = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
-    peaks = [float(group["lr"]) for group in optimizer.param_groups]
-
-    def set_rate(step: int) -> None:
-        factor = learning_rate_factor(step, total, settings.schedule, settings.warmup)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * factor
-
+    schedule = Schedule(optimizer, total, settings.schedule, settings.warmup)
     started = clock()
     for phase, epoch in _epochs(phases, settings.most_epochs):
         stretch, began = phase.planned.phase, clock()
         if epoch == stretch.start:
             phase_batches = batches.phase(phase)
+        # Global, since dropout knows nothing else; anew for each epoch, so that what an epoch draws hangs on the epoch
+        # alone: a resumed run, or one with other strategies before, draws the same.
         torch.manual_seed(network_seed(settings.seed, epoch))
         if checkpoint is not None:
             checkpoint.copy_if_due(network, optimizer, phases, epoch, progress.history)
@@ -135,9 +111,8 @@ def train(
                 phase_batches,
                 epoch=epoch,
                 settings=settings,
-                set_rate=set_rate,
+                schedule=schedule,
                 step=progress.step,
-                total=total,
                 on_step=on_step,
                 clock=clock,
             )
@@ -187,35 +162,41 @@ def _train_epoch(
     phase_batches: PhaseBatches,
     epoch: int,
     settings: TrainingSettings,
-    set_rate: Callable[[int], None],
+    schedule: Schedule,
     step: int,
-    total: int,
     on_step: Callable[[int, int, float], None] | None,
     clock: Callable[[], float],
 ) -> float:
     """Run one epoch; return its mean training loss."""
     network.train()
     phase = phase_batches.phase
-    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-    device = phase_batches.batches.device
+    device, parameters = phase_batches.batches.device, trained_parameters(optimizer)
     weights = None if phase.weights is None else phase.weights.to(device)
     phase.state.epoch = epoch
     seen, first, told = EpochLosses(epoch, network, looking_is_free(device)), 0, clock()
     for rows, labels, places in phase_batches.epoch(epoch):
+        # Rows to a batch: gather, cast, augment, normalise, mix. Random numbers hang on a sample's place in the epoch's
+        # order, `first` on, and not on the batch it is in.
         x, target = phase_batches.load(labels, places, epoch, first, settings.seed)
-        set_rate(step)
-        losses, features, logits = batch_losses(network, phase, x, target, rows, settings)
-        if first == 0:
-            check_losses(losses, logits, phase)
-        loss = weighted_mean(losses, target, weights)
-        seen.add(loss, rows, losses, features, logits)
-        update(optimizer, loss, parameters, settings)
+        schedule.set(step)
+        taken = take_step(
+            network,
+            optimizer,
+            phase,
+            x,
+            target,
+            rows,
+            parameters=parameters,
+            weights=weights,
+            settings=settings,
+        )
+        seen.add(taken.loss, rows, taken.losses, taken.features, taken.logits)
         step += 1
         first += len(labels)
         if clock() - told > SECONDS_BETWEEN_LOOKS:
             value, told = seen.look(), clock()
             if on_step is not None:
-                on_step(step, total, value)
+                on_step(step, schedule.total, value)
     seen.look()
     return seen.mean()
 
@@ -225,65 +206,11 @@ def looking_is_free(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-def batch_losses(
-    network: Network,
-    phase: BuiltPhase,
-    x: torch.Tensor,
-    target: torch.Tensor,
-    rows: torch.Tensor,
-    settings: TrainingSettings,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the loss of each sample (B,), features (B, D) and logits (B, K), the last two as float32."""
-    if settings.channels_last:
-        x = x.contiguous(memory_format=torch.channels_last)
-    half = settings.precision == "bf16"
-    with torch.autocast(x.device.type, torch.bfloat16) if half else contextlib.nullcontext():
-        features = network.backbone(x)
-        logits = network.classify(features)
-    if half:
-        features, logits = features.float(), logits.float()
-    phase.state.features, phase.state.rows = features, rows
-    return phase.criterion(logits, target), features, logits
-
-
-def update(
-    optimizer: torch.optim.Optimizer,
-    loss: torch.Tensor,
-    parameters: Sequence[nn.Parameter],
-    settings: TrainingSettings,
-) -> None:
-    """Take one step of an optimiser down the gradient of a loss."""
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    if settings.clip_norm:
-        nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-    optimizer.step()
-
-
-def weighted_mean(losses: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    """Return the mean over a batch of weight times loss, for losses (B,), targets (B, K) and weights (K,).
-
-    The reduction is core's: weights have mean 1 over the rows as drawn, so no strategy moves the learning rate.
-    """
-    return losses.mean() if weights is None else (losses * (target @ weights)).mean()
-
-
-def check_losses(losses: torch.Tensor, logits: torch.Tensor, phase: BuiltPhase) -> None:
-    """Refuse a criterion that reduces or reshapes."""
-    if not isinstance(losses, torch.Tensor) or losses.shape != logits.shape[:1]:
-        shape = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
-        names = ", ".join(f"'{item.strategy.name}' ({item.provider})" for item in phase.planned.items)
-        raise PluginError(
-            f"the criterion that the plan makes ({names}) returned {shape} for a batch of {len(logits)}: it must give "
-            f"one loss for each sample, shape ({len(logits)},), unreduced."
-        )
-
-
 def _keep_best(network: Network, progress: _Progress, epoch: int, settings: TrainingSettings) -> bool:
     """Remember the best epoch of the last phase; return whether patience is at its end."""
     metric = settings.early_stop or ""
     value = progress.history[-1][f"validation_{metric}"]
-    score = -value if metric.endswith("loss") else value
+    score = -value if metric.endswith("loss") else value  # of losses the smallest is the best
     if score > progress.best_value:
         progress.best_value, progress.best_epoch = score, epoch
         progress.best_state = {k: v.detach().clone() for k, v in network.state_dict().items()}

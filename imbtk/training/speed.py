@@ -18,14 +18,10 @@ from imbtk.models.network import Network
 from imbtk.models.trial import trial_output
 from imbtk.planning.phases import BuiltPhase, on_copies
 from imbtk.training.batches import Batches, PhaseBatches
-from imbtk.training.loop import (
-    batch_losses,
-    learning_rate_factor,
-    network_seed,
-    update,
-    weighted_mean,
-)
+from imbtk.training.loop import network_seed
+from imbtk.training.schedule import Schedule
 from imbtk.training.settings import TrainingSettings
+from imbtk.training.step import take_step, trained_parameters
 
 __all__ = ["AGREEMENT", "GAIN", "Speed", "Tried", "rounds_worth", "try_settings", "work"]
 
@@ -237,20 +233,18 @@ def _steps(
     network.to(memory_format=torch.channels_last if settings.channels_last else torch.contiguous_format)
     network.train()
     optimizer = make_optimizer(network)
-    peaks = [float(group["lr"]) for group in optimizer.param_groups]
-    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    schedule, parameters = Schedule(optimizer, total, settings.schedule, settings.warmup), trained_parameters(optimizer)
     weights = None if phase.weights is None else phase.weights.to(loaded[0][1].device)
     step = 0
     while True:
         rows, x, target = loaded[step % len(loaded)]
         torch.manual_seed(network_seed(settings.seed, step))
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * learning_rate_factor(step, total, settings.schedule, settings.warmup)
-        losses, _, _ = batch_losses(network, phase, x, target, rows, settings)
-        loss = weighted_mean(losses, target, weights)
-        update(optimizer, loss, parameters, settings)
+        schedule.set(step)
+        taken = take_step(
+            network, optimizer, phase, x, target, rows, parameters=parameters, weights=weights, settings=settings
+        )
         step += 1
-        yield loss.detach()
+        yield taken.loss.detach()
 
 
 def _loss(steps: Iterator[torch.Tensor]) -> float:

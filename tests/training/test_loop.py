@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from imbtk.training.loop import learning_rate_factor
+from imbtk.training.schedule import learning_rate_factor
 
 
 def test_the_cosine_is_torchs() -> None:

@@ -56,14 +56,14 @@ def always_bf16(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def trained_at(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[imbtk.RunResult, set[Any]]:
     """Run, and return with what every batch was trained."""
     used: set[Any] = set()
-    real = loop.batch_losses
+    real = loop.take_step
 
-    def noting(network: Any, phase: Any, x: Any, target: Any, rows: Any, settings: Any) -> Any:
+    def noting(*given: Any, settings: Any, **others: Any) -> Any:
         used.add((settings.precision, settings.channels_last))
         assert "precision" in read_config(next(folder.parent.glob(f"{folder.name}*")) / "config.toml")
-        return real(network, phase, x, target, rows, settings)
+        return real(*given, settings=settings, **others)
 
-    monkeypatch.setattr(loop, "batch_losses", noting)
+    monkeypatch.setattr(loop, "take_step", noting)
     result = imbtk.run(images(), model="small-cnn", epochs=2, quiet=True, out=str(folder), device="cpu", **options)
     return result, used
 

@@ -87,25 +87,25 @@ def test_the_fastest_is_taken_if_it_gains_more_than_five_per_cent(seconds: list[
 
 @pytest.mark.parametrize("off", [1.5, float("nan")])
 def test_bf16_is_not_taken_where_its_losses_are_others(off: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = speed.batch_losses
+    real = speed.take_step
 
-    def wrong(network: Any, phase: Any, x: Any, target: Any, rows: Any, settings: Any) -> Any:
-        losses, *others = real(network, phase, x, target, rows, settings)
-        return (losses * off if settings.precision == "bf16" else losses, *others)
+    def wrong(*given: Any, settings: Any, **others: Any) -> Any:
+        taken = real(*given, settings=settings, **others)
+        return taken._replace(loss=taken.loss * off) if settings.precision == "bf16" else taken
 
-    monkeypatch.setattr(speed, "batch_losses", wrong)
+    monkeypatch.setattr(speed, "take_step", wrong)
     assert tried([1.0, 1.0, 0.1, 0.1]).taken.precision == "fp32"
 
 
 def test_a_network_that_cannot_take_bf16_is_trained_at_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = speed.batch_losses
+    real = speed.take_step
 
-    def fails(network: Any, phase: Any, x: Any, target: Any, rows: Any, settings: Any) -> Any:
+    def fails(*given: Any, settings: Any, **others: Any) -> Any:
         if settings.precision == "bf16":
             raise RuntimeError("not implemented for 'BFloat16'")
-        return real(network, phase, x, target, rows, settings)
+        return real(*given, settings=settings, **others)
 
-    monkeypatch.setattr(speed, "batch_losses", fails)
+    monkeypatch.setattr(speed, "take_step", fails)
     assert tried([1.0, 1.0, 0.1, 0.1]).taken.precision == "fp32"
 
 
