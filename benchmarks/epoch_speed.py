@@ -58,14 +58,17 @@ def prepared_run(shape: tuple[int, ...], rows: int, epochs: int) -> PreparedRun:
 
 def ours(run: PreparedRun, start: Network, settings: TrainingSettings) -> Callable[[], float]:
     """Return ``() -> seconds`` of an epoch of imbtk's loop."""
-    batches, nothing = Batches(run.dataset, run.normalisation, run.device), torch.empty(0, dtype=torch.int64)
+    batches, nothing = (
+        Batches(run.data.dataset, run.data.normalisation, run.model.device),
+        torch.empty(0, dtype=torch.int64),
+    )
 
     def epoch() -> float:
         network = copy.deepcopy(start)
         if settings.channels_last:
             network.to(memory_format=torch.channels_last)
-        optimizer = optimizer_for(network, run.config, run.device)
-        (record,) = train(network, optimizer, run.phases, batches, (nothing, nothing), settings, None)
+        optimizer = optimizer_for(network, run.model.config, run.model.device)
+        (record,) = train(network, optimizer, run.plan.phases, batches, (nothing, nothing), settings, None)
         return record["seconds"]
 
     return epoch
@@ -73,9 +76,9 @@ def ours(run: PreparedRun, start: Network, settings: TrainingSettings) -> Callab
 
 def by_hand(run: PreparedRun, start: Network) -> Callable[[], float]:
     """Return ``() -> seconds`` of an epoch of a loader with two workers and a plain loop."""
-    rows = run.split.train
-    images = Images(run.dataset.x[rows], run.dataset.labels[rows])
-    loader = DataLoader(images, run.config.batch_size, shuffle=True, num_workers=2, persistent_workers=True)
+    rows = run.data.split.train
+    images = Images(run.data.dataset.x[rows], run.data.dataset.labels[rows])
+    loader = DataLoader(images, run.model.config.batch_size, shuffle=True, num_workers=2, persistent_workers=True)
     network: nn.Module = copy.deepcopy(start)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
 

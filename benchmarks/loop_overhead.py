@@ -50,30 +50,28 @@ def data(rows: int, features: int) -> tuple[np.ndarray, np.ndarray]:
 
 def ours(prepared: PreparedRun, network: nn.Module, epochs: int, folder: Path) -> float:
     """Train with imbtk's loop; return seconds."""
-    settings = TrainingSettings(seed=prepared.config.seed)
-    batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
-    optimizer = make_optimizer("adamw", parameter_groups(network, 0.01, 1e-3), prepared.device)
-    validation = prepared.split.validation
+    settings = TrainingSettings(seed=prepared.model.config.seed)
+    batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
+    optimizer = make_optimizer("adamw", parameter_groups(network, 0.01, 1e-3), prepared.model.device)
+    validation = prepared.data.split.validation
     began = time.perf_counter()
-    train(
-        network, optimizer, prepared.phases, batches, (validation, prepared.dataset.labels[validation]), settings,
-        Checkpoint(folder),
-    )  # fmt: skip
+    labels = prepared.data.dataset.labels[validation]
+    train(network, optimizer, prepared.plan.phases, batches, (validation, labels), settings, Checkpoint(folder))
     return time.perf_counter() - began
 
 
 def by_hand(prepared: PreparedRun, network: nn.Module, epochs: int, folder: Path) -> float:
     """Train with the loop that a user would write by hand; return seconds."""
-    (phase,) = prepared.phases
-    x = prepared.normalisation.apply(prepared.dataset.x)
+    (phase,) = prepared.plan.phases
+    x = prepared.data.normalisation.apply(prepared.data.dataset.x)
     eye = torch.eye(2)
     rows_of, labels_of, weights = phase.indices, phase.labels, phase.weights
     (focal,) = [item.strategy for item in phase.planned.items if item.strategy.name == "focal-loss"]
     criterion = focal.imbtk_criterion(phase.context)
-    optimizer = make_optimizer("adamw", parameter_groups(network, 0.01, 1e-3), prepared.device)
-    validation = prepared.split.validation
-    labels_validation = prepared.dataset.labels[validation]
-    size, step = prepared.config.batch_size, 0
+    optimizer = make_optimizer("adamw", parameter_groups(network, 0.01, 1e-3), prepared.model.device)
+    validation = prepared.data.split.validation
+    labels_validation = prepared.data.dataset.labels[validation]
+    size, step = prepared.model.config.batch_size, 0
     total = phase.steps * epochs
     began = time.perf_counter()
     for epoch in range(epochs):
@@ -117,7 +115,9 @@ def compare(model: str, batch_size: int, features: int, epochs: int, rounds: int
         {"strategies": STRATEGIES, "model": model, "epochs": epochs, "batch_size": batch_size, "device": "cpu"}
     )
     prepared = prepare(config, data(8000, features))
-    start = build_network(prepared.model, prepared.dataset.sample_shape, lambda width: LinearHead(width, 2), seed=0)
+    start = build_network(
+        prepared.model.spec, prepared.data.dataset.sample_shape, lambda width: LinearHead(width, 2), seed=0
+    )
     best = {ours: float("inf"), by_hand: float("inf")}
     states = {}
     with tempfile.TemporaryDirectory() as name:

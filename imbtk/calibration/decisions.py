@@ -175,20 +175,20 @@ def decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMa
     ImbtkError
         If two strategies decide, or one of them cannot.
     """
-    wanted = prepared.config.decide
+    wanted = prepared.model.config.decide
     if wanted != "trained":
-        shift = None if wanted == "deploy" else -np.log(np.maximum(prepared.deployment, np.finfo(float).tiny))
+        shift = None if wanted == "deploy" else -np.log(np.maximum(prepared.plan.deployment, np.finfo(float).tiny))
         return Decision(DecisionRule("probabilities", shift, name=_STATED[wanted]))
     rows = prepared.decision_rows
-    groups = prepared.dataset.known_groups(rows)
+    groups = prepared.data.dataset.known_groups(rows)
     kind = OUT_OF_FOLD if prepared.decision_models else VALIDATION
     found = _asked(
-        prepared.plan.items,
+        prepared.plan.strategies.items,
         logits,
         calibration.probabilities(logits),
-        prepared.dataset.labels[rows].numpy(),
+        prepared.data.dataset.labels[rows].numpy(),
         None if groups is None else groups.numpy(),
-        dataclasses.replace(prepared.phases[-1].context, decision_rows=kind),
+        dataclasses.replace(prepared.plan.phases[-1].context, decision_rows=kind),
     )
     return Decision(DecisionRule()) if found is None else found
 
@@ -240,10 +240,10 @@ def decision_document(
     if prepared.inner and fitted_on is not None:
         sides = {"out_of_fold": (prepared.decision_rows, fitted_on), **sides}
     units = {
-        side: _units(prepared.dataset, decision.rule, calibration, rows, of_rows)
+        side: _units(prepared.data.dataset, decision.rule, calibration, rows, of_rows)
         for side, (rows, of_rows) in sides.items()
     }
-    class_names, rule = list(prepared.dataset.class_names), decision.rule
+    class_names, rule = list(prepared.data.dataset.class_names), decision.rule
     return {
         "schema_version": SCHEMA_VERSION,
         "class_names": class_names,

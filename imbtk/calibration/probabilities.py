@@ -28,12 +28,12 @@ Logits = Mapping[str, np.ndarray]
 
 def why_inexact(prepared: PreparedRun) -> str | None:
     """Return why the ledger is no exact guide to what the network believes; None if in theory it is."""
-    dispatcher = Dispatcher(prepared.plan.items)
+    dispatcher = Dispatcher(prepared.plan.strategies.items)
     for hook, what in (("imbtk_refit", "refits the head after training"), ("imbtk_head", "makes the head")):
         if found := dispatcher.answering(hook):
             return f"'{found[0].strategy.name}' {what}"
     priors = []
-    for phase in prepared.phases:
+    for phase in prepared.plan.phases:
         stretch = phase.planned.phase
         if phase.ledger.effective is None:
             return f"what epochs {stretch.start}-{stretch.stop} make of the class frequencies is not known beforehand"
@@ -50,7 +50,7 @@ def fit_ledger(prepared: PreparedRun, logits: np.ndarray) -> LedgerFit:
     """Return core's calibration at the natural prior, fitted on the logits (n, K) of the validation rows."""
     natural, effective = _priors(prepared)
     rows = prepared.calibration_rows
-    labels, groups = prepared.dataset.labels[rows].numpy(), prepared.dataset.known_groups(rows)
+    labels, groups = prepared.data.dataset.labels[rows].numpy(), prepared.data.dataset.known_groups(rows)
     return fit_to_ledger(
         logits,
         labels,
@@ -58,7 +58,7 @@ def fit_ledger(prepared: PreparedRun, logits: np.ndarray) -> LedgerFit:
         effective,
         exact=why_inexact(prepared) is None,
         groups=None if groups is None else groups.numpy(),
-        chose_epoch=prepared.config.early_stop == STOP_BY,
+        chose_epoch=prepared.model.config.early_stop == STOP_BY,
     )
 
 
@@ -79,13 +79,13 @@ def calibrate(prepared: PreparedRun, fit: LedgerFit, logits: np.ndarray) -> Cali
         If a strategy returns something else than a map.
     """
     natural = calibration_chain(
-        prepared.plan.items,
+        prepared.plan.strategies.items,
         fit.map,
         logits,
-        prepared.dataset.labels[prepared.calibration_rows].numpy(),
-        prepared.phases[-1].context,
+        prepared.data.dataset.labels[prepared.calibration_rows].numpy(),
+        prepared.plan.phases[-1].context,
     )
-    return deployed(natural, _priors(prepared)[0], prepared.deployment)
+    return deployed(natural, _priors(prepared)[0], prepared.plan.deployment)
 
 
 def calibration_document(
@@ -108,18 +108,18 @@ def calibration_document(
     the deployment prior: where a side has other class frequencies, its rows are weighted, and ``weighted`` says so.
     """
     natural, effective = _priors(prepared)
-    by = [str(item) for item in Dispatcher(prepared.plan.items).answering("imbtk_calibrate")]
+    by = [str(item) for item in Dispatcher(prepared.plan.strategies.items).answering("imbtk_calibrate")]
     reason = why_inexact(prepared)
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "class_names": list(prepared.dataset.class_names),
+        "class_names": list(prepared.data.dataset.class_names),
         "method": ", then ".join(by) or "the ledger, drawn by validation rows",
         "rows": len(prepared.calibration_rows),
         "exact": reason is None,
         "reason": reason,
         "natural_prior": natural.tolist(),
         "effective_prior": effective.tolist(),
-        "deployment_prior": prepared.deployment.tolist(),
+        "deployment_prior": prepared.plan.deployment.tolist(),
         "ledger_shift": _centred(ledger_shift(natural, effective)),
         "measured_shift": _centred(fit.measured),
         "shift": _centred(calibration.shift if calibration.shift is not None else np.zeros(len(natural))),
@@ -132,8 +132,8 @@ def calibration_document(
         "after": {},
     }
     for side, rows in prepared.sides.items():
-        labels = prepared.dataset.labels[rows].numpy()
-        weights = _figure_weights(labels, natural, prepared.deployment)
+        labels = prepared.data.dataset.labels[rows].numpy()
+        weights = _figure_weights(labels, natural, prepared.plan.deployment)
         document["weighted"][side] = weights is not None
         for when, used in (("before", CalibrationMap()), ("after", calibration)):
             figures = calibration_figures(labels, used.probabilities(logits[side]), weights) if len(labels) else None
@@ -143,7 +143,7 @@ def calibration_document(
 
 def _priors(prepared: PreparedRun) -> tuple[np.ndarray, np.ndarray]:
     """Return the natural prior and what the last phase makes the network believe, the best guess if that is unknown."""
-    ledger = prepared.phases[-1].ledger
+    ledger = prepared.plan.phases[-1].ledger
     return ledger.natural.numpy(), ledger.believed.numpy()
 
 

@@ -28,7 +28,7 @@ from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import ImbtkError
 from imbtk.files import write_json
 from imbtk.pipeline.prepare import prepare
-from imbtk.pipeline.run import run_prepared
+from imbtk.pipeline.run import run_for_comparison
 from imbtk.planning.config import RunConfig
 from imbtk.planning.prepared import PreparedRun
 from imbtk.planning.reading import make_catalogue, read_data
@@ -191,7 +191,7 @@ def run_cell(job: Job, cell: Cell) -> CellResult:
         with threadpool_limits(threads):
             torch.set_num_threads(threads)
             shutil.rmtree(work, ignore_errors=True)
-            run_prepared(prepare_cell(job, cell, str(work)), RunProgress(quiet=True), cell=True)
+            run_for_comparison(prepare_cell(job, cell, str(work)), RunProgress(quiet=True))
         shutil.rmtree(work / "checkpoint", ignore_errors=True)
         _move(work, place)
         _failure_path(folder, cell).unlink(missing_ok=True)

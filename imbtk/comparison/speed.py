@@ -42,8 +42,8 @@ def settled_once(folder: Path, job: Job, cells: Sequence[Cell]) -> ComparisonCon
     config, path = job.config, folder / SPEED_FILE
     if not path.is_file():
         run = _settled_cell(job, cells)
-        found = {name: getattr(run.config, name) for name in _NAMES}
-        words = "" if run.speed is None else run.speed.words
+        found = {name: getattr(run.model.config, name) for name in _NAMES}
+        words = "" if run.model.speed is None else run.model.speed.words
         _write_first(path, json.dumps({**found, "words": words}, indent=1, ensure_ascii=False) + "\n")
     return config.model_copy(update=kept_speed(folder))
 

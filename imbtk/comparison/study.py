@@ -72,7 +72,7 @@ def prepare_study(
     metric_of(config.primary, dataset.num_classes)  # refuses what these data have not
     make_splits(dataset, config.folds, config.repeats, config.seed)
     job = Job(config, "", dataset)
-    resolved = prepare_cell(job, Cell(rows[0], 0, 0), catalogue=catalogue).config
+    resolved = prepare_cell(job, Cell(rows[0], 0, 0), catalogue=catalogue).model.config
     names = ("model", "epochs", "early_stop", "patience", "lr", "weight_decay", "positive")
     config = config.model_copy(update={name: getattr(resolved, name) for name in names})
     rows, left_out = _sensible(Job(config, "", dataset), rows, catalogue)

@@ -10,14 +10,13 @@ import torch
 
 from imbtk.authoring.context import Split
 from imbtk.authoring.strategy import Strategy
-from imbtk.calibration.decisions import Rehearsal
 from imbtk.data.dataset import Dataset
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import DataError, PlanError
 from imbtk.integrations.fold_rows import split_rows
 from imbtk.integrations.row_weights import with_row_weights
 from imbtk.models.registry import default_model, find_model
-from imbtk.pipeline.prepare import prepare_split
+from imbtk.pipeline.prepare import prepare_split, prepare_undecided
 from imbtk.planning.config import RunConfig
 from imbtk.planning.dispatch import Dispatcher
 from imbtk.planning.plan import Plan, StrategyLike
@@ -82,23 +81,17 @@ def on_all_rows(prepared: PreparedRun, strategies: Any, weights: np.ndarray | No
     epochs : int
         How long to train. Where strategies have windows the schedule stays what the windows were meant for.
     """
-    rows, nothing = torch.cat([prepared.split.train, prepared.split.validation]).sort().values, torch.empty(0).long()
-    if any(item.window for item in prepared.plan.items):
-        epochs = prepared.context.epochs
-    config = prepared.config.model_copy(
+    cut, nothing = prepared.data.split, torch.empty(0, dtype=torch.int64)
+    rows = torch.cat([cut.train, cut.validation]).sort().values
+    if any(item.window for item in prepared.plan.strategies.items):
+        epochs = prepared.plan.context.epochs
+    config = prepared.model.config.model_copy(
         update={"epochs": epochs, "early_stop": "none", "patience": None, "allow_overcorrection": True}
     )
     plan = Plan.build(_copies(strategies), prepared.catalogue)
-    whole = prepare_split(
-        config,
-        prepared.catalogue,
-        prepared.dataset,
-        plan=plan,
-        model=prepared.model,
-        split=Split(rows, nothing, nothing),
-        dropped=nothing,
-        rehearsal=Rehearsal(prepared.decision),
-    )
+    split = Split(rows, nothing, nothing)
+    data, spec = prepared.data.dataset, prepared.model.spec
+    whole = prepare_undecided(config, prepared.catalogue, data, plan, spec, split, prepared.plan.decision)
     return whole if weights is None else with_row_weights(whole, torch.from_numpy(weights))
 
 

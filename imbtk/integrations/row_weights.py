@@ -26,15 +26,16 @@ def with_row_weights(prepared: PreparedRun, weights: torch.Tensor) -> PreparedRu
     As class weights, they are scaled to mean 1 over the rows as an epoch shows them. A class whose rows weigh twice as
     much is twice as frequent: the ledger's rows, where the bias starts and the natural prior follow.
     """
-    rows, labels = prepared.split.train, prepared.context.labels
-    counts = prepared.context.natural_counts.double()
+    rows, labels = prepared.data.split.train, prepared.plan.context.labels
+    counts = prepared.plan.context.natural_counts.double()
     sums = torch.zeros_like(counts).index_add_(0, labels, weights[rows])
     by_class = torch.where(counts > 0, sums / counts.clamp(min=1), torch.ones_like(counts))
-    phases = tuple(_weighted(phase, weights, by_class) for phase in prepared.phases)
-    deployment = prepared.deployment
-    if prepared.config.deploy.strip() == "natural":
+    phases = tuple(_weighted(phase, weights, by_class) for phase in prepared.plan.phases)
+    deployment = prepared.plan.deployment
+    if prepared.model.config.deploy.strip() == "natural":
         deployment = phases[0].ledger.natural.numpy()
-    return dataclasses.replace(prepared, phases=phases, deployment=deployment)
+    plan = dataclasses.replace(prepared.plan, phases=phases, deployment=deployment)
+    return dataclasses.replace(prepared, plan=plan)
 
 
 def _weighted(phase: BuiltPhase, weights: torch.Tensor, by_class: torch.Tensor) -> BuiltPhase:

@@ -240,13 +240,13 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             Whatever is wrong with data, plan or options; those about values are a ValueError too.
         """
         prepared, weights = self._prepare(X, y, sample_weight, groups)
-        for line in (*prepared.dataset.notes, *prepared.warnings):
+        for line in (*prepared.data.dataset.notes, *prepared.plan.warnings):
             warnings.warn(line, stacklevel=2)
         with own_random_state():
             network = make_network(prepared)
             fitted = fit(settled(prepared, network), network)
             prepared, self.history_ = fitted.prepared, fitted.history
-            logits = fitted.logits(prepared.split.validation)
+            logits = fitted.logits(prepared.data.split.validation)
             self._calibration = calibrate(prepared, fit_ledger(prepared, logits), logits)
             self._decision = choose_decision(prepared, logits, self._calibration)
             kept = [int(record["epoch"]) for record in self.history_ if record.get("kept")]
@@ -256,11 +256,11 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 # of one training is nothing of the kind in the next.
                 prepared = on_all_rows(prepared, self.strategies, weights, epochs=kept[0] + 1)
                 fitted = fit(prepared, make_network(prepared), most_epochs=kept[0] + 1)
-        self._normalisation = prepared.normalisation
+        self._normalisation = prepared.data.normalisation
         network = fitted.network.cpu().eval()
-        self.network_ = network.double() if prepared.dataset.kind == "table" else network
-        self.ledger_ = prepared.phases[-1].ledger.table()
-        self.plan_ = tuple(map(str, prepared.plan.items))
+        self.network_ = network.double() if prepared.data.dataset.kind == "table" else network
+        self.ledger_ = prepared.plan.phases[-1].ledger.table()
+        self.plan_ = tuple(map(str, prepared.plan.strategies.items))
         return self
 
     def _prepare(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> tuple[PreparedRun, np.ndarray | None]:

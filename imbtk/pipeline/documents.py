@@ -25,7 +25,7 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
     """Return what ``plan.json`` holds: the strategies, phases, ledger, defaults, split and warnings of a run."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "class_names": list(prepared.dataset.class_names),
+        "class_names": list(prepared.data.dataset.class_names),
         "strategies": [
             {
                 "spec": str(item),
@@ -36,7 +36,7 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
                 "distribution": item.provider,
                 "window": None if item.window is None else str(item.window),
             }
-            for item in prepared.plan.items
+            for item in prepared.plan.strategies.items
         ],
         "phases": [
             {
@@ -47,23 +47,25 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
                 "samples_per_epoch": phase.order_length,
                 "strategies": [str(item) for item in phase.planned.items],
             }
-            for phase in prepared.phases
+            for phase in prepared.plan.phases
         ],
         "ledger": [
             {"phase": phase.planned.phase.index, "rows": phase.ledger.table(), "index": phase.ledger.index}
-            for phase in prepared.phases
+            for phase in prepared.plan.phases
         ],
         "defaults": _defaults(prepared),
         "split": _split(prepared),
         "inner_models": len(prepared.inner),
-        "warnings": [*prepared.dataset.notes, *prepared.warnings],
+        "warnings": [*prepared.data.dataset.notes, *prepared.plan.warnings],
     }
 
 
 def _defaults(prepared: PreparedRun) -> list[list[str]]:
     """Return what the run does where the user said nothing, as (what, value) for people."""
-    config, dataset = prepared.config, prepared.dataset
-    splitter = [item for item in prepared.plan.items if any(h.name == "imbtk_split" for h in item.strategy.hooks())]
+    config, dataset = prepared.model.config, prepared.data.dataset
+    splitter = [
+        item for item in prepared.plan.strategies.items if any(h.name == "imbtk_split" for h in item.strategy.hooks())
+    ]
     split = f"by {splitter[0]}{_of_given(prepared)}" if splitter else _default_split(dataset.given_split)
     if prepared.unseen is not None:
         split = "none: all rows are for training; what is fitted afterwards is fitted on rows that other models, of the"
@@ -83,7 +85,7 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
             "data",
             f"{dataset.name}: {len(dataset)} {noun}, {dataset.num_classes} classes, {sample}",
         ),
-        ("split", split + (f", fold {config.fold} of {prepared.folds}" if prepared.folds > 1 else "")),
+        ("split", split + (f", fold {config.fold} of {prepared.data.folds}" if prepared.data.folds > 1 else "")),
         ("model", str(config.model) + (" (pretrained)" if config.pretrained else "")),
         (
             "training",
@@ -92,38 +94,38 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         ),
         (
             "normalisation",
-            "of the pretrained weights" if prepared.model.mean else "mean and deviation of training rows",
+            "of the pretrained weights" if prepared.model.spec.mean else "mean and deviation of training rows",
         ),
-        ("device", f"{prepared.device}, {threads}, seed {config.seed}"),
+        ("device", f"{prepared.model.device}, {threads}, seed {config.seed}"),
         ("precision", _precision(prepared)),
         ("initial bias", "log of the effective prior"),
-        ("decision", prepared.decision),
+        ("decision", prepared.plan.decision),
     ]
     if prepared.inner:
         more = plural(len(prepared.inner), "more training")
         rows.append(("inner models", f"{more}, for the decision: each leaves the rows of two folds out"))
-    if prepared.positive is not None:
-        rows.append(("positive class", dataset.class_names[prepared.positive]))
+    if prepared.plan.context.positive is not None:
+        rows.append(("positive class", dataset.class_names[prepared.plan.context.positive]))
     return [list(row) for row in rows]
 
 
 def _precision(prepared: PreparedRun) -> str:
     """Return precision and memory format of training, and how they were chosen."""
-    config = prepared.config
+    config = prepared.model.config
     if "auto" in (config.precision, config.memory_format):
         return "chosen before the first step"
-    words = config.precision + (f", {config.memory_format}" if prepared.dataset.kind == "images" else "")
-    return words if prepared.speed is None else f"{words} ({prepared.speed.words})"
+    words = config.precision + (f", {config.memory_format}" if prepared.data.dataset.kind == "images" else "")
+    return words if prepared.model.speed is None else f"{words} ({prepared.model.speed.words})"
 
 
 def _of_given(prepared: PreparedRun) -> str:
     """Return what a split strategy made of the split that the data give."""
-    given, split = prepared.dataset.given_split, prepared.split
+    given, split = prepared.data.dataset.given_split, prepared.data.split
     if given is None:
         return ""
     kept: list[str] = []
     moved: list[str] = []
-    train = torch.cat([split.train, prepared.dropped])
+    train = torch.cat([split.train, prepared.data.dropped])
     for number, rows in enumerate((train, split.validation, split.test)):
         side = torch.nonzero(given == number)[:, 0]
         if len(side):
@@ -145,7 +147,7 @@ def _default_split(given: torch.Tensor | None) -> str:
 
 
 def _split(prepared: PreparedRun) -> dict[str, Any]:
-    dataset, split = prepared.dataset, prepared.split
+    dataset, split = prepared.data.dataset, prepared.data.split
     sides = dict(zip(SPLIT_NAMES, (split.train, split.validation, split.test), strict=True))
     counts = {
         s: torch.bincount(dataset.labels[rows], minlength=dataset.num_classes).tolist() for s, rows in sides.items()
@@ -158,7 +160,7 @@ def _split(prepared: PreparedRun) -> dict[str, Any]:
         "class_counts": counts,
         "groups": groups,
         "group_name": noun,
-        "dropped": len(prepared.dropped),
+        "dropped": len(prepared.data.dropped),
         "note": (
             f"No {noun} is on two sides."
             if groups is not None
@@ -170,7 +172,7 @@ def _split(prepared: PreparedRun) -> dict[str, Any]:
 
 def groups_known(prepared: PreparedRun) -> bool:
     """Return whether the data say which rows belong together, beyond rows that are identical."""
-    return prepared.dataset.known_groups(prepared.split.train) is not None
+    return prepared.data.dataset.known_groups(prepared.data.split.train) is not None
 
 
 def environment(prepared: PreparedRun) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def environment(prepared: PreparedRun) -> dict[str, Any]:
     for package in packages:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
-    gpu = torch.cuda.get_device_name(prepared.device) if prepared.device.type == "cuda" else None
+    gpu = torch.cuda.get_device_name(prepared.model.device) if prepared.model.device.type == "cuda" else None
     return {
         "imbtk": __version__,
         "python": platform.python_version(),
@@ -188,9 +190,9 @@ def environment(prepared: PreparedRun) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "device": str(prepared.device),
+        "device": str(prepared.model.device),
         "gpu": gpu,
         "command": " ".join(sys.argv[1:]),
-        "plugins": {item.strategy.name: item.provider for item in prepared.plan.items},
-        "data": prepared.dataset.description,
+        "plugins": {item.strategy.name: item.provider for item in prepared.plan.strategies.items},
+        "data": prepared.data.dataset.description,
     }

@@ -40,13 +40,13 @@ def make_gallery(
     ones if there are more than twelve. A class with fewer than four training images shows some twice. ``mistakes`` is
     uint8 (t, H, W, C), with ``mistake_rows`` (t,).
     """
-    if prepared.dataset.kind != "images":
+    if prepared.data.dataset.kind != "images":
         return
-    counts = prepared.context.natural_counts
+    counts = prepared.plan.context.natural_counts
     classes = torch.argsort(counts, stable=True)[:MOST_CLASSES].sort().values
     originals, augmented = zip(*(_examples(prepared, batches, int(k)) for k in classes if counts[k]), strict=True)
-    test = prepared.split.test
-    surest = surest_mistakes(prepared.dataset.labels[test].numpy(), predicted, probabilities)[:MISTAKES]
+    test = prepared.data.split.test
+    surest = surest_mistakes(prepared.data.dataset.labels[test].numpy(), predicted, probabilities)[:MISTAKES]
     rows = test[torch.from_numpy(surest)]
     mistakes = _pictures(batches.images(rows)) if len(rows) else np.empty((0, 1, 1, 1), np.uint8)
     np.savez_compressed(
@@ -61,15 +61,15 @@ def make_gallery(
 
 def _examples(prepared: PreparedRun, batches: Batches, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return some training images of class k and the same as the last phase that augments shows them."""
-    train = prepared.split.train
-    rows = train[prepared.dataset.labels[train] == k]
+    train = prepared.data.split.train
+    rows = train[prepared.data.dataset.labels[train] == k]
     rows = rows[torch.linspace(0, len(rows) - 1, EXAMPLES).long()]
     images = batches.images(rows)
-    augment = next((phase.augment for phase in reversed(prepared.phases) if phase.augment is not None), None)
+    augment = next((phase.augment for phase in reversed(prepared.plan.phases) if phase.augment is not None), None)
     if augment is None:
         return _pictures(images), _pictures(images)
     target = batches.one_hot(torch.full((EXAMPLES,), k))
-    draw = Draw(prepared.config.seed, "", 0, np.arange(EXAMPLES) + k * EXAMPLES, batches.device)
+    draw = Draw(prepared.model.config.seed, "", 0, np.arange(EXAMPLES) + k * EXAMPLES, batches.device)
     return _pictures(images), _pictures(augment(images.clone(), target, draw))
 
 

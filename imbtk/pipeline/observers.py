@@ -46,9 +46,9 @@ class Observers:
         self.failures: list[str] = []
         self._manager = HookManager()
         self._who: dict[str, str] = {}
-        for item in prepared.plan.items:
+        for item in prepared.plan.strategies.items:
             self._register(item.strategy, who(item))
-        in_use = {type(item.strategy).__module__ for item in prepared.plan.items}
+        in_use = {type(item.strategy).__module__ for item in prepared.plan.strategies.items}
         for answer, plugin in prepared.catalogue.offered("imbtk_observers"):
             if plugin.file is not None or plugin.module_name in in_use:
                 for observer in answer:

@@ -66,5 +66,5 @@ def out_of_fold_logits(
             except ImbtkError as error:
                 error.args = (f"inner model {number} of {total}, trained for the out-of-fold decision: {error}",)
                 raise
-            parts.append(fitted.logits(inner.split.test))
+            parts.append(fitted.logits(inner.data.split.test))
     return np.concatenate(parts)

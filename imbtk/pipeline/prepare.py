@@ -30,7 +30,7 @@ from imbtk.planning.defaults import (
 from imbtk.planning.deployment import parse_deployment
 from imbtk.planning.phases import BuiltPhase
 from imbtk.planning.plan import Plan, StrategyLike
-from imbtk.planning.prepared import PreparedRun, Unseen
+from imbtk.planning.prepared import PreparedRun, RunData, RunModel, RunPlan, Unseen
 from imbtk.planning.reading import Progress, choose_model, make_catalogue, read_data
 from imbtk.planning.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits, make_folds
 from imbtk.training.build import build_phases
@@ -38,6 +38,7 @@ from imbtk.training.build import build_phases
 __all__ = [
     "prepare",
     "prepare_split",
+    "prepare_undecided",
     "training_context",
     "training_rows",
 ]
@@ -91,7 +92,6 @@ def prepare_split(
     dropped: torch.Tensor,
     folds: int = 1,
     inner: Sequence[Split] = (),
-    rehearsal: Rehearsal | None = None,
     unseen: Unseen | None = None,
 ) -> PreparedRun:
     """Build every phase for a data set that is split: what is left of :func:`prepare` once that is done.
@@ -109,8 +109,6 @@ def prepare_split(
     folds : int
     inner : sequence of Split
         From :func:`imbtk.planning.splitting.inner_splits`: used if the plan has a decision that is fitted on rows.
-    rehearsal : Rehearsal, optional
-        Of the decision, where that was rehearsed already: this is an inner model, which decides nothing.
     unseen : Unseen, optional
         Where all rows are for training.
 
@@ -119,9 +117,62 @@ def prepare_split(
     ImbtkError
         Whatever is wrong with the split, the plan or the options.
     """
+    known = split.validation if unseen is None else unseen.rows
+    prepared = _built(config, catalogue, dataset, plan, model, split=split, dropped=dropped, folds=folds, known=known)
+    context = prepared.plan.phases[-1].context
+    rehearse_calibration(plan.items, dataset.labels[known].numpy(), context)
+    why = _not_out_of_fold(folds, inner)
+    try:
+        models = len(inner) if unseen is None else unseen.models
+        unseen_rows = torch.cat([cut.test for cut in inner]) if inner else known
+        rehearsal = _rehearsed(plan, config, dataset, unseen_rows, models, context)
+    except ImbtkError as error:
+        # Whoever fails on few rows may advise folds, which there are already.
+        error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
+        raise
+    warnings = (*prepared.plan.warnings, *(why if rehearsal.fitted else ()))
+    decided = dataclasses.replace(prepared.plan, decision=rehearsal.words, warnings=warnings)
+    prepared = dataclasses.replace(prepared, plan=decided, unseen=unseen)
+    if not (inner and rehearsal.fitted):
+        return prepared
+    return dataclasses.replace(prepared, inner=_inner_runs(prepared, inner))
+
+
+def prepare_undecided(
+    config: RunConfig,
+    catalogue: Catalogue,
+    dataset: Dataset,
+    plan: Plan,
+    model: ModelSpec,
+    split: Split,
+    decision: str,
+) -> PreparedRun:
+    """Build every phase for a run that decides nothing: another of the same plan does, in the words of `decision`.
+
+    Parameters and errors as those of :func:`prepare_split`.
+    """
+    nothing = torch.empty(0, dtype=torch.int64)
+    prepared = _built(
+        config, catalogue, dataset, plan, model, split=split, dropped=nothing, folds=1, known=split.validation
+    )
+    return dataclasses.replace(prepared, plan=dataclasses.replace(prepared.plan, decision=decision))
+
+
+def _built(
+    config: RunConfig,
+    catalogue: Catalogue,
+    dataset: Dataset,
+    plan: Plan,
+    model: ModelSpec,
+    *,
+    split: Split,
+    dropped: torch.Tensor,
+    folds: int,
+    known: torch.Tensor,
+) -> PreparedRun:
+    """Return a run with its phases; `known` are the rows that probabilities will be fitted on."""
     # Whoever trains comes through here, with a split from wherever: a strategy, the data, scikit-learn's rows.
     check_split(dataset, split)
-    known = split.validation if unseen is None else unseen.rows
     context = dataclasses.replace(
         training_context(config, dataset, split),
         validation_counts=torch.bincount(dataset.labels[known], minlength=dataset.num_classes),
@@ -130,44 +181,13 @@ def prepare_split(
     normalisation = _normalisation(dataset, split, model)
     rows = training_rows(dataset, split.train, normalisation)
     phases, warnings = build_phases(plan, rows, context, config.allow_overcorrection)
-    warnings = (*absent_classes(dataset, split), *warnings)
-    outer = rehearsal is None
-    if rehearsal is None:
-        rehearse_calibration(plan.items, dataset.labels[known].numpy(), phases[-1].context)
-        why = _not_out_of_fold(folds, inner)
-        try:
-            models = len(inner) if unseen is None else unseen.models
-            unseen_rows = torch.cat([cut.test for cut in inner]) if inner else known
-            rehearsal = _rehearsed(plan, config, dataset, unseen_rows, models, phases[-1].context)
-        except ImbtkError as error:
-            # Whoever fails on few rows may advise folds, which there are already.
-            error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
-            raise
-        warnings = (*warnings, *(why if rehearsal.fitted else ()))
     config = _resolved(config, dataset, split, plan, model=model, phases=phases, context=context)
-    prepared = PreparedRun(
-        config=config,
-        catalogue=catalogue,
-        dataset=dataset,
-        plan=plan,
-        split=split,
-        dropped=dropped,
-        folds=folds,
-        normalisation=normalisation,
-        phases=phases,
-        context=context,
-        model=model,
-        device=context.device,
-        positive=context.positive,
-        warnings=warnings,
-        rows=rows,
-        deployment=deployment,
-        decision=rehearsal.words,
-        unseen=unseen,
+    return PreparedRun(
+        RunData(dataset, split, normalisation, rows, dropped, folds),
+        RunPlan(plan, phases, context, deployment, warnings=(*absent_classes(dataset, split), *warnings)),
+        RunModel(model, context.device, config),
+        catalogue,
     )
-    if not (outer and inner and rehearsal.fitted):
-        return prepared
-    return dataclasses.replace(prepared, inner=_inner_runs(prepared, inner, rehearsal))
 
 
 def _resolved(
@@ -231,24 +251,15 @@ def _not_out_of_fold(folds: int, inner: Sequence[Split]) -> tuple[str, ...]:
     )
 
 
-def _inner_runs(prepared: PreparedRun, inner: Sequence[Split], rehearsal: Rehearsal) -> tuple[PreparedRun, ...]:
+def _inner_runs(prepared: PreparedRun, inner: Sequence[Split]) -> tuple[PreparedRun, ...]:
     """Return the inner models of a run, checked as the run itself was, on copies of its strategies."""
     # That the plan corrects too far was said of the run itself.
-    config = prepared.config.model_copy(update={"allow_overcorrection": True})
-    nothing, runs = torch.empty(0, dtype=torch.int64), []
+    config, plan, runs = prepared.model.config.model_copy(update={"allow_overcorrection": True}), prepared.plan, []
     for number, cut in enumerate(inner, 1):
-        copies = (item.copy() for item in prepared.plan.items)
+        copied = Plan(tuple(item.copy() for item in plan.strategies.items))
+        dataset, spec = prepared.data.dataset, prepared.model.spec
         try:
-            run = prepare_split(
-                config,
-                prepared.catalogue,
-                prepared.dataset,
-                plan=Plan(tuple(copies)),
-                model=prepared.model,
-                split=cut,
-                dropped=nothing,
-                rehearsal=rehearsal,
-            )
+            run = prepare_undecided(config, prepared.catalogue, dataset, copied, spec, cut, plan.decision)
         except ImbtkError as error:
             error.args = (
                 f"inner model {number} of {len(inner)}, which the decision needs to be fitted on out-of-fold rows: "

@@ -58,17 +58,17 @@ class Results(RunFolder):
         self._prepared = prepared
         self._said = said
         self._places: tuple[str, ...] = ()
-        check_paths(prepared.config)
-        super().__init__(Path(prepared.config.out or free_name(Path("runs"), str(prepared.plan))))
+        check_paths(prepared.model.config)
+        super().__init__(Path(prepared.model.config.out or free_name(Path("runs"), str(prepared.plan.strategies))))
         self.plan_document = plan_document(prepared)
 
     @property
     def run_description(self) -> dict[str, Any]:
         """What observers are told of the run."""
-        config = self._prepared.config
+        config = self._prepared.model.config
         return {
             "plan": list(config.strategies),
-            "data": self._prepared.dataset.name,
+            "data": self._prepared.data.dataset.name,
             "model": config.model,
             "seed": config.seed,
             "epochs": config.epochs,
@@ -78,22 +78,22 @@ class Results(RunFolder):
     def write_settled(self, prepared: PreparedRun) -> None:
         """Write configuration and plan anew, with what was settled when the network was there."""
         self._prepared, self.plan_document = prepared, plan_document(prepared)
-        write_config(prepared.config, self.path / "config.toml")
+        write_config(prepared.model.config, self.path / "config.toml")
         self.write_json("plan", self.plan_document)
 
     def note_trained(self, fitted: Fitted) -> str | None:
         """Go on with the phases that were trained; return a sentence if the time was over before the last epoch."""
         self._prepared = fitted.prepared
-        ended = ended_words(fitted.history, self.plan_document, self._prepared.config.max_minutes)
+        ended = ended_words(fitted.history, self.plan_document, self._prepared.model.config.max_minutes)
         if ended:
             self.log(f"warning: {ended}")
-        if kept := kept_words(fitted.history, self._prepared.config.model_dump()):
+        if kept := kept_words(fitted.history, self._prepared.model.config.model_dump()):
             self.log(kept)
         return ended
 
     def write_audit(self) -> None:
         """Write what the data themselves have to say, for the page."""
-        found = quick_audit(self._prepared.dataset, self._prepared.split)
+        found = quick_audit(self._prepared.data.dataset, self._prepared.data.split)
         if self._prepared.unseen is not None:
             found = [finding for finding in found if finding["name"] not in ("split", "leak", "prospects")]
         self.write_json("audit", found)
@@ -104,7 +104,7 @@ class Results(RunFolder):
 
     def known_groups(self, rows: torch.Tensor) -> np.ndarray | None:
         """Return the groups of rows, None where groups are not known."""
-        groups = self._prepared.dataset.known_groups(rows)
+        groups = self._prepared.data.dataset.known_groups(rows)
         return None if groups is None else groups.numpy()
 
     @contextlib.contextmanager
@@ -113,23 +113,23 @@ class Results(RunFolder):
 
         Meanwhile what plugins log goes to ``log.txt``; `observers` are those beside the plan's strategies.
         """
-        with self.made(self._prepared.config.discard_unfinished):
+        with self.made(self._prepared.model.config.discard_unfinished):
             self._write_what_is_known(observers)
             with PluginLog(self._log_record):
                 yield
 
     def _write_what_is_known(self, observers: Sequence[object]) -> None:
         prepared = self._prepared
-        write_config(prepared.config, self.path / "config.toml")
+        write_config(prepared.model.config, self.path / "config.toml")
         self.write_json("plan", self.plan_document)
         self.write_json("environment", environment(prepared))
         self._write_split()
         self._write_seen()
-        write_left_out(prepared.dataset, self.path)
-        self.log(f"imbtk {__version__}: {prepared.plan}")
+        write_left_out(prepared.data.dataset, self.path)
+        self.log(f"imbtk {__version__}: {prepared.plan.strategies}")
         for line in self.plan_document["warnings"]:
             self.log(f"warning: {line}")
-        strategies = [item.strategy for item in prepared.plan.items]
+        strategies = [item.strategy for item in prepared.plan.strategies.items]
         self._places = places_of([*strategies, *observers], prepared.catalogue.loaded_modules())
         self._log_what_was_said()
 
@@ -147,11 +147,11 @@ class Results(RunFolder):
             self.log(line, when)
 
     def _write_split(self) -> None:
-        dataset, split = self._prepared.dataset, self._prepared.split
+        dataset, split = self._prepared.data.dataset, self._prepared.data.split
         side = np.full(len(dataset), "unused", dtype=object)
         for name, rows in zip(SPLIT_NAMES, (split.train, split.validation, split.test), strict=True):
             side[rows.numpy()] = name
-        side[self._prepared.dropped.numpy()] = "dropped"
+        side[self._prepared.data.dropped.numpy()] = "dropped"
         names = dataset.row_names or tuple(map(str, range(len(dataset))))
         labels = np.array(dataset.class_names, dtype=object)[dataset.labels.numpy()]
         lines = zip(range(len(dataset)), names, labels, self._group_names, side, strict=True)
@@ -159,7 +159,7 @@ class Results(RunFolder):
 
     def _write_seen(self) -> None:
         """Write digests of what training and validation see, and of the groups that these rows are of."""
-        dataset, split = self._prepared.dataset, self._prepared.split
+        dataset, split = self._prepared.data.dataset, self._prepared.data.split
         rows = torch.unique(torch.cat([split.train, split.validation]))
         known, names = dataset.known_groups(rows), dataset.group_names
         groups = [] if known is None else torch.unique(known).tolist()
@@ -169,7 +169,7 @@ class Results(RunFolder):
     @functools.cached_property
     def _group_names(self) -> np.ndarray:
         """Group of each row of the data set, (N,) of str; empty where groups are not known."""
-        dataset = self._prepared.dataset
+        dataset = self._prepared.data.dataset
         if dataset.groups is None or not groups_known(self._prepared):
             return np.full(len(dataset), "", dtype=object)
         names = dataset.group_names or tuple(map(str, range(int(dataset.groups.max()) + 1)))
@@ -216,7 +216,7 @@ class Results(RunFolder):
         list of str
             `failures`, what plugins failed to do after training, and what of `sections` cannot be shown.
         """
-        test = logits.get("test", np.empty((0, self._prepared.dataset.num_classes)))
+        test = logits.get("test", np.empty((0, self._prepared.data.dataset.num_classes)))
         probabilities = calibration.probabilities(test)
         decided = decision.decide(test, probabilities)
         make_gallery(self.path / "gallery.npz", self._prepared, batches, decided, probabilities)
@@ -234,32 +234,32 @@ class Results(RunFolder):
     def _model_description(self, calibration: CalibrationMap, decision: DecisionRule) -> dict[str, Any]:
         """Return what prediction needs beside the weights: data, never code, and nothing of the test rows."""
         prepared = self._prepared
-        dataset = prepared.dataset
+        dataset = prepared.data.dataset
         return {
             "imbtk_version": __version__,
-            "model": prepared.model.name,
+            "model": prepared.model.spec.name,
             "kind": dataset.kind,
             "sample_shape": list(dataset.sample_shape),
             "class_names": list(dataset.class_names),
             NAMES_OF_LABELS: dataset.description.get(NAMES_OF_LABELS, {}),
             "feature_names": list(dataset.feature_names),
-            "positive_class": prepared.config.positive,
+            "positive_class": prepared.model.config.positive,
             "group_name": dataset.group_name,
             "group_label": dataset.group_label,
             "preprocessing": dataset.preprocessing,
-            "normalisation": prepared.normalisation.to_json(),
+            "normalisation": prepared.data.normalisation.to_json(),
             "precision": "fp32",  # of predictions, whatever was trained with: as the run's own were made
             "calibration": calibration.to_json(),
             "decision": decision.to_json(),
-            "natural_prior": prepared.phases[-1].ledger.table()["natural"],
-            "deployment_prior": prepared.deployment.tolist(),
-            "effective_prior": prepared.phases[-1].ledger.table()["effective"],
+            "natural_prior": prepared.plan.phases[-1].ledger.table()["natural"],
+            "deployment_prior": prepared.plan.deployment.tolist(),
+            "effective_prior": prepared.plan.phases[-1].ledger.table()["effective"],
         }
 
     def _write_predictions(
         self, logits: Mapping[str, np.ndarray], calibration: CalibrationMap, decision: DecisionRule
     ) -> None:
-        dataset = self._prepared.dataset
+        dataset = self._prepared.data.dataset
         truth = dataset.group_truth
         header = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in dataset.class_names))
         header += () if truth is None else ("group_truth",)

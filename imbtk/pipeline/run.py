@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,93 +24,123 @@ from imbtk.pipeline.results import Results
 from imbtk.planning.prepared import PreparedRun
 from imbtk.runs.metrics import versioned
 from imbtk.training.checkpoint import Checkpoint
-from imbtk.training.fitting import fit, make_network, own_random_state
+from imbtk.training.fitting import Fitted, fit, make_network, own_random_state
 from imbtk.training.settling import expected_seconds, settled
 
 if TYPE_CHECKING:
     from imbtk.authoring.context import ExtraMetric
 
-__all__ = ["run_prepared"]
+__all__ = ["run_for_comparison", "run_prepared"]
 
 
-def run_prepared(
-    prepared: PreparedRun, progress: RunProgress, *, cell: bool = False, said: Sequence[logging.LogRecord] = ()
-) -> RunResult:
+def run_prepared(prepared: PreparedRun, progress: RunProgress, *, said: Sequence[logging.LogRecord] = ()) -> RunResult:
     """Train what :func:`imbtk.pipeline.prepare.prepare` checked; the story of a run from top to bottom.
 
     Parameters
     ----------
     prepared : PreparedRun
     progress : RunProgress
-    cell : bool
-        One of many runs of a comparison, which makes intervals and a page over all of them: leave out this run's own,
-        and the audit of data that are the same for all.
     said : sequence of LogRecord
         What was logged while the run was prepared.
     """
-    folder = Results(prepared, said)
-    observers = Observers(prepared)
-    # Asked before training: two plugins that offer one metric are a reason not to begin.
-    extra_metrics = prepared.catalogue.extra_metrics()
-
-    # The network starts where a model without features would: at the log of the effective prior.
+    folder, observers, offered = _begun(prepared, said)
     with folder.writing(observers.objects), own_random_state():
-        if not cell:
-            folder.write_audit()
-        observers.run_start(folder.run_description)
-        network = make_network(prepared)
-        check_saveable(network)
-        prepared = settled(prepared, network)
-        folder.write_settled(prepared)
-        progress.on_plan(folder.plan_document, expected_seconds(prepared))
-
-        def on_epoch(epoch: int, record: dict[str, float]) -> None:
-            observers.epoch_end(epoch, record)
-            progress.on_epoch(epoch, record)
-
-        most = None if prepared.unseen is None else prepared.unseen.epochs
-        fitted = fit(prepared, network, Checkpoint(folder.path / "checkpoint"), on_epoch, progress.on_step, most)
-        prepared = fitted.prepared
-        if ended := folder.note_trained(fitted):
-            progress.on_ended(ended)
-
-        # Probabilities are fitted on validation rows, decisions there or on rows that inner models had not seen; test
-        # rows are only read, once.
-        if prepared.unseen is None:
-            logits = {side: fitted.logits(rows) for side, rows in prepared.sides.items()}
-            unseen = logits["validation"]
-        else:
-            unseen = prepared.unseen.logits
-            logits = {"out_of_fold": unseen}
-        ledger_fit = fit_ledger(prepared, unseen)
-        calibration = calibrate(prepared, ledger_fit, unseen)
-        if prepared.inner:
-            epochs = len(fitted.history) if ended else prepared.config.epochs
-            unseen = out_of_fold_logits(prepared, progress.on_inner_model, progress.on_step, epochs)
-        decided = decide(prepared, unseen, calibration)
-        decision = decided.rule
-        folder.write_decision(decision_document(prepared, decided, calibration, logits, unseen))
-        folder.write_calibration(calibration_document(prepared, ledger_fit, calibration, logits))
-        extra = {name: _heard(metric, observers.failures) for name, metric in extra_metrics.items()}
-        metrics = _evaluate(
-            prepared,
-            folder,
-            logits,
-            calibration=calibration,
-            decision=decision,
-            resamples=0 if cell else RESAMPLES,
-            extra=extra,
-        )
-        folder.write_results(network, fitted.history, logits, calibration, decision, metrics)
-        observers.run_end(folder.run_description, metrics)
+        folder.write_audit()
+        done = _done(prepared, folder, observers, progress, offered, RESAMPLES)
         # All is trained and written: what a plugin fails to do from here on is said, and takes nothing away.
-        if cell:
-            folder.write_logits(prepared.split.test.numpy(), logits["test"])
-            failed = folder.write_additions((), observers.failures)
-        else:
-            sections = observers.report(folder.run_description, metrics)
-            failed = folder.write_page(fitted.batches, logits, calibration, decision, sections, observers.failures)
-    progress.on_results(metrics, folder.path)
+        sections = observers.report(folder.run_description, done.metrics)
+        failed = folder.write_page(
+            done.fitted.batches, done.logits, done.calibration, done.decision, sections, observers.failures
+        )
+    return _told(folder, done, failed, progress)
+
+
+def run_for_comparison(prepared: PreparedRun, progress: RunProgress) -> RunResult:
+    """Train one of many runs of a comparison, which makes intervals and a page over all of them.
+
+    It has none of its own, and no audit of data that are the same for all; the logits of its test rows are kept.
+    """
+    folder, observers, offered = _begun(prepared, ())
+    with folder.writing(observers.objects), own_random_state():
+        done = _done(prepared, folder, observers, progress, offered, 0)
+        folder.write_logits(prepared.data.split.test.numpy(), done.logits["test"])
+        failed = folder.write_additions((), observers.failures)
+    return _told(folder, done, failed, progress)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What a run came to."""
+
+    fitted: Fitted
+    logits: dict[str, np.ndarray]
+    calibration: CalibrationMap
+    decision: DecisionRule
+    metrics: dict[str, Any]
+
+
+def _begun(
+    prepared: PreparedRun, said: Sequence[logging.LogRecord]
+) -> tuple[Results, Observers, dict[str, ExtraMetric]]:
+    # Metrics are asked for before training: two plugins that offer one are a reason not to begin.
+    return Results(prepared, said), Observers(prepared), prepared.catalogue.extra_metrics()
+
+
+def _done(
+    prepared: PreparedRun,
+    folder: Results,
+    observers: Observers,
+    progress: RunProgress,
+    offered: Mapping[str, ExtraMetric],
+    resamples: int,
+) -> _Done:
+    """Train, calibrate, decide and evaluate, and write what comes of it."""
+    observers.run_start(folder.run_description)
+    # The network starts where a model without features would: at the log of the effective prior.
+    network = make_network(prepared)
+    check_saveable(network)
+    prepared = settled(prepared, network)
+    folder.write_settled(prepared)
+    progress.on_plan(folder.plan_document, expected_seconds(prepared))
+
+    def on_epoch(epoch: int, record: dict[str, float]) -> None:
+        observers.epoch_end(epoch, record)
+        progress.on_epoch(epoch, record)
+
+    most = None if prepared.unseen is None else prepared.unseen.epochs
+    fitted = fit(prepared, network, Checkpoint(folder.path / "checkpoint"), on_epoch, progress.on_step, most)
+    prepared = fitted.prepared
+    if ended := folder.note_trained(fitted):
+        progress.on_ended(ended)
+
+    # Probabilities are fitted on validation rows, decisions there or on rows that inner models had not seen; test
+    # rows are only read, once.
+    if prepared.unseen is None:
+        logits = {side: fitted.logits(rows) for side, rows in prepared.sides.items()}
+        unseen = logits["validation"]
+    else:
+        unseen = prepared.unseen.logits
+        logits = {"out_of_fold": unseen}
+    ledger_fit = fit_ledger(prepared, unseen)
+    calibration = calibrate(prepared, ledger_fit, unseen)
+    if prepared.inner:
+        epochs = len(fitted.history) if ended else prepared.model.config.epochs
+        unseen = out_of_fold_logits(prepared, progress.on_inner_model, progress.on_step, epochs)
+    decided = decide(prepared, unseen, calibration)
+    folder.write_decision(decision_document(prepared, decided, calibration, logits, unseen))
+    folder.write_calibration(calibration_document(prepared, ledger_fit, calibration, logits))
+    extra = {name: _heard(metric, observers.failures) for name, metric in offered.items()}
+    metrics = _evaluate(
+        prepared, folder, logits, calibration=calibration, decision=decided.rule, resamples=resamples, extra=extra
+    )
+    folder.write_results(network, fitted.history, logits, calibration, decided.rule, metrics)
+    observers.run_end(folder.run_description, metrics)
+    return _Done(fitted, logits, calibration, decided.rule, metrics)
+
+
+def _told(folder: Results, done: _Done, failed: Sequence[str], progress: RunProgress) -> RunResult:
+    """Say what came of a run, and return it."""
+    progress.on_results(done.metrics, folder.path)
     for text in failed:
         progress.on_failure(text)
     # This very process wrote it.
@@ -139,7 +170,7 @@ def _evaluate(
     extra: Mapping[str, ExtraMetric],
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` holds."""
-    dataset = prepared.dataset
+    dataset = prepared.data.dataset
     sides: dict[str, Any] = {}
     for side, rows in folder.evaluated_rows().items():
         sides[side] = evaluate(
@@ -151,9 +182,9 @@ def _evaluate(
             groups=folder.known_groups(rows),
             group_truth=None if dataset.group_truth is None else dataset.group_truth[rows].numpy(),
             group_name=dataset.group_name,
-            train_counts=prepared.context.natural_counts.numpy(),
-            positive=prepared.positive,
-            seed=prepared.config.seed,
+            train_counts=prepared.plan.context.natural_counts.numpy(),
+            positive=prepared.plan.context.positive,
+            seed=prepared.model.config.seed,
             resamples=resamples,
             extra_metrics=extra,
         )
@@ -165,9 +196,9 @@ def _evaluate(
             class_names=dataset.class_names,
             group_name=dataset.group_name,
             group_label=dataset.group_label,
-            positive=prepared.positive,
-            train_counts=prepared.context.natural_counts.numpy(),
-            seed=prepared.config.seed,
+            positive=prepared.plan.context.positive,
+            train_counts=prepared.plan.context.natural_counts.numpy(),
+            seed=prepared.model.config.seed,
             resamples=resamples,
         )
     )

@@ -20,7 +20,7 @@ from imbtk.planning.plan import Plan
 if TYPE_CHECKING:
     from imbtk.training.speed import Speed
 
-__all__ = ["PreparedRun", "Unseen"]
+__all__ = ["PreparedRun", "RunData", "RunModel", "RunPlan", "Unseen"]
 
 
 @dataclass(frozen=True)
@@ -49,63 +49,98 @@ class Unseen:
 
 
 @dataclass(frozen=True)
+class RunData:
+    """What is trained on.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    split : Split
+        Training rows are those that are left after an imbalance was induced.
+    normalisation : Normalisation
+    rows : Rows
+        Training rows, as the resampling chain gets them.
+    dropped : Tensor of int64
+        Training rows that an induced imbalance took away.
+    folds : int
+        How many folds the split has.
+    """
+
+    dataset: Dataset
+    split: Split
+    normalisation: Normalisation
+    rows: Rows
+    dropped: torch.Tensor
+    folds: int
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What is done.
+
+    Attributes
+    ----------
+    strategies : Plan
+    phases : tuple of BuiltPhase
+    context : RunContext
+        Of all training rows: no phase, no resampling.
+    deployment : ndarray of float64, shape (K,)
+        Class frequencies where the model will be used.
+    decision : str
+        How a class is going to be picked, for people.
+    warnings : tuple of str
+    """
+
+    strategies: Plan
+    phases: tuple[BuiltPhase, ...]
+    context: RunContext
+    deployment: np.ndarray
+    decision: str = "as trained"
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunModel:
+    """What is trained, on what, and how.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+    device : torch.device
+    config : RunConfig
+        Resolved, but for precision and memory format, which :func:`imbtk.training.settling.settled` fills in.
+    speed : Speed, optional
+        What came of trying precisions and memory formats.
+    """
+
+    spec: ModelSpec
+    device: torch.device
+    config: RunConfig
+    speed: Speed | None = None
+
+
+@dataclass(frozen=True)
 class PreparedRun:
     """A run that is checked and ready to train.
 
     Attributes
     ----------
-    config : RunConfig
-        Resolved, but for precision and memory format, which :func:`imbtk.training.settling.settled` fills in.
-    dataset : Dataset
-    plan : Plan
-    split : Split
-        Training rows are those that are left after an imbalance was induced.
-    dropped : Tensor of int64
-        Training rows that an induced imbalance took away.
-    folds : int
-        How many folds the split has.
-    normalisation : Normalisation
-    phases : tuple of BuiltPhase
-    context : RunContext
-        Of all training rows: no phase, no resampling.
-    model : ModelSpec
-    device : torch.device
-    positive : int, optional
-    warnings : tuple of str
-    rows : Rows
-        Training rows, as the resampling chain gets them.
-    deployment : ndarray of float64, shape (K,)
-        Class frequencies where the model will be used.
-    decision : str
-        How a class is going to be picked, for people.
+    data : RunData
+    plan : RunPlan
+    model : RunModel
+    catalogue : Catalogue
     inner : tuple of PreparedRun
         Models of the same plan without the run's test rows, each of which predicts the rows of one fold: what a
         decision is fitted on. Empty where no decision is fitted or folds do not allow it.
-    speed : Speed, optional
-        What came of trying precisions and memory formats.
     unseen : Unseen, optional
         Where the run trains on all rows: what is fitted on top of the network is fitted on this.
     """
 
-    config: RunConfig
+    data: RunData
+    plan: RunPlan
+    model: RunModel
     catalogue: Catalogue
-    dataset: Dataset
-    plan: Plan
-    split: Split
-    dropped: torch.Tensor
-    folds: int
-    normalisation: Normalisation
-    phases: tuple[BuiltPhase, ...]
-    context: RunContext
-    model: ModelSpec
-    device: torch.device
-    positive: int | None
-    warnings: tuple[str, ...]
-    rows: Rows
-    deployment: np.ndarray
-    decision: str = "as trained"
     inner: tuple[PreparedRun, ...] = ()
-    speed: Speed | None = None
     unseen: Unseen | None = None
 
     @property
@@ -113,17 +148,17 @@ class PreparedRun:
         """The rows with logits by other models or none: validation and test, or those that others had not seen."""
         if self.unseen is not None:
             return {"out_of_fold": self.unseen.rows}
-        return {"validation": self.split.validation, "test": self.split.test}
+        return {"validation": self.data.split.validation, "test": self.data.split.test}
 
     @property
     def calibration_rows(self) -> torch.Tensor:
         """The rows that probabilities are fitted on: validation rows, or those that other models had not seen."""
-        return self.split.validation if self.unseen is None else self.unseen.rows
+        return self.data.split.validation if self.unseen is None else self.unseen.rows
 
     @property
     def decision_rows(self) -> torch.Tensor:
         """The rows that a decision is fitted on: out-of-fold rows, fold after fold, or validation rows."""
-        return torch.cat([run.split.test for run in self.inner]) if self.inner else self.calibration_rows
+        return torch.cat([run.data.split.test for run in self.inner]) if self.inner else self.calibration_rows
 
     @property
     def decision_models(self) -> int:

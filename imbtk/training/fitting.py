@@ -118,26 +118,26 @@ def fit(
     most_epochs : int, optional
         End after so many epochs, whatever the clock says.
     """
-    config, validation = prepared.config, prepared.split.validation
+    config, validation = prepared.model.config, prepared.data.split.validation
     settings = training_settings(prepared, network)
     if most_epochs is not None:
         settings = dataclasses.replace(settings, seconds=math.inf, most_epochs=most_epochs)
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)
-    batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
+    batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
     history = train(
         network,
-        optimizer_for(network, config, prepared.device),
-        prepared.phases,
+        optimizer_for(network, config, prepared.model.device),
+        prepared.plan.phases,
         batches=batches,
-        validation=(validation, prepared.dataset.labels[validation]),
+        validation=(validation, prepared.data.dataset.labels[validation]),
         settings=settings,
         checkpoint=checkpoint,
         on_epoch=on_epoch,
         on_step=on_step,
     )
-    trained = tuple(phase for phase in prepared.phases if phase.planned.phase.start <= history[-1]["epoch"])
-    prepared = dataclasses.replace(prepared, phases=trained)
+    trained = tuple(phase for phase in prepared.plan.phases if phase.planned.phase.start <= history[-1]["epoch"])
+    prepared = dataclasses.replace(prepared, plan=dataclasses.replace(prepared.plan, phases=trained))
     _refit(prepared, network, batches, settings)
     return Fitted(network, prepared, history, batches, settings)
 
@@ -222,24 +222,28 @@ def make_network(prepared: PreparedRun) -> Network:
     ImbtkError
         If the plan's head is none, or the network cannot learn from batches as small as the run has them.
     """
-    first = prepared.phases[0]
-    make_head = head_maker(prepared.plan.items, first.context)
+    first = prepared.plan.phases[0]
+    make_head = head_maker(prepared.plan.strategies.items, first.context)
     network = build_network(
-        prepared.model, prepared.dataset.sample_shape, make_head, prepared.config.seed, first.context.num_classes
+        prepared.model.spec,
+        prepared.data.dataset.sample_shape,
+        make_head,
+        prepared.model.config.seed,
+        first.context.num_classes,
     )
     network.head_origin = make_head.origin
-    if prepared.config.freeze:
+    if prepared.model.config.freeze:
         network.freeze_backbone()
-    smallest = min(phase.smallest_batch for phase in prepared.phases)
-    check_smallest_batch(network, smallest, prepared.config.batch_size)
+    smallest = min(phase.smallest_batch for phase in prepared.plan.phases)
+    check_smallest_batch(network, smallest, prepared.model.config.batch_size)
     _rehearse_with_features(prepared, network)
     start_at_prior(network.head, first)
-    return network.to(prepared.device)
+    return network.to(prepared.model.device)
 
 
 def _rehearse_with_features(prepared: PreparedRun, network: Network) -> None:
     """Try the criteria that ask for features, now that their width is known."""
-    for phase in prepared.phases:
+    for phase in prepared.plan.phases:
         if "features" in getattr(phase.criterion, "wanted", ()):
             width = feature_width(network.backbone, network.sample_shape, network.model_name)
             rehearse(phase.planned, phase.context, width)
@@ -247,21 +251,21 @@ def _rehearse_with_features(prepared: PreparedRun, network: Network) -> None:
 
 def _refit(prepared: PreparedRun, network: Network, batches: Batches, settings: TrainingSettings) -> None:
     """Let strategies refit the head on the frozen features of the training rows."""
-    dispatcher = Dispatcher(prepared.plan.items)
+    dispatcher = Dispatcher(prepared.plan.strategies.items)
     if not dispatcher.answering("imbtk_refit"):
         return
-    rows = prepared.split.train
-    features = predict(network, batches, rows, settings, features=True).to(prepared.device)
-    labels = prepared.dataset.labels[rows].to(prepared.device)
+    rows = prepared.data.split.train
+    features = predict(network, batches, rows, settings, features=True).to(prepared.model.device)
+    labels = prepared.data.dataset.labels[rows].to(prepared.model.device)
 
     def check(head: Any, item: PlanItem) -> torch.nn.Module:
-        origin = _checked_origin(head, item, "imbtk_refit", features.shape[1], prepared.context.num_classes)
+        origin = _checked_origin(head, item, "imbtk_refit", features.shape[1], prepared.plan.context.num_classes)
         if head is not network.head:
             network.head_origin = origin
         return head  # type: ignore[no-any-return]
 
     # A new head may take its initial weights from torch's state: a function of the seed, not of what was drawn before.
-    torch.manual_seed(Draw(prepared.config.seed, "refit").key & 0x7FFFFFFF)
+    torch.manual_seed(Draw(prepared.model.config.seed, "refit").key & 0x7FFFFFFF)
     network.head = dispatcher.chain(
         "imbtk_refit",
         "head",
@@ -269,5 +273,5 @@ def _refit(prepared: PreparedRun, network: Network, batches: Batches, settings: 
         check,
         features=features,
         labels=labels,
-        context=prepared.phases[-1].context,
+        context=prepared.plan.phases[-1].context,
     )

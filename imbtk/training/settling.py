@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 
 from imbtk.models.network import Network, prefers_channels_last
-from imbtk.planning.prepared import PreparedRun
+from imbtk.planning.prepared import PreparedRun, RunModel
 from imbtk.training.batches import Batches
 from imbtk.training.settings import TrainingSettings
 from imbtk.training.setup import choose_memory_format, choose_precision, optimizer_for
@@ -23,13 +23,13 @@ Precision = Literal["fp32", "bf16"]
 
 def training_settings(prepared: PreparedRun, network: Network) -> TrainingSettings:
     """Return how to train; precision and memory format by rule where they are still open."""
-    config = prepared.config
+    config = prepared.model.config
     return TrainingSettings(
         seed=config.seed,
         schedule=config.schedule,
         warmup=config.warmup,
         clip_norm=config.clip_norm,
-        precision=choose_precision(config.precision, prepared.device),
+        precision=choose_precision(config.precision, prepared.model.device),
         channels_last=choose_memory_format(config.memory_format, network) == "channels-last",
         early_stop=None if config.early_stop == "none" else config.early_stop,
         patience=config.patience,
@@ -60,15 +60,17 @@ def settled(prepared: PreparedRun, network: Network, trainings: int = 1) -> Prep
         "precision": chosen.precision,
         "memory_format": "channels-last" if chosen.channels_last else "contiguous",
     }
-    runs = tuple(
-        dataclasses.replace(run, config=run.config.model_copy(update=update)) for run in (prepared, *prepared.inner)
-    )
-    return dataclasses.replace(runs[0], inner=runs[1:], speed=speed)
+
+    def at(run: PreparedRun) -> RunModel:
+        return dataclasses.replace(run.model, config=run.model.config.model_copy(update=update))
+
+    inner = tuple(dataclasses.replace(run, model=at(run)) for run in prepared.inner)
+    return dataclasses.replace(prepared, model=dataclasses.replace(at(prepared), speed=speed), inner=inner)
 
 
 def _tried(prepared: PreparedRun, network: Network, trainings: int) -> Speed | None:
     """Return what came of a trial, None where there is nothing to try or it does not pay."""
-    config, phases = prepared.config, prepared.phases
+    config, phases = prepared.model.config, prepared.plan.phases
     if config.precision != "auto":
         return None
     # The figures at full precision are those that the others must agree with.
@@ -80,13 +82,13 @@ def _tried(prepared: PreparedRun, network: Network, trainings: int) -> Speed | N
     rounds = rounds_worth(trainings * work(network, rows), trainings * steps, len(candidates))
     if not rounds:
         return None
-    batches = Batches(prepared.dataset, prepared.normalisation, prepared.device)
+    batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
 
     def optimizer(copied: Network) -> torch.optim.Optimizer:
-        return optimizer_for(copied, config, prepared.device)
+        return optimizer_for(copied, config, prepared.model.device)
 
     try:
-        with torch.random.fork_rng(devices=[prepared.device] if prepared.device.type == "cuda" else []):
+        with torch.random.fork_rng(devices=[prepared.model.device] if prepared.model.device.type == "cuda" else []):
             return try_settings(
                 network,
                 phases[0],
@@ -103,12 +105,12 @@ def _tried(prepared: PreparedRun, network: Network, trainings: int) -> Speed | N
 
 def expected_seconds(prepared: PreparedRun) -> float | None:
     """Return how long the trainings of a settled run will take, if settings were tried."""
-    speed = prepared.speed
+    speed = prepared.model.speed
     if speed is None:
         return None
-    epochs = prepared.phases[-1].planned.phase.stop
-    steps = sum(phase.steps * phase.planned.phase.epochs for phase in prepared.phases)
+    epochs = prepared.plan.phases[-1].planned.phase.stop
+    steps = sum(phase.steps * phase.planned.phase.epochs for phase in prepared.plan.phases)
     # A forward pass at full precision for each validation row, a third of a step.
-    validation = len(prepared.split.validation) / prepared.config.batch_size * speed.default.seconds / 3
+    validation = len(prepared.data.split.validation) / prepared.model.config.batch_size * speed.default.seconds / 3
     seconds = (steps * (speed.taken.seconds + speed.loading) + epochs * validation) * (1 + len(prepared.inner))
-    return min(seconds, 60 * (prepared.config.max_minutes or math.inf))
+    return min(seconds, 60 * (prepared.model.config.max_minutes or math.inf))

@@ -135,8 +135,8 @@ def test_the_rehearsal_leaves_the_strategies_alone_and_says_who_decides() -> Non
     strategy = Floor()
     prepared = prepare(RunConfig(epochs=1, model="linear"), DATA, [strategy])
     assert not hasattr(strategy, "_seen")
-    assert prepared.decision == "by floor, fitted on validation rows"
-    assert prepare(RunConfig(epochs=1, model="linear"), DATA, [Fixed()]).decision == "by fixed"
+    assert prepared.plan.decision == "by floor, fitted on validation rows"
+    assert prepare(RunConfig(epochs=1, model="linear"), DATA, [Fixed()]).plan.decision == "by fixed"
 
 
 def test_a_strategy_that_cannot_take_perfect_logits_runs_all_the_same(tmp_path: Path) -> None:

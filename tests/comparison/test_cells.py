@@ -60,7 +60,7 @@ def test_a_cell_is_a_run_folder_without_checkpoint_or_page(job: Job, tmp_path: P
 def test_a_done_cell_is_not_run_again(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = Cell(plan(), 0, 0)
     run_cell(job, cell)
-    monkeypatch.setattr(cells, "run_prepared", lambda *_, **__: pytest.fail("run again"))
+    monkeypatch.setattr(cells, "run_for_comparison", lambda *_, **__: pytest.fail("run again"))
     assert run_cell(job, cell).state == "done"
 
 
@@ -78,7 +78,7 @@ def test_a_failure_is_written_down_and_gone_when_the_cell_succeeds(
         raise MemoryError("too large")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cells, "run_prepared", broken)
+        patch.setattr(cells, "run_for_comparison", broken)
         result = run_cell(job, cell)
     assert (result.state, result.reason) == ("failed", "MemoryError: too large")
     assert failure_of(tmp_path, cell) == "MemoryError: too large"

@@ -24,15 +24,15 @@ def prepared(strategies: Any, weights: np.ndarray | None = None, fraction: float
 
 def test_all_rows_are_trained_on() -> None:
     run = prepared([])
-    assert run.context.natural_counts.tolist() == [30, 10]
-    assert run.warnings == ()
-    assert prepared([], fraction=0.2).context.natural_counts.tolist() == [24, 8]
+    assert run.plan.context.natural_counts.tolist() == [30, 10]
+    assert run.plan.warnings == ()
+    assert prepared([], fraction=0.2).plan.context.natural_counts.tolist() == [24, 8]
 
 
 def test_rows_without_weight_are_left_out() -> None:
     weights = np.ones(40)
     weights[:15] = 0
-    assert prepared([], weights).context.natural_counts.tolist() == [15, 10]
+    assert prepared([], weights).plan.context.natural_counts.tolist() == [15, 10]
     with pytest.raises(DataError, match="sample_weight leaves rows of fewer than two classes"):
         prepared([], np.zeros(40))
 

@@ -116,11 +116,11 @@ def its_run(
 
 def own_run(prepared: PreparedRun, strategies: Sequence[Any], loader: bool) -> tuple[torch.nn.Module, list[float]]:
     """Train in plain PyTorch on the training rows of a run; return the network and the loss of each epoch."""
-    rows = prepared.split.train
-    x, y = prepared.dataset.x[rows], prepared.dataset.labels[rows]
+    rows = prepared.data.split.train
+    x, y = prepared.data.dataset.x[rows], prepared.data.dataset.labels[rows]
     composition = imbtk.compose(strategies, labels=y, x=x, epochs=4, batch_size=16, seed=5)
     torch.manual_seed(5)
-    backbone = prepared.model.build(prepared.dataset.sample_shape)
+    backbone = prepared.model.spec.build(prepared.data.dataset.sample_shape)
     network = torch.nn.Sequential(backbone, composition.head(64))
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=0.0, fused=True)
     data = torch.utils.data.TensorDataset(x, composition.labels)
@@ -128,13 +128,13 @@ def own_run(prepared: PreparedRun, strategies: Sequence[Any], loader: bool) -> t
     losses = []
     for epoch in range(4):
         if not loader:
-            batches = composition.batches(x, y, epoch, prepared.normalisation.apply)
+            batches = composition.batches(x, y, epoch, prepared.data.normalisation.apply)
         composition.on_epoch(epoch)
         total = 0.0
         for inputs, target in batches:
             if loader:
                 inputs = composition.augment(inputs, target) if x.ndim == 4 else inputs
-                inputs, target = composition.mix(prepared.normalisation.apply(inputs), target)
+                inputs, target = composition.mix(prepared.data.normalisation.apply(inputs), target)
             loss = composition.criterion(network(inputs), target)
             optimizer.zero_grad()
             loss.backward()
@@ -170,7 +170,7 @@ def test_made_up_rows_and_asked_rows_too() -> None:
     network, losses = own_run(prepared, [RowsAsked()], loader=False)
     assert losses == its_losses
     prepared, its_network, its_losses = its_run(table(), strategies, "mlp")
-    assert len(prepared.phases[0].synthetic) > 0
+    assert len(prepared.plan.phases[0].synthetic) > 0
     network, losses = own_run(prepared, strategies, loader=False)
     assert losses == its_losses
     assert all(map(torch.equal, network.state_dict().values(), its_network.state_dict().values()))

@@ -19,12 +19,12 @@ def prepared(*strategies: str, **options: str) -> PreparedRun:
 
 def test_losses_count_by_their_row_with_mean_one() -> None:
     run = prepared()
-    rows = run.split.train
+    rows = run.data.split.train
     weights = torch.zeros(40, dtype=torch.float64)
     weights[rows] = torch.arange(1.0, len(rows) + 1, dtype=torch.float64)
-    (phase,) = with_row_weights(run, weights).phases
+    (phase,) = with_row_weights(run, weights).plan.phases
     phase.state.rows = rows
-    losses = phase.criterion(torch.zeros(len(rows), 2), torch.eye(2)[run.dataset.labels[rows]])
+    losses = phase.criterion(torch.zeros(len(rows), 2), torch.eye(2)[run.data.dataset.labels[rows]])
     expected = np.log(2) * weights[rows] / weights[rows].mean()
     assert losses.tolist() == pytest.approx(expected.tolist())
     assert losses.mean().item() == pytest.approx(np.log(2))
@@ -32,22 +32,22 @@ def test_losses_count_by_their_row_with_mean_one() -> None:
 
 def test_a_class_that_weighs_more_is_more_frequent() -> None:
     plain = prepared("class-weights")
-    counts = plain.context.natural_counts.double()
-    heavy = with_row_weights(plain, torch.where(plain.dataset.labels == 1, 2.0, 1.0).double())
-    ledger = heavy.phases[0].ledger
+    counts = plain.plan.context.natural_counts.double()
+    heavy = with_row_weights(plain, torch.where(plain.data.dataset.labels == 1, 2.0, 1.0).double())
+    ledger = heavy.plan.phases[0].ledger
     assert ledger.natural.tolist() == pytest.approx(
         (counts * torch.tensor([1, 2]) / (counts[0] + 2 * counts[1])).tolist()
     )
     assert ledger.weighted.tolist() == pytest.approx([1 / 3, 2 / 3])
-    assert heavy.deployment.tolist() == pytest.approx(ledger.natural.tolist())
+    assert heavy.plan.deployment.tolist() == pytest.approx(ledger.natural.tolist())
     uniform = with_row_weights(prepared(deploy="uniform"), torch.ones(40, dtype=torch.float64))
-    assert uniform.deployment.tolist() == [0.5, 0.5]
+    assert uniform.plan.deployment.tolist() == [0.5, 0.5]
 
 
 def test_made_up_rows_have_the_mean_of_their_class() -> None:
     run = prepared("resample:method=RandomOverSampler")
-    weights = torch.where(run.dataset.labels == 1, 3.0, 1.0).double()
-    (phase,) = with_row_weights(run, weights).phases
+    weights = torch.where(run.data.dataset.labels == 1, 3.0, 1.0).double()
+    (phase,) = with_row_weights(run, weights).plan.phases
     phase.state.rows = torch.tensor([-1, -1])
     losses = phase.criterion(torch.zeros(2, 2), torch.eye(2))
     assert (losses[1] / losses[0]).item() == pytest.approx(3.0)

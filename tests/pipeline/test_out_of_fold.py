@@ -22,7 +22,7 @@ from imbtk.data.dataset import Dataset
 from imbtk.errors import DataError, TrainingError
 from imbtk.pipeline.out_of_fold import out_of_fold_logits
 from imbtk.pipeline.prepare import prepare, prepare_split
-from imbtk.pipeline.run import run_prepared
+from imbtk.pipeline.run import run_for_comparison
 from imbtk.planning.config import RunConfig
 from imbtk.planning.plan import Plan
 from imbtk.planning.prepared import PreparedRun
@@ -108,10 +108,10 @@ def by_hand(run: PreparedRun, fold: int, strategies: list[Any]) -> np.ndarray:
             validation[fold_of[validation] != fold],
             torch.nonzero(fold_of == other)[:, 0],
         )
-        settings = config(early_stop=run.config.early_stop, weight_decay=run.config.weight_decay)
+        settings = config(early_stop=run.model.config.early_stop, weight_decay=run.model.config.weight_decay)
         catalogue = make_catalogue(settings)
         plan, nothing = Plan.build(strategies, catalogue), torch.empty(0, dtype=torch.int64)
-        inner = prepare_split(settings, catalogue, run.dataset, plan, run.model, split, nothing)
+        inner = prepare_split(settings, catalogue, run.data.dataset, plan, run.model.spec, split, nothing)
         with own_random_state():
             logits[split.test] = fit(inner, make_network(inner)).logits(split.test)
     return logits
@@ -127,8 +127,8 @@ def test_the_same_as_a_loop_by_hand(early_stop: str | None) -> None:
     logits = out_of_fold_logits(run)
     np.testing.assert_array_equal(logits, reference[rows])
     found = decide(run, logits, CalibrationMap()).rule
-    (threshold,) = [item.strategy for item in run.plan.items if item.strategy.name == "threshold"]
-    context = run.phases[-1].context
+    (threshold,) = [item.strategy for item in run.plan.strategies.items if item.strategy.name == "threshold"]
+    context = run.plan.phases[-1].context
     wanted = threshold.imbtk_decide(reference[rows], LABELS[rows], GROUPS[rows], context)  # type: ignore[attr-defined]
     np.testing.assert_array_equal(found.shift, wanted.shift)
 
@@ -136,7 +136,7 @@ def test_the_same_as_a_loop_by_hand(early_stop: str | None) -> None:
 def trained(folder: Path, *strategies: Any, data: Any = DATA, **options: Any) -> Path:
     """Train as a cell of a comparison does: everything but bootstrap and page."""
     prepared = ready(*strategies, data=data, out=str(folder), **options)
-    return run_prepared(prepared, RunProgress(quiet=True), cell=True).folder
+    return run_for_comparison(prepared, RunProgress(quiet=True)).folder
 
 
 @pytest.mark.parametrize("decision", ["threshold:metric=mcc", "tail"])
@@ -172,7 +172,7 @@ def test_training_inner_models_leaves_the_random_state_and_the_strategies_alone(
     logits = out_of_fold_logits(run)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert not hasattr(tail, "_told")
-    assert all(item.strategy is not tail for inner in run.inner for item in inner.plan.items)
+    assert all(item.strategy is not tail for inner in run.inner for item in inner.plan.strategies.items)
     decide(run, logits, CalibrationMap())
     assert tail._told == [120, 60, "out-of-fold rows"]
 
@@ -198,7 +198,7 @@ def test_what_is_going_to_happen_is_said_before_training(tmp_path: Path, capsys:
     from imbtk.pipeline.documents import plan_document
 
     run = ready("threshold")
-    assert run.decision == "by threshold, fitted on 120 out-of-fold rows of 3 inner models"
+    assert run.plan.decision == "by threshold, fitted on 120 out-of-fold rows of 3 inner models"
     document = plan_document(run)
     assert document["inner_models"] == 3
     told = dict(map(tuple, document["defaults"]))
@@ -216,9 +216,11 @@ def test_without_need_or_folds_there_are_no_inner_models() -> None:
     for strategies in ([Folds()], [Folds(), Fixed()], ["threshold"], ["stratified-split:folds=2", "threshold"]):
         assert prepare(config(fold=0), DATA, strategies).inner == ()
     fitted = prepare(config(fold=0), DATA, ["threshold"])
-    assert fitted.decision == "by threshold, fitted on validation rows"
-    assert torch.equal(fitted.decision_rows, fitted.split.validation)
-    assert prepare(config(fold=0), DATA, ["stratified-split:folds=2", "threshold"]).decision == fitted.decision
+    assert fitted.plan.decision == "by threshold, fitted on validation rows"
+    assert torch.equal(fitted.decision_rows, fitted.data.split.validation)
+    assert (
+        prepare(config(fold=0), DATA, ["stratified-split:folds=2", "threshold"]).plan.decision == fitted.plan.decision
+    )
     assert len(prepare(config(fold=4), DATA, ["stratified-split:folds=5", "reject"]).inner) == 4
 
 
@@ -232,19 +234,19 @@ def test_with_a_given_test_side_each_fold_is_predicted_by_a_model_that_has_seen_
     run = prepare(config(fold=1), data, ["stratified-split:folds=3", "threshold"])
     assert data.given_split is not None
     test = torch.nonzero(data.given_split == 2)[:, 0]
-    assert torch.equal(run.split.test, test)
-    assert not run.warnings
-    assert run.decision == "by threshold, fitted on 120 out-of-fold rows of 3 inner models"
+    assert torch.equal(run.data.split.test, test)
+    assert not run.plan.warnings
+    assert run.plan.decision == "by threshold, fitted on 120 out-of-fold rows of 3 inner models"
     # Every row beside the test rows is predicted once, training and validation rows of the data alike.
     assert torch.equal(run.decision_rows.sort().values, torch.nonzero(data.given_split != 2)[:, 0])
     for number, inner in enumerate(run.inner):
-        sides = (inner.split.train, inner.split.validation, inner.split.test)
+        sides = (inner.data.split.train, inner.data.split.validation, inner.data.split.test)
         assert [len(side) for side in sides] == [40, 40, 40]
         assert len(torch.cat([*sides, test]).unique()) == ROWS
         groups = [set(GROUPS[side].tolist()) for side in sides]
         assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
-        fold = prepare(config(fold=number), data, ["stratified-split:folds=3"]).split
-        assert torch.equal(inner.split.test, fold.validation)
+        fold = prepare(config(fold=number), data, ["stratified-split:folds=3"]).data.split
+        assert torch.equal(inner.data.split.test, fold.validation)
     assert len(out_of_fold_logits(run)) == 120
 
 
@@ -278,8 +280,8 @@ def test_folds_that_allow_no_out_of_fold_rows_are_told_of() -> None:
     data = (X, NAMES[LABELS])
     run = prepare(config(fold=0), data, [Overlap(), "threshold"])
     assert run.inner == ()
-    assert any("fitted on validation rows, although the split has 3 folds" in said for said in run.warnings)
-    assert not prepare(config(fold=0), data, [Overlap()]).warnings
+    assert any("fitted on validation rows, although the split has 3 folds" in said for said in run.plan.warnings)
+    assert not prepare(config(fold=0), data, [Overlap()]).plan.warnings
     with pytest.raises(DataError, match=r"stratified-split:folds=5\)\. Beware: .*although the split has 3 folds"):
         prepare(config(fold=0), data, [Overlap(), 'threshold:floor="malignant>=0.99",bound=lower-limit'])
 
@@ -343,12 +345,12 @@ class Overflows(Strategy):
 def test_a_rule_that_only_perfect_logits_break_still_has_inner_models() -> None:
     run = ready(Overflows())
     assert len(run.inner) == 3
-    assert run.decision == "by overflows, fitted on 120 out-of-fold rows of 3 inner models"
+    assert run.plan.decision == "by overflows, fitted on 120 out-of-fold rows of 3 inner models"
 
 
 def test_an_induced_imbalance_reaches_the_inner_training_rows() -> None:
     run = ready("threshold", induce_imbalance="10:step")
     for inner in (run, *run.inner):
-        benign, malignant = inner.context.natural_counts.tolist()
+        benign, malignant = inner.plan.context.natural_counts.tolist()
         assert malignant == benign // 10 > 0
     assert len(run.decision_rows) == 120

@@ -223,12 +223,16 @@ class Nothing(Strategy):
 @pytest.mark.parametrize(
     ("what", "error", "message"),
     [
-        ("shape", PluginError, r"returned \(7,\) instead of a tensor of shape \(2,\) from imbtk_class_weights"),
+        (
+            "shape",
+            PluginError,
+            r"returned float32 \(7,\) instead of a tensor of numbers \(2,\),? from imbtk_class_weights",
+        ),
         ("nan", PluginError, "a weight for class '0' that is not finite and positive"),
         ("type", PluginError, r"returned list instead of a tensor"),
         ("order", PluginError, r"positions outside \[0, "),
         ("reduced", PluginError, r"gives float32 \(\) instead of a loss per sample, unreduced, \(2,\), from"),
-        ("nan loss", PluginError, "a callable that gives values that are not finite from imbtk_criterion"),
+        ("nan loss", PluginError, "a callable that gives losses that are not finite from imbtk_criterion"),
         ("infinite", TrainingError, r"not finite in epoch 1, step 1: rows .* The last good state is kept in"),
     ],
 )

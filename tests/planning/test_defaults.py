@@ -71,26 +71,34 @@ def training_line(run: PreparedRun) -> str:
 
 def test_a_run_that_is_told_no_epochs_stops_early_and_says_so() -> None:
     run = ready(1_000)
-    assert (run.config.epochs, run.config.early_stop, run.config.patience) == (100, "corrected_log_loss", 30)
+    kept = run.model.config
+    assert (kept.epochs, kept.early_stop, kept.patience) == (
+        100,
+        "corrected_log_loss",
+        30,
+    )
     assert "at most 100 epochs, the best epoch of the last phase by corrected log loss, at most 30 epochs without" in (
         training_line(run)
     )
-    assert ready(1_000, patience=7).config.patience == 7
+    assert ready(1_000, patience=7).model.config.patience == 7
 
 
 def test_who_says_how_many_epochs_gets_them() -> None:
     run = ready(epochs=9)
-    assert (run.config.epochs, run.config.early_stop, run.config.patience) == (9, "none", None)
+    kept = run.model.config
+    assert (kept.epochs, kept.early_stop, kept.patience) == (9, "none", None)
     assert "9 epochs, the last epoch's weights" in training_line(run)
-    assert ready(early_stop="none").config.early_stop == "none"
-    both = ready(epochs=9, early_stop="log_loss").config
+    assert ready(early_stop="none").model.config.early_stop == "none"
+    both = ready(epochs=9, early_stop="log_loss").model.config
     assert (both.early_stop, both.patience) == ("log_loss", None)
 
 
 def test_a_table_that_is_shown_ten_times_keeps_the_last_epoch() -> None:
-    many = ready(17_000).config
+    many = ready(17_000).model.config
     assert (many.epochs, many.early_stop, many.patience) == (9, "none", None)
-    assert (ready(17_000, patience=2).config.early_stop, ready(14_000).config.early_stop) == ("corrected_log_loss",) * 2
+    assert (ready(17_000, patience=2).model.config.early_stop, ready(14_000).model.config.early_stop) == (
+        "corrected_log_loss",
+    ) * 2
 
 
 @pytest.mark.parametrize("options", [{"epochs": 9}, {"early_stop": "none"}])
@@ -154,7 +162,7 @@ def test_decay_follows_how_often_a_batch_shows_the_rarest_class() -> None:
     y = np.zeros(4_000, np.int64)
     y[::400] = 1
     decays = [
-        prepare(make_config({"model": "mlp", "epochs": 100, "device": "cpu"}), (x, y), plan).config.weight_decay
+        prepare(make_config({"model": "mlp", "epochs": 100, "device": "cpu"}), (x, y), plan).model.config.weight_decay
         for plan in (["stratified-split"], ["stratified-split", "oversample"])
     ]
     # 2560 training rows hold 6 or 7 rare ones: a sixth of a row in a batch of 64, and 32 rows when oversampled.

@@ -24,7 +24,7 @@ def prepared(*strategies: str, on: Any = None, **options: Any) -> PreparedRun:
 
 
 def index(run: PreparedRun) -> float:
-    found = run.phases[-1].ledger.index
+    found = run.plan.phases[-1].ledger.index
     assert found is not None
     return found
 
@@ -66,7 +66,7 @@ def test_balanced_softmax_on_top_of_another_is_refused(first: str) -> None:
 def test_what_adds_up_is_not_refused(plan: list[str], expected: float) -> None:
     run = prepared(*plan)
     assert index(run) == pytest.approx(expected, abs=0.02)
-    assert not [line for line in run.warnings if "too far" in line]
+    assert not [line for line in run.plan.warnings if "too far" in line]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -79,20 +79,20 @@ def test_oversampling_few_rows_is_never_refused(seed: int, options: str) -> None
 def test_one_strategy_that_goes_too_far_was_asked_for() -> None:
     run = prepared("logit-adjust:tau=1.5")
     assert index(run) == pytest.approx(1.5, abs=0.02)
-    assert [line for line in run.warnings if "too far" in line]
+    assert [line for line in run.plan.warnings if "too far" in line]
 
 
 def test_costs_that_the_user_wrote_down_warn() -> None:
     run = prepared("class-weights:scheme=custom,weights={0: 1, 1: 9}", "oversample")
     assert index(run) > 1.9
-    said = [line for line in run.warnings if "too far" in line]
+    said = [line for line in run.plan.warnings if "too far" in line]
     assert len(said) == 1
     assert "'class-weights' and 'oversample'" in said[0]
 
 
 def test_the_user_can_insist() -> None:
     run = prepared("class-weights", "oversample", allow_overcorrection=True)
-    assert [line for line in run.warnings if "the plan corrects the class frequencies too far" in line]
+    assert [line for line in run.plan.warnings if "the plan corrects the class frequencies too far" in line]
 
 
 @pytest.mark.parametrize(
@@ -108,4 +108,4 @@ def test_the_user_can_insist() -> None:
     ],
 )
 def test_phases_know_whether_the_ledger_is_exact(plan: list[str], exact: bool) -> None:
-    assert prepared(*plan).phases[0].exact is exact
+    assert prepared(*plan).plan.phases[0].exact is exact

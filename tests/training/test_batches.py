@@ -36,14 +36,14 @@ def test_images_are_gathered_augmented_and_normalised() -> None:
     generator = np.random.default_rng(0)
     x, y = generator.integers(0, 256, (60, 3, 8, 8), dtype=np.uint8), np.arange(60) % 2
     prepared = prepare(make_config({"epochs": 1, "batch_size": 16}), (x, y), [Invert()])
-    batches = Batches(prepared.dataset, prepared.normalisation, torch.device("cpu"))
-    train = prepared.split.train
+    batches = Batches(prepared.data.dataset, prepared.data.normalisation, torch.device("cpu"))
+    train = prepared.data.split.train
     pixels = torch.from_numpy(x).float()[train] / 255
     mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3), correction=0)
     plain = (pixels - mean[:, None, None]) / std[:, None, None]
     assert torch.allclose(batches.samples(train), plain, atol=1e-5)
 
-    phase_batches = batches.phase(prepared.phases[0])
+    phase_batches = batches.phase(prepared.plan.phases[0])
     parts = phase_batches.epoch(0)
     assert sorted(torch.cat([rows for rows, _, _ in parts]).tolist()) == sorted(train.tolist())
     rows, labels, places = parts[1]
@@ -51,20 +51,20 @@ def test_images_are_gathered_augmented_and_normalised() -> None:
     expected = (1 - torch.from_numpy(x).float()[rows] / 255 - mean[:, None, None]) / std[:, None, None]
     assert torch.allclose(changed, expected, atol=1e-5)
     assert torch.equal(target, torch.nn.functional.one_hot(torch.from_numpy(y)[rows], 2).float())
-    assert torch.equal(torch.from_numpy(x), prepared.dataset.x), "augmentation must not reach the store"
+    assert torch.equal(torch.from_numpy(x), prepared.data.dataset.x), "augmentation must not reach the store"
 
 
 def test_synthetic_rows_are_what_was_made() -> None:
     generator = np.random.default_rng(0)
     x, y = (generator.normal(size=(60, 3)) * 5 + 2).astype(np.float32), np.arange(60) % 2
     prepared = prepare(make_config({"epochs": 1, "batch_size": 64}), (x, y), [Double()])
-    (phase,) = prepared.phases
-    batches = Batches(prepared.dataset, prepared.normalisation, torch.device("cpu"))
+    (phase,) = prepared.plan.phases
+    batches = Batches(prepared.data.dataset, prepared.data.normalisation, torch.device("cpu"))
     phase_batches = batches.phase(dataclasses.replace(phase, order=lambda epoch: torch.arange(len(phase.indices))))
     ((rows, labels, places),) = phase_batches.epoch(0)
     loaded, _ = phase_batches.load(labels, places, 0, 0, 0)
     assert rows[-2:].tolist() == [-1, -1]
-    n = len(prepared.split.train)
-    assert torch.allclose(loaded[:n], batches.samples(prepared.split.train), atol=1e-5)
+    n = len(prepared.data.split.train)
+    assert torch.allclose(loaded[:n], batches.samples(prepared.data.split.train), atol=1e-5)
     for k in (0, 1):
         assert torch.allclose(loaded[n + k], loaded[:n][labels[:n] == k].mean(0), atol=1e-4)

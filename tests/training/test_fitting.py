@@ -69,18 +69,18 @@ def test_training_leaves_the_callers_random_state_and_needs_no_folder() -> None:
         fitted = fit(run, make_network(run))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert [record["epoch"] for record in fitted.history] == [0, 1]
-    assert fitted.logits(run.split.test).shape == (len(run.split.test), 2)
+    assert fitted.logits(run.data.split.test).shape == (len(run.data.split.test), 2)
 
 
 def test_the_head_starts_at_the_prior() -> None:
     run = prepared()
-    counts = run.context.natural_counts.double()
+    counts = run.plan.context.natural_counts.double()
     assert make_network(run).head.bias.tolist() == pytest.approx((counts / counts.sum()).log().tolist())
 
 
 def test_the_head_is_refitted() -> None:
     run = prepared(Zero())
-    assert np.abs(fit(run, make_network(run)).logits(run.split.test)).max() == 0
+    assert np.abs(fit(run, make_network(run)).logits(run.data.split.test)).max() == 0
 
 
 def test_rules_that_look_at_rows() -> None:
@@ -95,7 +95,7 @@ def test_wrong_answers_are_named() -> None:
     with pytest.raises(PluginError, match=r"strategy 'answers' .* returned str, not a torch Module, from imbtk_head"):
         make_network(run)
     with pytest.raises(PluginError, match=r"strategy 'answers' .* returned str, not a torch Module, from imbtk_head"):
-        head_maker(run.plan.items, run.context)(3)
+        head_maker(run.plan.strategies.items, run.plan.context)(3)
     with pytest.raises(PluginError, match=r"'half' .* returned float, not a DecisionRule, from imbtk_decide"):
         prepared(Half())
     with pytest.raises(PluginError, match=r"'answers' .* returned NoneType, not a torch Module, from imbtk_refit"):
@@ -235,7 +235,7 @@ def test_a_refit_draws_from_no_other_global_state() -> None:
 def test_the_models_own_weight_decay_is_resolved_and_used(options: dict[str, Any], decay: float) -> None:
     x = np.random.default_rng(0).normal(size=(60, 3))
     run = prepare(make_config({"device": "cpu", "model": "mlp", **options}), (x, np.arange(60) % 3 // 2))
-    assert run.config.weight_decay == decay
+    assert run.model.config.weight_decay == decay
     assert f"weight decay {decay:g}," in dict(map(tuple, plan_document(run)["defaults"]))["training"]
 
 
@@ -259,4 +259,4 @@ def test_a_network_that_overflows_on_new_rows_is_no_traceback() -> None:
     with torch.no_grad():
         fitted.network.head.weight.fill_(torch.inf)  # type: ignore[union-attr, operator]
     with pytest.raises(TrainingError, match=r"logits that are not finite for 6 of 6 rows .* Lower --lr"):
-        fitted.logits(prepared.split.validation)
+        fitted.logits(prepared.data.split.validation)

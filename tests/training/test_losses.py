@@ -80,7 +80,7 @@ def trained(rows: int, clock: Any, shown: list[int]) -> int:
     prepared = prepare(make_config({"epochs": 1, "batch_size": 1, "model": "linear"}), (x[:rows], y[:rows]))
     network = make_network(prepared)
     optimizer = make_optimizer("adamw", parameter_groups(network, 0.0, 1e-3), torch.device("cpu"))
-    batches = Batches(prepared.dataset, prepared.normalisation, torch.device("cpu"))
+    batches = Batches(prepared.data.dataset, prepared.data.normalisation, torch.device("cpu"))
     nothing = torch.empty(0, dtype=torch.int64)
 
     def on_step(step: int, total: int, loss: float) -> None:
@@ -88,10 +88,10 @@ def trained(rows: int, clock: Any, shown: list[int]) -> int:
 
     with Looks() as looks:
         train(
-            network, optimizer, prepared.phases, batches, (nothing, nothing), TrainingSettings(seed=0), None,
+            network, optimizer, prepared.plan.phases, batches, (nothing, nothing), TrainingSettings(seed=0), None,
             on_step=on_step, clock=clock,
         )  # fmt: skip
-    assert len(prepared.split.train) == rows * 0.64
+    assert len(prepared.data.split.train) == rows * 0.64
     return looks.count
 
 
@@ -138,7 +138,7 @@ def test_what_is_not_finite_is_found_and_the_state_before_it_kept(
     assert all(bool(value.isfinite().all()) for value in state["network"].values())
     # The step that is named is where the row stands in the epoch's order.
     prepared = prepare(make_config({"epochs": 2, "batch_size": 16}), (x, y))
-    order = prepared.phases[0].indices[prepared.phases[0].order(1)]
+    order = prepared.plan.phases[0].indices[prepared.plan.phases[0].order(1)]
     place = int((order == row).nonzero())
     assert f"step {place // 16 + 1}:" in str(caught.value)
 

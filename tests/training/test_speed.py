@@ -56,14 +56,14 @@ def clock_of(seconds: Callable[[int], float], rounds: int) -> Callable[[], float
 def tried(seconds: list[float], **changes: Any) -> Speed:
     run = prepared(**changes)
     network = make_network(run)
-    batches = Batches(run.dataset, run.normalisation, run.device)
+    batches = Batches(run.data.dataset, run.data.normalisation, run.model.device)
 
     def optimizer(copied: Network) -> torch.optim.Optimizer:
-        return optimizer_for(copied, run.config, run.device)
+        return optimizer_for(copied, run.model.config, run.model.device)
 
     settings, rounds = training_settings(run, network), 2
     return try_settings(
-        network, run.phases[0], batches, settings, optimizer, CANDIDATES, rounds, 9,
+        network, run.plan.phases[0], batches, settings, optimizer, CANDIDATES, rounds, 9,
         clock_of(seconds.__getitem__, rounds),
     )  # fmt: skip
 
@@ -125,7 +125,7 @@ def test_a_trial_leaves_network_strategies_and_random_state_alone(monkeypatch: p
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.random.get_rng_state()
     found = settled(run, network)
-    assert found.speed is not None
+    assert found.model.speed is not None
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -136,9 +136,14 @@ def test_a_trial_leaves_network_strategies_and_random_state_alone(monkeypatch: p
 def test_short_trainings_and_small_networks_are_not_tried() -> None:
     run = prepared()
     found = settled(run, make_network(run))
-    assert (found.speed, found.config.precision, found.config.memory_format) == (None, "fp32", "channels-last")
+    model = found.model
+    assert (model.speed, model.config.precision, model.config.memory_format) == (
+        None,
+        "fp32",
+        "channels-last",
+    )
     run = prepared("mlp")
-    assert settled(run, make_network(run)).config.memory_format == "contiguous"
+    assert settled(run, make_network(run)).model.config.memory_format == "contiguous"
     # A network of many multiplications, over too few steps for four settings; then steps enough, and at most eight.
     assert [rounds_worth(1e15, steps, 4) for steps in (100, 299, 300, 10**6)] == [0, 0, 2, 8]
     assert rounds_worth(1e10, 10**6, 4) == 0
@@ -149,11 +154,16 @@ def test_what_is_asked_for_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(speed, "SHARE", 10.0)
     run = prepared(precision="bf16", memory_format="contiguous")
     found = settled(run, make_network(run))
-    assert (found.speed, found.config.precision, found.config.memory_format) == (None, "bf16", "contiguous")
+    model = found.model
+    assert (model.speed, model.config.precision, model.config.memory_format) == (
+        None,
+        "bf16",
+        "contiguous",
+    )
     run = prepared(memory_format="contiguous")
     found = settled(run, make_network(run))
-    assert found.speed is not None
-    assert {entry.channels_last for entry in found.speed.tried} == {False}
+    assert found.model.speed is not None
+    assert {entry.channels_last for entry in found.model.speed.tried} == {False}
 
 
 def test_work_is_counted_on_paper() -> None:
