@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from types import TracebackType
 
 __all__ = [
     "ConflictError",
@@ -18,6 +19,7 @@ __all__ = [
     "PluginError",
     "RandomStateError",
     "RunFolderError",
+    "StrangersCode",
     "TrainingError",
     "as_sentence",
     "did_you_mean",
@@ -62,6 +64,38 @@ class RunFolderError(ImbtkError):
 
 class TrainingError(ImbtkError, RuntimeError):
     """Training that cannot go on: a loss that is not finite, say."""
+
+
+class StrangersCode:
+    """Runs what a plugin brought: whatever it raises becomes a :class:`PluginError` that names it, its cause kept.
+
+    imbtk's own errors, which plugins raise to say what a user did wrong, pass as they are. It is entered in every step
+    of training, again and again, so it is no generator.
+
+    Parameters
+    ----------
+    who : str
+        ``"strategy 'focal-loss' (acme-imb 1.2)"``.
+    where : str
+        ``"imbtk_mix"``.
+    remedy : str
+        A sentence.
+    """
+
+    __slots__ = ("_remedy", "_where", "_who")
+
+    def __init__(self, who: str, where: str, remedy: str) -> None:
+        self._who, self._where, self._remedy = who, where, remedy
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, ImbtkError):
+            said = as_sentence(f"{type(error).__name__}: {error}")
+            raise PluginError(f"{self._who} failed in {self._where}: {said} {self._remedy}") from error
 
 
 def as_sentence(text: str) -> str:

@@ -21,7 +21,7 @@ from imbtk.authoring.implementations import check_implementations
 from imbtk.authoring.plugin_files import PluginFile
 from imbtk.authoring.strategy import Strategy
 from imbtk.discovery.random_state import RandomStates
-from imbtk.errors import ImbtkError, PluginError, as_sentence
+from imbtk.errors import ImbtkError, PluginError, StrangersCode, as_sentence
 
 __all__ = ["HookManager", "Plugin", "call_module_hook", "check_answer", "guarded_import", "load_plugin"]
 
@@ -201,15 +201,8 @@ def _offered_strategies(plugin: Plugin, module: ModuleType) -> dict[str, type[St
 
 def call_module_hook(plugin: Plugin, hook: str, function: Callable[[], Any]) -> Any:
     """Call a module hook; whatever goes wrong names plugin and hook."""
-    try:
+    with StrangersCode(f"plugin '{plugin.name}' ({plugin.provider})", hook, _remedy(plugin)):
         return function()
-    except ImbtkError:
-        raise
-    except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
-        raise PluginError(
-            f"plugin '{plugin.name}' ({plugin.provider}) failed in {hook}: "
-            f"{as_sentence(f'{type(error).__name__}: {error}')} {_remedy(plugin)}"
-        ) from error
 
 
 def check_answer(plugin: Plugin, hook: str, answer: Any) -> None:

@@ -10,7 +10,7 @@ import pluggy
 from imbtk.authoring.implementations import check_implementations
 from imbtk.discovery.catalogue import HookManager
 from imbtk.discovery.random_state import RandomStates
-from imbtk.errors import ImbtkError, PluginError, RandomStateError, as_sentence
+from imbtk.errors import ImbtkError, PluginError, RandomStateError, StrangersCode, as_sentence
 from imbtk.planning.dispatch import who
 from imbtk.planning.prepared import PreparedRun
 from imbtk.report.extra_sections import ExtraSection
@@ -108,14 +108,8 @@ class Observers:
 def _call(impl: pluggy.HookImpl, hook: str, by: str, arguments: dict[str, Any]) -> Any:
     states = RandomStates.now()
     try:
-        answer = impl.function(*(arguments[name] for name in impl.argnames))
-    except ImbtkError:
-        raise
-    except (Exception, SystemExit) as error:  # a stranger's code may raise anything: it is named, and its cause kept
-        raise PluginError(
-            f"{by} failed in {hook}: {as_sentence(f'{type(error).__name__}: {error}')} Report it to its author, or run "
-            "without it."
-        ) from error
+        with StrangersCode(by, hook, "Report it to its author, or run without it."):
+            answer = impl.function(*(arguments[name] for name in impl.argnames))
     finally:
         library = states.disturbed()
     # A plotting library may draw numbers, and when the page is made they matter to nobody.

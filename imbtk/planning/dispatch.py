@@ -20,10 +20,10 @@ from imbtk.authoring.context import RunContext
 from imbtk.authoring.hookspecs import HOOKS, Hook
 from imbtk.discovery.catalogue import HookManager
 from imbtk.discovery.random_state import RandomStates
-from imbtk.errors import ConflictError, ImbtkError, PluginError, RandomStateError, as_sentence
+from imbtk.errors import ConflictError, PluginError, RandomStateError, StrangersCode
 from imbtk.planning.plan import PlanItem
 
-__all__ = ["BatchState", "Dispatcher", "bind", "failure", "random_states_kept", "who", "wrong_result"]
+__all__ = ["BatchState", "Dispatcher", "bind", "random_states_kept", "remedy", "who", "wrong_result"]
 
 EXTRAS = ("features", "rows", "epoch")
 
@@ -80,13 +80,9 @@ class Dispatcher:
         with (
             random_states_kept(item, hook),
             _torch_state_lent() if hook in SEEDED_BY_CORE else contextlib.nullcontext(),
+            StrangersCode(who(item), hook, remedy(item)),
         ):
-            try:
-                return impl.function(*(arguments[name] for name in impl.argnames))
-            except ImbtkError:
-                raise
-            except (Exception, SystemExit) as error:  # a stranger's code may raise anything: it is named
-                raise failure(item, hook, error) from error
+            return impl.function(*(arguments[name] for name in impl.argnames))
 
     def choice(self, hook: str, **arguments: Any) -> tuple[Any, PlanItem] | None:
         """Return the one answer that is not None and who gave it, or None.
@@ -144,27 +140,21 @@ def random_states_kept(item: PlanItem, where: str) -> Iterator[None]:
     if library := before.disturbed():
         raise RandomStateError(
             f"{who(item)} draws from or seeds the global random state of {library} in {where}. Numbers come from "
-            f"context.draw and from the draw that callables are given. Report it to its author, or run without "
-            f"'{item.strategy.name}'.",
+            f"context.draw and from the draw that callables are given. {remedy(item)}",
             library,
         )
 
 
-def failure(item: PlanItem, hook: str, error: BaseException) -> PluginError:
-    """Return the error for a strategy whose hook, or whose callable, raised something."""
-    return PluginError(
-        f"{who(item)} failed in {hook}: {as_sentence(f'{type(error).__name__}: {error}')} Report it to its author, "
-        f"or run without '{item.strategy.name}'."
-    )
+def remedy(item: PlanItem) -> str:
+    """Return what a user can do about a strategy that fails."""
+    return f"Report it to its author, or run without '{item.strategy.name}'."
 
 
 def wrong_result(item: PlanItem, hook: str, what: str) -> PluginError:
     """Return the error for a strategy whose hook returned something else than its documentation says."""
     what += "," if ", " in what else ""
-    return PluginError(
-        f"{who(item)} returned {what} from {hook}; {HOOKS[hook].page} says what it returns. Report it to its author, "
-        f"or run without '{item.strategy.name}'."
-    )
+    page = HOOKS[hook].page
+    return PluginError(f"{who(item)} returned {what} from {hook}; {page} says what it returns. {remedy(item)}")
 
 
 def who(item: PlanItem) -> str:
@@ -203,15 +193,13 @@ def bind(function: Any, item: PlanItem, hook: str, state: BatchState) -> Callabl
             + ", ".join(EXTRAS)
         )
 
+    named = StrangersCode(who(item), hook, remedy(item))
+
     def bound(*arguments: Any) -> Any:
-        try:
+        with named:
             if not wanted:
                 return function(*arguments)
             return function(*arguments, **{name: getattr(state, name) for name in wanted})
-        except ImbtkError:
-            raise
-        except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
-            raise failure(item, hook, error) from error
 
     bound.wanted = frozenset(wanted) | getattr(function, "wanted", frozenset())  # type: ignore[attr-defined]
     return bound

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from imbtk.authoring.context import RunContext
 from imbtk.authoring.contracts import augment_fault, loss_fault, mix_fault
 from imbtk.authoring.draw import Draw
-from imbtk.planning.dispatch import BatchState, Dispatcher, bind, failure, random_states_kept, wrong_result
+from imbtk.errors import StrangersCode
+from imbtk.planning.dispatch import BatchState, Dispatcher, bind, random_states_kept, remedy, who, wrong_result
 from imbtk.planning.plan import PlanItem, PlannedPhase
 
 __all__ = ["rehearse"]
@@ -97,10 +98,8 @@ def _try_loss(bound: Any, item: PlanItem, hook: str, context: RunContext) -> Non
     with random_states_kept(item, f"the callable from {hook}"):
         losses = bound(logits, _target(context))
     _refuse(loss_fault(losses, SAMPLES), item, hook)
-    try:
+    with StrangersCode(who(item), f"the gradient of the callable from {hook}", remedy(item)):
         torch.autograd.backward(losses.sum())
-    except RuntimeError as error:
-        raise failure(item, f"the gradient of the callable from {hook}", error) from error
 
 
 def _batch(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> None:
