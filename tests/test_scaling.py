@@ -44,7 +44,7 @@ def _calls(folder: Path, rows: int, name: str) -> int:
 @pytest.mark.skipif(sys.gettrace() is not None, reason="a debugger or coverage counts calls of its own")
 def test_calls_grow_with_rows_as_rows_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Drawing takes millions of calls whatever there is to draw: the folder is read as for a page, and nothing is drawn.
-    monkeypatch.setattr("imbtk.pipeline.run_folder.make_report", read_run)
+    monkeypatch.setattr("imbtk.pipeline.results.make_report", read_run)
     _calls(tmp_path, 1000, "first")  # imports, and what is kept for later runs
     few, more, many = (_calls(tmp_path, rows, f"r{rows}") for rows in (1000, 2000, 4000))
     # Twice the step costs twice the calls if they are linear, four times if they are quadratic.

@@ -91,7 +91,9 @@ def on_all_rows(prepared: PreparedRun, strategies: Any, weights: np.ndarray | No
     plan = Plan.build(_copies(strategies), prepared.catalogue)
     split = Split(rows, nothing, nothing)
     data, spec = prepared.data.dataset, prepared.model.spec
-    whole = prepare_undecided(config, prepared.catalogue, data, plan, spec, split, prepared.plan.decision)
+    whole = prepare_undecided(
+        config, prepared.catalogue, data, plan, spec, split=split, decision=prepared.plan.decision
+    )
     return whole if weights is None else with_row_weights(whole, torch.from_numpy(weights))
 
 

@@ -259,7 +259,9 @@ def _inner_runs(prepared: PreparedRun, inner: Sequence[Split]) -> tuple[Prepared
         copied = Plan(tuple(item.copy() for item in plan.strategies.items))
         dataset, spec = prepared.data.dataset, prepared.model.spec
         try:
-            run = prepare_undecided(config, prepared.catalogue, dataset, copied, spec, cut, plan.decision)
+            run = prepare_undecided(
+                config, prepared.catalogue, dataset, copied, spec, split=cut, decision=plan.decision
+            )
         except ImbtkError as error:
             error.args = (
                 f"inner model {number} of {len(inner)}, which the decision needs to be fitted on out-of-fold rows: "

@@ -54,5 +54,5 @@ def test_the_test_side_that_the_data_give_is_left_for_the_end(patients_csv: Path
     assert set(cell.loc[frame["split"].to_numpy() == "test", "split"]) == {"unused"}
     values = {**options, "data": str(tmp_path / "study.csv"), "ignore_split": True, "out": str(tmp_path / "all")}
     whole = prepare_study(make_comparison_config(values), None, ["class-weights"], GridProgress(quiet=True))
-    split = prepare_cell(whole.job, whole.cells[0]).split
+    split = prepare_cell(whole.job, whole.cells[0]).data.split
     assert len(split.train) + len(split.validation) + len(split.test) == len(frame)

@@ -66,7 +66,7 @@ def test_packages_for_each_hook_and_for_all_of_them_pass_their_own_tests(tmp_pat
     folders.append(new_plugin("all-of-it", [short_name(hook) for hook in HOOKS], tmp_path, EMPTY))
     # One interpreter for all, and no page drawn: that is nine tenths of such a run, and the installed package below
     # has its page and makes the kit, as do the examples above.
-    (tmp_path / "no_page.py").write_text("import imbtk.pipeline.run_folder as f\nf.make_report = lambda folder: None\n")
+    (tmp_path / "no_page.py").write_text("import imbtk.pipeline.results as f\nf.make_report = lambda folder: None\n")
     done = run(
         "-m", "pytest", "-q", "-rs", "--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no_page",
         "-k", "takes_part or found",
