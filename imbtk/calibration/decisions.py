@@ -19,6 +19,7 @@ from imbtk.evaluation.intervals import sensitivity_interval
 from imbtk.evaluation.operating import risk_coverage
 from imbtk.planning.dispatch import Dispatcher, wrong_result
 from imbtk.planning.plan import PlanItem
+from imbtk.runs.format import DECISION
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +38,6 @@ __all__ = [
     "rehearse_decision",
 ]
 
-SCHEMA_VERSION = 2
 
 VALIDATION: Literal["validation rows"] = "validation rows"
 OUT_OF_FOLD: Literal["out-of-fold rows"] = "out-of-fold rows"
@@ -245,7 +245,7 @@ def decision_document(
     }
     class_names, rule = list(prepared.data.dataset.class_names), decision.rule
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": DECISION.schema,
         "class_names": class_names,
         "name": rule.name,
         "by": None if decision.by is None else str(decision.by),

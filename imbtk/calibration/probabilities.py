@@ -16,10 +16,10 @@ from imbtk.planning.defaults import STOP_BY
 from imbtk.planning.deployment import deployed
 from imbtk.planning.dispatch import Dispatcher
 from imbtk.planning.prepared import PreparedRun
+from imbtk.runs.format import CALIBRATION
 
 __all__ = ["calibrate", "calibration_document", "fit_ledger", "why_inexact"]
 
-SCHEMA_VERSION = 2
 CHANCE = 1e-3
 """Class frequencies of a side that are less likely than this under the natural prior are not put down to chance."""
 
@@ -111,7 +111,7 @@ def calibration_document(
     by = [str(item) for item in Dispatcher(prepared.plan.strategies.items).answering("imbtk_calibrate")]
     reason = why_inexact(prepared)
     document: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": CALIBRATION.schema,
         "class_names": list(prepared.data.dataset.class_names),
         "method": ", then ".join(by) or "the ledger, drawn by validation rows",
         "rows": len(prepared.calibration_rows),

@@ -30,7 +30,7 @@ from imbtk.planning.plan import Plan, StrategyLike
 from imbtk.planning.prepared import PreparedRun, Unseen
 from imbtk.planning.reading import Progress, choose_model, make_catalogue, read_data
 from imbtk.planning.splitting import induced
-from imbtk.runs.writing import LOGITS_FILE
+from imbtk.runs.format import HISTORY, LOGITS
 
 __all__ = ["OWN_OPTIONS", "prepare_row"]
 
@@ -170,7 +170,7 @@ def _unseen(folder: ComparisonFolder, row: PlanRow, estimate: dict[str, Any]) ->
 
 
 def _logits(folder: Path, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
-    place = cell_folder(folder, cell) / LOGITS_FILE
+    place = cell_folder(folder, cell) / LOGITS
     try:
         with np.load(place) as file:
             return file["rows"], file["logits"]
@@ -183,7 +183,7 @@ def _logits(folder: Path, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
 
 def _kept_epochs(folder: Path, cell: Cell) -> int:
     """Return after how many epochs the weights of a cell are: all, or the best one's where it was stopped early."""
-    with (cell_folder(folder, cell) / "history.csv").open(encoding="utf-8", newline="") as file:
+    with (cell_folder(folder, cell) / HISTORY).open(encoding="utf-8", newline="") as file:
         history = list(csv.DictReader(file))
     kept = [place for place, record in enumerate(history, 1) if float(record.get("kept") or 0)]
     return kept[0] if kept else len(history)

@@ -23,13 +23,13 @@ from imbtk.evaluation.alarms import call_all_costs
 from imbtk.evaluation.figures import missing_figure
 from imbtk.evaluation.intervals import CONFIDENCE
 from imbtk.evaluation.metrics import Missing
+from imbtk.runs.format import COMPARISON
 
 if TYPE_CHECKING:
     from imbtk.authoring.context import ExtraMetric
 
-__all__ = ["CONDITIONAL_ON", "DECISION", "SCHEMA_VERSION", "analyse"]
+__all__ = ["CONDITIONAL_ON", "DECISION", "analyse"]
 
-SCHEMA_VERSION = 1
 DECISION = "nothing, with the decision moved"
 """The row of the baseline's networks with another decision: no training of its own."""
 
@@ -67,7 +67,7 @@ def analyse(path: Path, offered: Mapping[str, ExtraMetric] | None = None) -> dic
     entries += [{"name": n, "kind": "plan", "complete": False, "reason": reason} for n, reason in incomplete.items()]
     config, protocol = folder.config, folder.protocol
     document: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": COMPARISON.schema,
         "imbtk": __version__,
         "confidence_level": CONFIDENCE,
         "conditional_on": CONDITIONAL_ON,

@@ -32,6 +32,7 @@ from imbtk.pipeline.run import run_for_comparison
 from imbtk.planning.config import RunConfig
 from imbtk.planning.prepared import PreparedRun
 from imbtk.planning.reading import make_catalogue, read_data
+from imbtk.runs.format import METRICS
 from imbtk.training.memory import keep_memory
 
 __all__ = [
@@ -130,7 +131,7 @@ def cell_folder(folder: Path, cell: Cell) -> Path:
 
 def is_done(folder: Path, cell: Cell) -> bool:
     """Return whether a cell came to its end: a run folder has its name only when everything is in it."""
-    return (cell_folder(folder, cell) / "metrics.json").is_file()
+    return (cell_folder(folder, cell) / METRICS).is_file()
 
 
 def failure_of(folder: Path, cell: Cell) -> str | None:
@@ -207,7 +208,7 @@ def _move(work: Path, place: Path) -> None:
     try:
         os.rename(work, place)
     except OSError:
-        if not (place / "metrics.json").is_file():
+        if not (place / METRICS).is_file():
             raise
         shutil.rmtree(work, ignore_errors=True)
 

@@ -13,10 +13,11 @@ from imbtk.comparison.cells import clear_work
 from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.settings import ComparisonConfig, make_comparison_config, parse_shard
 from imbtk.comparison.study import prepare_study, run_study
-from imbtk.comparison.writing import DOCUMENT_FILE, write_results
+from imbtk.comparison.writing import write_results
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import RunFolderError
 from imbtk.planning.plan import StrategyLike
+from imbtk.runs.format import COMPARISON, REPORT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,7 +109,7 @@ def make_comparison_report(folder: str | Path) -> Path:
         If the folder is no comparison, or its baseline is not done.
     """
     write_results(Path(folder), Catalogue().extra_metrics())
-    return Path(folder) / "report.html"
+    return Path(folder) / REPORT
 
 
 class Comparison:
@@ -130,10 +131,10 @@ class Comparison:
     @cached_property
     def document(self) -> dict[str, Any]:
         """What ``comparison.json`` holds."""
-        path = self.folder / DOCUMENT_FILE
+        path = self.folder / COMPARISON
         if not path.is_file():
             raise RunFolderError(
-                f"'{self.folder}' has no {DOCUMENT_FILE}: not all cells are done. Give the same 'imbtk compare' "
+                f"'{self.folder}' has no {COMPARISON}: not all cells are done. Give the same 'imbtk compare' "
                 "command again, or make the table of what there is with 'imbtk report'."
             )
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -142,7 +143,7 @@ class Comparison:
     @property
     def complete(self) -> bool:
         """Whether the table was made: all cells are done, or failed."""
-        return (self.folder / DOCUMENT_FILE).is_file()
+        return (self.folder / COMPARISON).is_file()
 
     def table(self) -> list[dict[str, Any]]:
         """Return one record a plan, best first, as ``comparison.csv`` has them: for ``pandas.DataFrame``."""

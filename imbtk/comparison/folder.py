@@ -17,6 +17,7 @@ from imbtk.comparison.outcomes import Outcome, Rows, read_outcome
 from imbtk.comparison.protocol import read_protocol
 from imbtk.comparison.settings import ComparisonConfig, make_comparison_config
 from imbtk.planning.plan import Plan
+from imbtk.runs.format import DECISION, METRICS, PLAN
 from imbtk.runs.metrics import read_metrics
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class ComparisonFolder:
         """The cost matrices (K, K) by which plans decide, each once."""
         found: list[np.ndarray] = []
         for plan in self.plans:
-            path = cell_folder(self.folder, self.cells(plan)[0]) / "decision.json"
+            path = cell_folder(self.folder, self.cells(plan)[0]) / DECISION
             stated = json.loads(path.read_text(encoding="utf-8"))["rule"]["cost"] if path.is_file() else None
             if stated is not None and not any(np.array_equal(stated, other) for other in found):
                 found.append(np.asarray(stated, dtype=np.float64))
@@ -106,10 +107,10 @@ class ComparisonFolder:
     def group_name(self) -> str:
         """What a group is called, as the baseline's first cell says."""
         cell = cell_folder(self.folder, self.cells(self.plans[0])[0])
-        return str(read_metrics(cell / "metrics.json")["group_name"])
+        return str(read_metrics(cell / METRICS)["group_name"])
 
     def train_counts(self) -> list[int]:
         """Return rows per class of the first training side: what is rare there may not be rare in the data."""
         place = cell_folder(self.folder, self.cells(self.plans[0])[0])
-        plan = json.loads((place / "plan.json").read_text(encoding="utf-8"))
+        plan = json.loads((place / PLAN).read_text(encoding="utf-8"))
         return [int(n) for n in plan["split"]["class_counts"]["train"]]

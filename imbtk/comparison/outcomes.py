@@ -13,6 +13,7 @@ import numpy as np
 from imbtk.comparison.cells import cell_folder
 from imbtk.comparison.grid import Cell, PlanRow
 from imbtk.errors import RunFolderError
+from imbtk.runs.format import CALIBRATION, HISTORY, PLAN, PREDICTIONS
 
 if TYPE_CHECKING:
     from imbtk.authoring.context import ExtraMetric
@@ -173,9 +174,9 @@ def _read_cell(folder: Path, cell: Cell, class_names: Sequence[str]) -> dict[str
     number = {name: k for k, name in enumerate(class_names)} | {"": -1}
     try:
         # All as text: a class may be called NA, and numbers are read to their last digit.
-        text = pd.read_csv(place / "predictions.csv", dtype=str, keep_default_na=False)
+        text = pd.read_csv(place / PREDICTIONS, dtype=str, keep_default_na=False)
         test = text[text["split"] == "test"]
-        calibration = json.loads((place / "calibration.json").read_text(encoding="utf-8"))
+        calibration = json.loads((place / CALIBRATION).read_text(encoding="utf-8"))
         return {
             "row": test["row"].astype(np.int64).to_numpy(),
             "group": test["group"].to_numpy(dtype=object),
@@ -195,8 +196,8 @@ def _read_cell(folder: Path, cell: Cell, class_names: Sequence[str]) -> dict[str
 def _cost(place: Path) -> Cost:
     import pandas as pd
 
-    history = pd.read_csv(place / "history.csv")
+    history = pd.read_csv(place / HISTORY)
     seconds = float(history["seconds"].sum())
     samples = float((history["seconds"] * history["samples_per_second"]).sum())
-    split = json.loads((place / "plan.json").read_text(encoding="utf-8"))["split"]
+    split = json.loads((place / PLAN).read_text(encoding="utf-8"))["split"]
     return Cost(seconds, samples / seconds if seconds else 0.0, int(split["train"]), int(split["test"]))

@@ -14,6 +14,7 @@ from imbtk.files import write_atomically
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles, name_cell
 from imbtk.report.drawings import Drawings
 from imbtk.report.page import render_page
+from imbtk.runs.format import REPORT
 from imbtk.wording import one_line, plural, sentence, several, shorten
 
 __all__ = ["make_page"]
@@ -54,7 +55,7 @@ def make_page(folder: Path, document: Mapping[str, Any]) -> Path:
         source="the comparison folder",
     )
     drawings.write(folder / "plots")
-    page = folder / "report.html"
+    page = folder / REPORT
     write_atomically(page, html.encode("utf-8"))
     return page
 

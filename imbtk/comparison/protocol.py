@@ -19,11 +19,10 @@ from imbtk.comparison.splits import compared_rows
 from imbtk.data.dataset import Dataset
 from imbtk.errors import RunFolderError
 from imbtk.files import write_json
+from imbtk.runs.format import PROTOCOL
 
-__all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "differences", "protocol_document", "read_protocol"]
+__all__ = ["check_folder", "default_folder", "differences", "protocol_document", "read_protocol"]
 
-PROTOCOL_FILE = "protocol.json"
-SCHEMA_VERSION = 1
 
 _ELSEWHERE = (
     "out",
@@ -68,7 +67,7 @@ def protocol_document(
     known = dataset.groups is not None and bool(dataset.description.get("groups_known", True))
     options = {key: value for key, value in config.model_dump(mode="json").items() if key not in _ELSEWHERE}
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": PROTOCOL.schema,
         "imbtk": __version__,
         "torch": torch.__version__,
         "device": device,
@@ -142,7 +141,7 @@ def check_folder(folder: Path, protocol: Mapping[str, Any]) -> None:
     RunFolderError
         If the folder holds another comparison (the difference is shown), or something else.
     """
-    path = folder / PROTOCOL_FILE
+    path = folder / PROTOCOL
     if path.is_file():
         before = read_protocol(folder)
         found = differences(before, protocol)
@@ -159,7 +158,7 @@ def check_folder(folder: Path, protocol: Mapping[str, Any]) -> None:
             )
     elif folder.is_dir() and any(folder.iterdir()):
         raise RunFolderError(
-            f"'{folder}' exists already and holds no comparison (no {PROTOCOL_FILE}). Choose another --out."
+            f"'{folder}' exists already and holds no comparison (no {PROTOCOL}). Choose another --out."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -178,14 +177,14 @@ def read_protocol(folder: Path) -> dict[str, Any]:
     RunFolderError
         If there is none, it cannot be read, or a newer imbtk wrote it.
     """
-    path = folder / PROTOCOL_FILE
+    path = folder / PROTOCOL
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunFolderError(f"'{folder}' is no comparison: it has no {PROTOCOL_FILE}.") from None
+        raise RunFolderError(f"'{folder}' is no comparison: it has no {PROTOCOL}.") from None
     except (OSError, ValueError) as error:
         raise RunFolderError(f"'{path}' cannot be read as JSON: {error}.") from None
-    if document.get("schema_version", 0) > SCHEMA_VERSION:
+    if document.get("schema_version", 0) > PROTOCOL.schema:
         raise RunFolderError(f"'{path}' was written by a newer imbtk. Upgrade imbtk.")
     return document
 

@@ -16,12 +16,12 @@ from imbtk.comparison.cells import Job, prepare_cell
 from imbtk.comparison.grid import Cell
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.planning.prepared import PreparedRun
+from imbtk.runs.format import SPEED
 from imbtk.training.fitting import make_network, own_random_state
 from imbtk.training.settling import settled
 
-__all__ = ["SPEED_FILE", "kept_speed", "settled_once"]
+__all__ = ["kept_speed", "settled_once"]
 
-SPEED_FILE = "speed.json"
 _NAMES = ("precision", "memory_format")
 
 
@@ -39,7 +39,7 @@ def settled_once(folder: Path, job: Job, cells: Sequence[Cell]) -> ComparisonCon
     cells : sequence of Cell
         All of them.
     """
-    config, path = job.config, folder / SPEED_FILE
+    config, path = job.config, folder / SPEED
     if not path.is_file():
         run = _settled_cell(job, cells)
         found = {name: getattr(run.model.config, name) for name in _NAMES}
@@ -50,7 +50,7 @@ def settled_once(folder: Path, job: Job, cells: Sequence[Cell]) -> ComparisonCon
 
 def kept_speed(folder: Path) -> dict[str, str]:
     """Return precision and memory format of a comparison's cells; nothing where its folder does not say."""
-    path = folder / SPEED_FILE
+    path = folder / SPEED
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return {name: kept[name] for name in _NAMES if name in kept}
 

@@ -19,6 +19,7 @@ from imbtk.comparison.table import (
     size_text,
 )
 from imbtk.comparison.words import model_commands, p_value
+from imbtk.runs.format import REPORT
 from imbtk.wording import one_line, several, shorten
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
     for what, command in model_commands(document, folder):
         console.print(Text.assemble(f"  {command}", (f"  # {what}", "dim")), soft_wrap=True)
     console.print(Text.assemble(("\nComparison ", "bold"), str(folder)), soft_wrap=True)
-    console.print(Text.assemble(("Page ", "bold"), str(folder / "report.html")), soft_wrap=True)
+    console.print(Text.assemble(("Page ", "bold"), str(folder / REPORT)), soft_wrap=True)
 
 
 def _broken(words: str) -> str:

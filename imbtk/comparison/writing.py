@@ -10,14 +10,13 @@ from imbtk.comparison.analysis import analyse
 from imbtk.comparison.page import make_page
 from imbtk.comparison.table import csv_text, markdown_table
 from imbtk.files import write_atomically, write_json
+from imbtk.runs.format import COMPARISON
 from imbtk.wording import sentence
 
 if TYPE_CHECKING:
     from imbtk.authoring.context import ExtraMetric
 
-__all__ = ["DOCUMENT_FILE", "write_results"]
-
-DOCUMENT_FILE = "comparison.json"
+__all__ = ["write_results"]
 
 
 def write_results(folder: Path, offered: Mapping[str, ExtraMetric] | None = None) -> dict[str, Any]:
@@ -29,7 +28,7 @@ def write_results(folder: Path, offered: Mapping[str, ExtraMetric] | None = None
         If the folder is no comparison, or its baseline is not done.
     """
     document = analyse(folder, offered)
-    write_json(folder / DOCUMENT_FILE, document)
+    write_json(folder / COMPARISON, document)
     write_atomically(folder / "comparison.csv", csv_text(document).encode())
     write_atomically(folder / "comparison.md", (markdown_table(document) + "\n\n" + _below(document) + "\n").encode())
     make_page(folder, document)

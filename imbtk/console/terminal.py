@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from imbtk.data.group_rule import rule_words
 from imbtk.evaluation.estimate import estimate_of, estimate_words
 from imbtk.evaluation.metric_table import OVERALL_METRICS
+from imbtk.runs.format import DECISION
 from imbtk.runs.reading import sample_kind
 from imbtk.wording import (
     figure_text,
@@ -108,7 +109,7 @@ def print_results(
         console.print(Text("  In brackets: 95 % intervals, given this trained model.", style="dim"))
     _print_groups(console, metrics_document, parts.get("per_group") or {})
     if kind is None:
-        _print_decision(console, run_folder / "decision.json", noun, metrics_document["group_name"])
+        _print_decision(console, run_folder / DECISION, noun, metrics_document["group_name"])
     for text in dict.fromkeys(warnings):
         console.print(_warning(text))
     console.print()

@@ -19,7 +19,7 @@ from imbtk.files import write_csv, write_json
 from imbtk.inference.predictor import Predictor
 from imbtk.inference.prior_estimate import prior_document
 from imbtk.report.evaluation_page import make_evaluation_page
-from imbtk.runs.metrics import versioned
+from imbtk.runs.format import EVALUATION, METRICS, PREDICTIONS
 from imbtk.runs.reading import RunRecord, SideRows, read_run
 from imbtk.runs.seen import SeenRows, seen_document
 from imbtk.runs.unfinished import check_unfinished, writing_folder
@@ -27,7 +27,6 @@ from imbtk.wording import listing
 
 __all__ = ["Evaluation", "evaluate_new"]
 
-SCHEMA_VERSION = 1
 SIDE = "test"
 """New data stand where test rows stand: in ``metrics.json``, in ``predictions.csv`` and on the page."""
 
@@ -153,10 +152,10 @@ def evaluate_new(
     if with_prior:
         document["prior"] = prior_document(record, predictor, answers.logits, answers.groups, answers.labels)
     with writing_folder(folder, discard_unfinished) as temporary:
-        write_json(temporary / "evaluation.json", document)
-        _write_predictions(temporary / "predictions.csv", predictor, answers, truth)
+        write_json(temporary / EVALUATION, document)
+        _write_predictions(temporary / PREDICTIONS, predictor, answers, truth)
         if metrics is not None:
-            write_json(temporary / "metrics.json", metrics)
+            write_json(temporary / METRICS, metrics)
             make_evaluation_page(
                 _record(temporary, record, predictor, answers, group_truth=truth, metrics=metrics, data=data), document
             )
@@ -238,7 +237,7 @@ def _document(
     names, groups = predictor.class_names, answers.groups
     counts = None if answers.labels is None else np.bincount(answers.labels, minlength=len(names)).tolist()
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": EVALUATION.schema,
         "imbtk": __version__,
         "run": str(run),
         "data": data,
@@ -300,7 +299,7 @@ def _metrics(
         group_truth=group_truth,
         **given,
     )
-    return versioned(metrics_document({SIDE: side}, class_names=names, group_label=group_label, **given))
+    return METRICS.stamped(metrics_document({SIDE: side}, class_names=names, group_label=group_label, **given))
 
 
 def _record(

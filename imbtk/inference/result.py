@@ -12,6 +12,7 @@ import numpy as np
 
 from imbtk.errors import RunFolderError
 from imbtk.inference.predictor import Predictor
+from imbtk.runs.format import HISTORY, METRICS
 from imbtk.runs.metrics import read_metrics
 
 if TYPE_CHECKING:
@@ -63,18 +64,18 @@ class RunResult:
 
     def __init__(self, folder: str | Path, *, trust_model: bool = False) -> None:
         self.folder, self._trust_model = Path(folder), trust_model
-        if not (self.folder / "metrics.json").is_file():
+        if not (self.folder / METRICS).is_file():
             raise RunFolderError(f"'{folder}' is no run folder: it has no metrics.json.")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` holds: every figure with its interval, for validation and test rows."""
-        return read_metrics(self.folder / "metrics.json")
+        return read_metrics(self.folder / METRICS)
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
         """One record for each epoch: loss, learning rate, validation figures."""
-        with (self.folder / "history.csv").open(encoding="utf-8", newline="") as file:
+        with (self.folder / HISTORY).open(encoding="utf-8", newline="") as file:
             return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
     @cached_property

@@ -14,17 +14,16 @@ import torch
 from imbtk._version import __version__
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.planning.prepared import PreparedRun
+from imbtk.runs.format import PLAN
 from imbtk.wording import join_words, plural, several
 
 __all__ = ["environment", "groups_known", "plan_document"]
-
-SCHEMA_VERSION = 1
 
 
 def plan_document(prepared: PreparedRun) -> dict[str, Any]:
     """Return what ``plan.json`` holds: the strategies, phases, ledger, defaults, split and warnings of a run."""
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": PLAN.schema,
         "class_names": list(prepared.data.dataset.class_names),
         "strategies": [
             {

@@ -26,6 +26,7 @@ from imbtk.planning.config import check_paths, write_config
 from imbtk.planning.prepared import PreparedRun
 from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
+from imbtk.runs.format import CONFIG, GALLERY
 from imbtk.runs.log import PluginLog, places_of, said_in, text_of
 from imbtk.runs.seen import SeenRows
 from imbtk.runs.writing import RunFolder, free_name
@@ -78,7 +79,7 @@ class Results(RunFolder):
     def write_settled(self, prepared: PreparedRun) -> None:
         """Write configuration and plan anew, with what was settled when the network was there."""
         self._prepared, self.plan_document = prepared, plan_document(prepared)
-        write_config(prepared.model.config, self.path / "config.toml")
+        write_config(prepared.model.config, self.path / CONFIG)
         self.write_json("plan", self.plan_document)
 
     def note_trained(self, fitted: Fitted) -> str | None:
@@ -120,7 +121,7 @@ class Results(RunFolder):
 
     def _write_what_is_known(self, observers: Sequence[object]) -> None:
         prepared = self._prepared
-        write_config(prepared.model.config, self.path / "config.toml")
+        write_config(prepared.model.config, self.path / CONFIG)
         self.write_json("plan", self.plan_document)
         self.write_json("environment", environment(prepared))
         self._write_split()
@@ -219,7 +220,7 @@ class Results(RunFolder):
         test = logits.get("test", np.empty((0, self._prepared.data.dataset.num_classes)))
         probabilities = calibration.probabilities(test)
         decided = decision.decide(test, probabilities)
-        make_gallery(self.path / "gallery.npz", self._prepared, batches, decided, probabilities)
+        make_gallery(self.path / GALLERY, self._prepared, batches, decided, probabilities)
         failed = self.write_additions(sections, failures)
         make_report(self.path)
         return failed

@@ -22,7 +22,7 @@ from imbtk.pipeline.observers import Observers
 from imbtk.pipeline.out_of_fold import out_of_fold_logits
 from imbtk.pipeline.results import Results
 from imbtk.planning.prepared import PreparedRun
-from imbtk.runs.metrics import versioned
+from imbtk.runs.format import METRICS
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.fitting import Fitted, fit, make_network, own_random_state
 from imbtk.training.settling import expected_seconds, settled
@@ -190,7 +190,7 @@ def _evaluate(
         )
     if prepared.unseen is not None:
         sides["estimate"] = prepared.unseen.estimate
-    return versioned(
+    return METRICS.stamped(
         metrics_document(
             sides,
             class_names=dataset.class_names,

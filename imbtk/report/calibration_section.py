@@ -8,12 +8,11 @@ from imbtk.evaluation.metric_table import OVERALL_METRICS
 from imbtk.files import read_versioned
 from imbtk.report.blocks import Block, Cell, Details, Section, Table, Text, name_cell
 from imbtk.report.palette import class_colours
+from imbtk.runs.format import CALIBRATION
 from imbtk.runs.reading import RunRecord
 from imbtk.wording import NO_FIGURE, one_line, per_cent, plural
 
 __all__ = ["calibration_section"]
-
-SCHEMA_VERSION = 2
 
 FIGURES = ("log_loss", "brier", "ece", "classwise_ece")
 """Figures of ``calibration.json``."""
@@ -45,10 +44,10 @@ def calibration_section(record: RunRecord) -> Section:
 
 
 def _read(record: RunRecord) -> dict[str, Any] | None:
-    path = record.folder / "calibration.json"
+    path = record.folder / CALIBRATION
     if not path.is_file():
         return None
-    found = read_versioned(path, SCHEMA_VERSION)
+    found = read_versioned(path, CALIBRATION.schema)
     if found["schema_version"] == 1 and record.num_classes == 2:
         # There the Brier score of two classes was the sum over both, which is twice that of either.
         for figures in (found[when][side] for when in _WHEN for side in found[when]):

@@ -14,12 +14,12 @@ from imbtk.report.blocks import Banner, Block, Facts, Section, Text
 from imbtk.report.decision_plots import predictive_value_plot, risk_coverage_plot
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
+from imbtk.runs.format import CALIBRATION, DECISION
 from imbtk.runs.reading import RunRecord
 from imbtk.wording import figure_text, fitted_on_words, join_words, one_line, per_cent, shorten
 
 __all__ = ["decision_section"]
 
-SCHEMA_VERSION = 2
 """The newest ``decision.json`` that is read; version 1 knew of validation rows only."""
 
 _LOWEST, _HIGHEST, _POINTS = 1e-3, 0.9, 121
@@ -37,7 +37,7 @@ def decision_section(record: RunRecord, drawings: Drawings) -> Section:
     RunFolderError
         If ``decision.json`` cannot be read or is from a newer imbtk.
     """
-    found = _document(record.folder / "decision.json")
+    found = _document(record.folder / DECISION)
     blocks: list[Block] = []
     if found is not None:
         blocks.append(Facts(tuple(_facts(record, found))))
@@ -53,7 +53,7 @@ def decision_section(record: RunRecord, drawings: Drawings) -> Section:
 
 def _document(path: Path) -> dict[str, Any] | None:
     """Return ``decision.json``; None where an older run wrote none."""
-    return read_versioned(path, SCHEMA_VERSION) if path.is_file() else None
+    return read_versioned(path, DECISION.schema) if path.is_file() else None
 
 
 def _facts(record: RunRecord, found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -160,7 +160,7 @@ def _marks(record: RunRecord, positive: str) -> dict[str, float]:
     """Return the prevalences to point at: in training, and where the model is to be used if that is elsewhere."""
     k, counts = record.class_names.index(positive), record.train_counts
     marks = {"in training": counts[k] / sum(counts)} if counts and sum(counts) else {}
-    path = record.folder / "calibration.json"
+    path = record.folder / CALIBRATION
     if path.is_file():
         prior = read_document(path).get("deployment_prior")
         if prior and abs(prior[k] - marks.get("in training", -1)) > 1e-6:

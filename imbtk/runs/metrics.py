@@ -8,21 +8,15 @@ from typing import Any
 
 from imbtk.errors import RunFolderError
 from imbtk.files import read_versioned
+from imbtk.runs.format import METRICS
 
-__all__ = ["read_metrics", "versioned"]
-
-SCHEMA_VERSION = 2
+__all__ = ["read_metrics"]
 
 _BY_TRUTH = (
     "rows of one group have several classes, and this run of an older imbtk told its parts apart by their true class, "
     "which nobody knows of new data. Repeat the run, or evaluate its model with --group-label"
 )
 _SIDES = ("validation", "test")
-
-
-def versioned(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an evaluation made as ``metrics.json`` has it: with the version of its schema."""
-    return {"schema_version": SCHEMA_VERSION, **document}
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -37,10 +31,10 @@ def read_metrics(path: Path) -> dict[str, Any]:
     RunFolderError
         If it cannot be read, or a newer imbtk wrote it.
     """
-    document = read_versioned(path, SCHEMA_VERSION)
+    document = read_versioned(path, METRICS.schema)
     if "class_names" not in document:
         raise RunFolderError(f"{path} lacks class_names. Repeat the run from its config.toml.")
-    return document if document["schema_version"] == SCHEMA_VERSION else _from_first(document)
+    return document if document["schema_version"] == METRICS.schema else _from_first(document)
 
 
 def _from_first(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +44,7 @@ def _from_first(document: Mapping[str, Any]) -> dict[str, Any]:
     classes; and where rows of a group had several classes, they were told apart by the truth: such figures are left
     out.
     """
-    found = {"group_name": "group", "group_label": None, **document, "schema_version": SCHEMA_VERSION}
+    found = {"group_name": "group", "group_label": None, **document, "schema_version": METRICS.schema}
     positive = document.get("positive_class")
     k = document["class_names"].index(positive) if positive is not None else None
     for side in _SIDES:

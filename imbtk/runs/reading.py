@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from imbtk.errors import RunFolderError
-from imbtk.files import read_document, read_versioned
+from imbtk.files import read_document
+from imbtk.runs.format import AUDIT, CONFIG, ENVIRONMENT, GALLERY, HISTORY, METRICS, PLAN, PREDICTIONS, SPLIT
 from imbtk.runs.metrics import read_metrics
 
-__all__ = ["SCHEMA_VERSION", "SIDES", "Gallery", "RunRecord", "SideRows", "read_run", "sample_kind"]
+__all__ = ["SIDES", "Gallery", "RunRecord", "SideRows", "read_run", "sample_kind"]
 
-SCHEMA_VERSION = 1
 SIDES = ("train", "validation", "test")
 REQUIRED = (
     "config.toml",
@@ -182,19 +182,19 @@ def read_run(folder: Path) -> RunRecord:
             f"{folder} {what}, so there is no finished run to report on. Give the folder of a run that came to its "
             "end (it is printed at the end of 'imbtk run')."
         )
-    metrics = read_metrics(folder / "metrics.json")
-    plan = read_versioned(folder / "plan.json", SCHEMA_VERSION)
+    metrics = read_metrics(folder / METRICS)
+    plan = PLAN.read(folder)
     return RunRecord(
         folder=folder,
-        config=_toml(folder / "config.toml"),
+        config=_toml(folder / CONFIG),
         plan=plan,
-        environment=read_document(folder / "environment.json"),
+        environment=read_document(folder / ENVIRONMENT),
         metrics=metrics,
-        split=_table(folder / "split.csv", ("row", "file", "label", "group", "split")),
-        history=_history(folder / "history.csv"),
-        predictions=_predictions(folder / "predictions.csv", metrics["class_names"]),
-        gallery=_gallery(folder / "gallery.npz"),
-        audit=_audit(folder / "audit.json"),
+        split=_table(folder / SPLIT, ("row", "file", "label", "group", "split")),
+        history=_history(folder / HISTORY),
+        predictions=_predictions(folder / PREDICTIONS, metrics["class_names"]),
+        gallery=_gallery(folder / GALLERY),
+        audit=_audit(folder / AUDIT),
         kind=sample_kind(folder),
     )
 

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from imbtk.errors import RunFolderError
+from imbtk.runs.format import SEEN
 
 __all__ = ["SeenRows", "seen_document"]
 
-SEEN_FILE = "seen.npz"
 _CHANCE = 1e-3
 """Below this chance, equal rows of a table are more than its own duplicates explain."""
 
@@ -62,7 +62,7 @@ class SeenRows:
 
     def write(self, folder: Path) -> None:
         """Write ``seen.npz`` into a run folder."""
-        np.savez(folder / SEEN_FILE, key=np.frombuffer(self.key, np.uint8), rows=self.rows, groups=self.groups)
+        np.savez(folder / SEEN, key=np.frombuffer(self.key, np.uint8), rows=self.rows, groups=self.groups)
 
     @classmethod
     def read(cls, folder: Path) -> SeenRows | None:
@@ -73,7 +73,7 @@ class SeenRows:
         RunFolderError
             If it cannot be read.
         """
-        path = folder / SEEN_FILE
+        path = folder / SEEN
         if not path.is_file():
             return None
         try:

@@ -15,12 +15,10 @@ import numpy as np
 
 from imbtk.errors import ImbtkError
 from imbtk.files import write_csv, write_json
+from imbtk.runs.format import LOG, LOGITS
 from imbtk.runs.unfinished import begin, finish, unfinished_path
 
-__all__ = ["LOGITS_FILE", "RunFolder", "free_name"]
-
-LOGITS_FILE = "logits.npz"
-"""In a cell of a comparison: which rows of the data are the test side, and what the network says of them."""
+__all__ = ["RunFolder", "free_name"]
 
 
 class RunFolder:
@@ -63,7 +61,7 @@ class RunFolder:
 
     def log(self, line: str, when: float | None = None) -> None:
         """Add a line with the time, now or `when`, to ``log.txt``."""
-        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+        with (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(when))}  {line}\n")
 
     def write_json(self, name: str, document: object) -> None:
@@ -76,7 +74,7 @@ class RunFolder:
 
     def write_logits(self, rows: np.ndarray, logits: np.ndarray) -> None:
         """Write the logits (n, K) of the test rows (n,), as trained, for what a comparison fits on rows unseen."""
-        np.savez(self.path / LOGITS_FILE, rows=rows, logits=logits)
+        np.savez(self.path / LOGITS, rows=rows, logits=logits)
 
 
 def free_name(parent: Path, plan: str) -> Path:

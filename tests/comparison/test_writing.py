@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from imbtk.comparison import Comparison
 from imbtk.comparison.comparison import make_comparison_report
-from imbtk.comparison.protocol import PROTOCOL_FILE
 from imbtk.errors import RunFolderError
+from imbtk.runs.format import PROTOCOL
 from imbtk.runs.schemas import schema
 
 
@@ -43,16 +43,16 @@ def test_the_report_is_made_anew_from_the_folder_alone(finished: Comparison, tmp
 def test_a_comparison_of_another_imbtk_or_none(finished: Comparison, tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"is no comparison: it has no protocol\.json\."):
         make_comparison_report(tmp_path)
-    protocol = json.loads((finished.folder / PROTOCOL_FILE).read_text())
-    (tmp_path / PROTOCOL_FILE).write_text(json.dumps({**protocol, "schema_version": 99}))
+    protocol = json.loads((finished.folder / PROTOCOL).read_text())
+    (tmp_path / PROTOCOL).write_text(json.dumps({**protocol, "schema_version": 99}))
     with pytest.raises(RunFolderError, match=r"was written by a newer imbtk\. Upgrade imbtk"):
         make_comparison_report(tmp_path)
-    (tmp_path / PROTOCOL_FILE).write_text("{")
+    (tmp_path / PROTOCOL).write_text("{")
     with pytest.raises(RunFolderError, match="cannot be read as JSON"):
         make_comparison_report(tmp_path)
 
 
 def test_without_its_baseline_nothing_can_be_judged(finished: Comparison, tmp_path: Path) -> None:
-    (tmp_path / PROTOCOL_FILE).write_text((finished.folder / PROTOCOL_FILE).read_text())
+    (tmp_path / PROTOCOL).write_text((finished.folder / PROTOCOL).read_text())
     with pytest.raises(RunFolderError, match="cannot be judged, and every plan is compared with it: 0 of 6 cells are"):
         make_comparison_report(tmp_path)

@@ -10,7 +10,7 @@ from sklearn import metrics as reference
 
 from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.evaluation.evaluate import evaluate, metrics_document
-from imbtk.runs.metrics import versioned
+from imbtk.runs.format import METRICS
 from imbtk.runs.schemas import schema
 
 AS_TRAINED = DecisionRule()
@@ -52,14 +52,14 @@ def test_any_data_give_a_valid_document(seed, n, k, grouped, abstaining):
         positive=0 if k == 2 else None,
         resamples=50,
     )
-    validate(versioned(metrics_document({"test": got}, class_names=[f"c{i}" for i in range(k)], resamples=50)))
+    validate(METRICS.stamped(metrics_document({"test": got}, class_names=[f"c{i}" for i in range(k)], resamples=50)))
 
 
 def test_document_says_what_it_takes_as_given():
     labels, logits, groups = some(np.random.default_rng(0), k=2)
     got = side(labels, logits, ("ok", "ill"), groups=groups, positive=1, train_counts=(300, 12), resamples=100)
     sides = {"validation": got, "test": got}
-    document = versioned(metrics_document(sides, class_names=("ok", "ill"), positive=1, train_counts=(300, 12)))
+    document = METRICS.stamped(metrics_document(sides, class_names=("ok", "ill"), positive=1, train_counts=(300, 12)))
     validate(document)
     assert document["schema_version"] == 2
     assert document["positive_class"] == "ill"
@@ -74,7 +74,7 @@ def test_document_says_what_it_takes_as_given():
 
 def test_a_document_needs_a_side():
     with pytest.raises(jsonschema.ValidationError):
-        validate(versioned(metrics_document({}, class_names=("a", "b"))))
+        validate(METRICS.stamped(metrics_document({}, class_names=("a", "b"))))
 
 
 def test_nought_in_place_of_a_reason_breaks_the_schema():
@@ -82,7 +82,7 @@ def test_nought_in_place_of_a_reason_breaks_the_schema():
     got = side(labels, logits, "abc", resamples=50)
     got["per_row"]["overall"]["mcc"] = {"value": None}
     with pytest.raises(jsonschema.ValidationError):
-        validate(versioned(metrics_document({"test": got}, class_names="abc")))
+        validate(METRICS.stamped(metrics_document({"test": got}, class_names="abc")))
 
 
 def test_methods_and_counts():
