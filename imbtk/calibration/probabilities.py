@@ -15,7 +15,7 @@ from imbtk.calibration.fit import LedgerFit, calibration_figures, fit_to_ledger,
 from imbtk.planning.defaults import STOP_BY
 from imbtk.planning.deployment import deployed
 from imbtk.planning.dispatch import Dispatcher
-from imbtk.planning.prepared import PreparedRun
+from imbtk.planning.prepared import PreparedRun, RunPlan
 from imbtk.runs.format import CALIBRATION
 
 __all__ = ["calibrate", "calibration_document", "fit_ledger", "why_inexact"]
@@ -26,14 +26,14 @@ CHANCE = 1e-3
 Logits = Mapping[str, np.ndarray]
 
 
-def why_inexact(prepared: PreparedRun) -> str | None:
+def why_inexact(plan: RunPlan) -> str | None:
     """Return why the ledger is no exact guide to what the network believes; None if in theory it is."""
-    dispatcher = Dispatcher(prepared.plan.strategies.items)
+    dispatcher = Dispatcher(plan.strategies.items)
     for hook, what in (("imbtk_refit", "refits the head after training"), ("imbtk_head", "makes the head")):
         if found := dispatcher.answering(hook):
             return f"'{found[0].strategy.name}' {what}"
     priors = []
-    for phase in prepared.plan.phases:
+    for phase in plan.phases:
         stretch = phase.planned.phase
         if phase.ledger.effective is None:
             return f"what epochs {stretch.start}-{stretch.stop} make of the class frequencies is not known beforehand"
@@ -48,7 +48,7 @@ def why_inexact(prepared: PreparedRun) -> str | None:
 
 def fit_ledger(prepared: PreparedRun, logits: np.ndarray) -> LedgerFit:
     """Return core's calibration at the natural prior, fitted on the logits (n, K) of the validation rows."""
-    natural, effective = _priors(prepared)
+    natural, effective = _priors(prepared.plan)
     rows = prepared.calibration_rows
     labels, groups = prepared.data.dataset.labels[rows].numpy(), prepared.data.dataset.known_groups(rows)
     return fit_to_ledger(
@@ -56,7 +56,7 @@ def fit_ledger(prepared: PreparedRun, logits: np.ndarray) -> LedgerFit:
         labels,
         natural,
         effective,
-        exact=why_inexact(prepared) is None,
+        exact=why_inexact(prepared.plan) is None,
         groups=None if groups is None else groups.numpy(),
         chose_epoch=prepared.model.config.early_stop == STOP_BY,
     )
@@ -85,7 +85,7 @@ def calibrate(prepared: PreparedRun, fit: LedgerFit, logits: np.ndarray) -> Cali
         prepared.data.dataset.labels[prepared.calibration_rows].numpy(),
         prepared.plan.phases[-1].context,
     )
-    return deployed(natural, _priors(prepared)[0], prepared.plan.deployment)
+    return deployed(natural, _priors(prepared.plan)[0], prepared.plan.deployment)
 
 
 def calibration_document(
@@ -107,9 +107,9 @@ def calibration_document(
     Shifts have mean 0 over the classes, since a number that is common to all of them changes nothing. Figures are at
     the deployment prior: where a side has other class frequencies, its rows are weighted, and ``weighted`` says so.
     """
-    natural, effective = _priors(prepared)
+    natural, effective = _priors(prepared.plan)
     by = [str(item) for item in Dispatcher(prepared.plan.strategies.items).answering("imbtk_calibrate")]
-    reason = why_inexact(prepared)
+    reason = why_inexact(prepared.plan)
     document: dict[str, Any] = {
         "schema_version": CALIBRATION.schema,
         "class_names": list(prepared.data.dataset.class_names),
@@ -141,9 +141,9 @@ def calibration_document(
     return document
 
 
-def _priors(prepared: PreparedRun) -> tuple[np.ndarray, np.ndarray]:
+def _priors(plan: RunPlan) -> tuple[np.ndarray, np.ndarray]:
     """Return the natural prior and what the last phase makes the network believe, the best guess if that is unknown."""
-    ledger = prepared.plan.phases[-1].ledger
+    ledger = plan.phases[-1].ledger
     return ledger.natural.numpy(), ledger.believed.numpy()
 
 

@@ -13,7 +13,7 @@ import torch
 
 from imbtk._version import __version__
 from imbtk.data.dataset import SPLIT_NAMES
-from imbtk.planning.prepared import PreparedRun
+from imbtk.planning.prepared import PreparedRun, RunData
 from imbtk.runs.format import PLAN
 from imbtk.wording import join_words, plural, several
 
@@ -53,7 +53,7 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
             for phase in prepared.plan.phases
         ],
         "defaults": _defaults(prepared),
-        "split": _split(prepared),
+        "split": _split(prepared.data),
         "inner_models": len(prepared.inner),
         "warnings": [*prepared.data.dataset.notes, *prepared.plan.warnings],
     }
@@ -65,7 +65,7 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     splitter = [
         item for item in prepared.plan.strategies.items if any(h.name == "imbtk_split" for h in item.strategy.hooks())
     ]
-    split = f"by {splitter[0]}{_of_given(prepared)}" if splitter else _default_split(dataset.given_split)
+    split = f"by {splitter[0]}{_of_given(prepared.data)}" if splitter else _default_split(dataset.given_split)
     if prepared.unseen is not None:
         split = "none: all rows are for training; what is fitted afterwards is fitted on rows that other models, of the"
         split += f" same plan, had not seen ({prepared.unseen.models} models of the comparison)"
@@ -117,14 +117,14 @@ def _precision(prepared: PreparedRun) -> str:
     return words if prepared.model.speed is None else f"{words} ({prepared.model.speed.words})"
 
 
-def _of_given(prepared: PreparedRun) -> str:
+def _of_given(data: RunData) -> str:
     """Return what a split strategy made of the split that the data give."""
-    given, split = prepared.data.dataset.given_split, prepared.data.split
+    given, split = data.dataset.given_split, data.split
     if given is None:
         return ""
     kept: list[str] = []
     moved: list[str] = []
-    train = torch.cat([split.train, prepared.data.dropped])
+    train = torch.cat([split.train, data.dropped])
     for number, rows in enumerate((train, split.validation, split.test)):
         side = torch.nonzero(given == number)[:, 0]
         if len(side):
@@ -145,21 +145,21 @@ def _default_split(given: torch.Tensor | None) -> str:
     return f"the data's own; {join_words(lacking)} cut from its training rows by whole groups, classes left to chance"
 
 
-def _split(prepared: PreparedRun) -> dict[str, Any]:
-    dataset, split = prepared.data.dataset, prepared.data.split
+def _split(data: RunData) -> dict[str, Any]:
+    dataset, split = data.dataset, data.split
     sides = dict(zip(SPLIT_NAMES, (split.train, split.validation, split.test), strict=True))
     counts = {
         s: torch.bincount(dataset.labels[rows], minlength=dataset.num_classes).tolist() for s, rows in sides.items()
     }
     groups, noun = None, dataset.group_name
-    if dataset.groups is not None and groups_known(prepared):
+    if dataset.groups is not None and groups_known(data):
         groups = {side: len(torch.unique(dataset.groups[rows])) for side, rows in sides.items()}
     return {
         **{side: len(rows) for side, rows in sides.items()},
         "class_counts": counts,
         "groups": groups,
         "group_name": noun,
-        "dropped": len(prepared.data.dropped),
+        "dropped": len(data.dropped),
         "note": (
             f"No {noun} is on two sides."
             if groups is not None
@@ -169,9 +169,9 @@ def _split(prepared: PreparedRun) -> dict[str, Any]:
     }
 
 
-def groups_known(prepared: PreparedRun) -> bool:
+def groups_known(data: RunData) -> bool:
     """Return whether the data say which rows belong together, beyond rows that are identical."""
-    return prepared.data.dataset.known_groups(prepared.data.split.train) is not None
+    return data.dataset.known_groups(data.split.train) is not None
 
 
 def environment(prepared: PreparedRun) -> dict[str, Any]:

@@ -171,7 +171,7 @@ class Results(RunFolder):
     def _group_names(self) -> np.ndarray:
         """Group of each row of the data set, (N,) of str; empty where groups are not known."""
         dataset = self._prepared.data.dataset
-        if dataset.groups is None or not groups_known(self._prepared):
+        if dataset.groups is None or not groups_known(self._prepared.data):
             return np.full(len(dataset), "", dtype=object)
         names = dataset.group_names or tuple(map(str, range(int(dataset.groups.max()) + 1)))
         by_row: np.ndarray = np.array(names, dtype=object)[dataset.groups.numpy()]

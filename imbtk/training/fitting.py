@@ -33,7 +33,7 @@ from imbtk.models.trial import HeadOrigin, check_head
 from imbtk.planning.dispatch import Dispatcher, who, wrong_result
 from imbtk.planning.phases import BuiltPhase
 from imbtk.planning.plan import PlanItem
-from imbtk.planning.prepared import PreparedRun
+from imbtk.planning.prepared import PreparedRun, RunPlan
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.dry_run import rehearse
@@ -236,14 +236,14 @@ def make_network(prepared: PreparedRun) -> Network:
         network.freeze_backbone()
     smallest = min(phase.smallest_batch for phase in prepared.plan.phases)
     check_smallest_batch(network, smallest, prepared.model.config.batch_size)
-    _rehearse_with_features(prepared, network)
+    _rehearse_with_features(prepared.plan, network)
     start_at_prior(network.head, first)
     return network.to(prepared.model.device)
 
 
-def _rehearse_with_features(prepared: PreparedRun, network: Network) -> None:
+def _rehearse_with_features(plan: RunPlan, network: Network) -> None:
     """Try the criteria that ask for features, now that their width is known."""
-    for phase in prepared.plan.phases:
+    for phase in plan.phases:
         if "features" in getattr(phase.criterion, "wanted", ()):
             width = feature_width(network.backbone, network.sample_shape, network.model_name)
             rehearse(phase.planned, phase.context, width)

@@ -155,7 +155,7 @@ class Features(Strategy):
     ],
 )
 def test_when_the_ledger_is_no_guide(plan: list[Any], reason: str | None) -> None:
-    found = why_inexact(prepare(make_config({"epochs": 10, "model": "linear", "device": "cpu"}), table(), plan))
+    found = why_inexact(prepare(make_config({"epochs": 10, "model": "linear", "device": "cpu"}), table(), plan).plan)
     assert (found is None) if reason is None else (found is not None and reason in found)
 
 
