@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imbtk.comparison import plots
-from imbtk.comparison.page_tables import interactions_section, table_section, ungrouped_section
-from imbtk.comparison.table import interval_text, size_text, value_text
+from imbtk.comparison import columns, plots
+from imbtk.comparison.page_tables import interactions_section, page_table, table_section, ungrouped_section
 from imbtk.comparison.words import headline_sentences, model_commands
 from imbtk.files import write_atomically
-from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles, name_cell
+from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles
 from imbtk.report.drawings import Drawings
 from imbtk.report.page import render_page
 from imbtk.wording import one_line, plural, sentence, several, shorten
@@ -91,18 +90,16 @@ def _tiles(document: Mapping[str, Any]) -> Tiles:
     chosen = [row for row in rows if row["kind"] in ("baseline", "decision")]
     best = [row for row in rows if row["kind"] == "plan"][:1]
     for row in (*chosen[::-1], *best):
-        figure = row["figures"][primary]
+        value, interval = columns.figure_texts(document, primary, row["figures"][primary])
         words = {"baseline": "nothing (baseline)", "decision": "nothing, decision moved"}.get(row["kind"], "best plan")
         extra = [shorten(row["name"], 28)] if row["kind"] == "plan" else []
-        lines = (interval_text(document, figure) or "no interval", *extra, row.get("verdict") or "")
-        tiles.append(
-            Tile(f"{name.capitalize()}: {words}", value_text(document, figure), tuple(line for line in lines if line))
-        )
+        lines = (interval or "no interval", *extra, row.get("verdict") or "")
+        tiles.append(Tile(f"{name.capitalize()}: {words}", value, tuple(line for line in lines if line)))
     return Tiles(tuple(tiles))
 
 
 def _forest_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
-    rows = [row for row in document["rows"] if row.get("difference") and row["difference"]["value"] is not None]
+    rows = [row for row in document["rows"] if columns.value_at(row, "difference.value") is not None]
     data = (
         ("plan", "difference", "low", "high"),
         [(r["name"], r["difference"]["value"], *(r["difference"]["interval"] or ("", ""))) for r in rows],
@@ -117,12 +114,10 @@ def _forest_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
         title="Differences to the baseline",
         width="wide",
     )
-    found = [r["difference"]["detectable"] for r in rows if r["difference"]["detectable"] is not None]
+    found = columns.detectable_text(document)
     power = (
-        f"A true difference had to be {size_text(document, min(found))}"
-        + (f" to {size_text(document, max(found))}" if len(found) > 1 else "")
-        + " for this comparison to find it with 80 % power (one test at 5 %, from the standard error of the paired "
-        "difference). “No evidence of a difference” does not mean that there is none."
+        f"A true difference had to be {found} for this comparison to find it with 80 % power (one test at 5 %, from "
+        "the standard error of the paired difference). “No evidence of a difference” does not mean that there is none."
         if found
         else "What this comparison could have detected cannot be said."
     )
@@ -213,29 +208,17 @@ def _precision_recall(document: Mapping[str, Any], drawings: Drawings) -> list[B
 
 def _cost_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
     rows = plots.judged_rows(document)
-    table = [(r["name"], r["figures"][document["primary"]]["value"], *r["cost"].values()) for r in rows]
+    drawn = [(r["name"], r["figures"][document["primary"]]["value"], *r["cost"].values()) for r in rows]
     plot = drawings.add(
         "cost",
         plots.cost(document),
-        (("plan", document["primary"], "seconds", "samples_per_second", "relative"), table),
+        (("plan", document["primary"], "seconds", "samples_per_second", "relative"), drawn),
         "Seconds of one training, mean over all cells. Moving the decision costs nothing more than the baseline.",
         width="wide",
     )
-    head = [
-        Cell(t, look="number" if i else "text")
-        for i, t in enumerate(("plan", "seconds", "samples / s", "times the baseline"))
-    ]
-    lines = [
-        (
-            name_cell(row["name"], 40),
-            Cell(f"{row['cost']['seconds']:.3g}", look="number"),
-            Cell(f"{row['cost']['samples_per_second']:,.0f}", look="number"),
-            Cell(f"{row['cost']['relative']:.2f}", look="number"),
-        )
-        for row in rows
-        if row["kind"] != "decision"
-    ]
-    return Section("What it costs", "cost", (plot, Table(tuple(head), tuple(lines))))
+    trained = [row for row in rows if row["kind"] != "decision"]
+    table = page_table(columns.of(document, ("plan", "seconds", "samples_per_second", "relative")), trained)
+    return Section("What it costs", "cost", (plot, table))
 
 
 def _model_section(document: Mapping[str, Any], folder: Path) -> Section:
