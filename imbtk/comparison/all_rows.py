@@ -23,6 +23,7 @@ from imbtk.comparison.grid import BASELINE, Cell, PlanRow
 from imbtk.comparison.protocol import differences, protocol_document
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.comparison.speed import kept_speed
+from imbtk.comparison.words import unit_noun
 from imbtk.errors import OptionError, PlanError, RunFolderError, did_you_mean
 from imbtk.pipeline.prepare import prepare_split
 from imbtk.planning.config import RunConfig
@@ -197,7 +198,7 @@ def _estimate(path: Path, name: str, document: dict[str, Any], entry: dict[str, 
         "row": name,
         "folds": options["folds"],
         "repeats": options["repeats"],
-        "unit": document["unit"],
+        "unit": unit_noun(document),
         "primary": document["primary"],
         "verdict": entry.get("verdict"),
         "models": options["folds"],

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from imbtk.comparison.settings import metric_in, metric_of
-from imbtk.comparison.words import p_value
-from imbtk.wording import NO_FIGURE, one_line, reason_of, shorten
+from imbtk.comparison.words import p_value, row_noun
+from imbtk.wording import NO_FIGURE, one_line, reason_of, several, shorten
 
 __all__ = [
     "VALUES",
@@ -226,14 +226,13 @@ def metric_name(document: Document, metric: str) -> str:
 def _metric_heading(document: Document, metric: str) -> str:
     if metric != "alarm_rate":
         return metric_name(document, metric)
-    return f"alarms per 1,000 {'images' if document['data']['kind'] == 'images' else 'rows'}"
+    return f"alarms per 1,000 {several(row_noun(document['data']))}"
 
 
 def per_thousand(figure: Mapping[str, Any]) -> dict[str, Any]:
     """Return a share with its interval as a number in a thousand."""
-    scaled = {key: 1000 * figure[key] for key in ("value",) if figure.get(key) is not None}
-    interval = figure.get("interval")
-    return {**figure, **scaled, **({"interval": [1000 * end for end in interval]} if interval else {})}
+    value, interval = figure.get("value"), figure.get("interval")
+    return {"value": None if value is None else 1000 * value, "interval": [1000 * end for end in interval or ()]}
 
 
 def figure_texts(

@@ -8,7 +8,7 @@ from typing import Any
 
 from imbtk.comparison import columns, plots
 from imbtk.comparison.page_tables import interactions_section, page_table, table_section, ungrouped_section
-from imbtk.comparison.words import headline_sentences, model_commands
+from imbtk.comparison.words import headline_sentences, model_commands, row_noun, unit_noun
 from imbtk.files import write_atomically
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles
 from imbtk.report.drawings import Drawings
@@ -64,7 +64,7 @@ def _lead(document: Mapping[str, Any]) -> list[Block]:
     if not document["data"]["groups"]:
         blocks.append(
             Banner(
-                f"These figures assume that no two rows come from one {noun}.",
+                f"These figures assume that no two {several(row_noun(document['data']))} come from one {noun}.",
                 "warning",
                 f"{several(noun).capitalize()} unknown",
             )
@@ -82,9 +82,9 @@ def _lead(document: Mapping[str, Any]) -> list[Block]:
 
 def _tiles(document: Mapping[str, Any]) -> Tiles:
     data = document["data"]
-    noun = "Images" if data["kind"] == "images" else "Rows"
     known = [plural(data["groups"], data["group_name"]) if data["groups"] else f"{several(data['group_name'])} unknown"]
-    tiles = [Tile(noun, f"{data['rows']:,}", (*known, plural(len(data["class_names"]), "class")))]
+    known.append(plural(len(data["class_names"]), "class"))
+    tiles = [Tile(several(row_noun(data)).capitalize(), f"{data['rows']:,}", tuple(known))]
     primary, name = document["primary"], document["primary_name"]
     rows = [row for row in document["rows"] if row["complete"]]
     chosen = [row for row in rows if row["kind"] in ("baseline", "decision")]
@@ -109,8 +109,8 @@ def _forest_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
         "forest",
         plots.forest(document),
         data,
-        f"Differences to the baseline, paired over {document['unit']}s, with 95 % intervals.{shaded} The verdict comes "
-        "from the permutation test, adjusted for the number of rows; an interval is not adjusted.",
+        f"Differences to the baseline, paired over {several(unit_noun(document))}, with 95 % intervals.{shaded} The "
+        "verdict comes from the permutation test, adjusted for the number of rows; an interval is not adjusted.",
         title="Differences to the baseline",
         width="wide",
     )
@@ -182,8 +182,7 @@ def _probabilities_section(document: Mapping[str, Any], drawings: Drawings) -> S
                 plots.reliability_curves(document),
                 (("plan", "predicted", "observed", "n"), bins),
                 "Where a model says 30 %, it should happen in 30 of 100 cases: on the dotted line. Points of fewer "
-                "than 10 "
-                "rows (with repeats) are left out.",
+                f"than 10 {several(row_noun(document['data']))} (with repeats) are left out.",
             ),
         ),
     )
@@ -223,10 +222,11 @@ def _cost_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
 
 def _model_section(document: Mapping[str, Any], folder: Path) -> Section:
     lines = tuple((Cell(what), Cell(command, look="code")) for what, command in model_commands(document, folder))
+    noun = several(row_noun(document["data"]))
     text = (
-        "Each command trains one row on all rows of the data and keeps the figures of this page as its estimate. "
+        f"Each command trains one row on all {noun} of the data and keeps the figures of this page as its estimate. "
         "The same works for every row of the table. Probabilities and thresholds are fitted on what the models of the "
-        "first repeat said of rows that they had not seen."
+        f"first repeat said of {noun} that they had not seen."
     )
     return Section("The model", "model", (Text(text), Table((Cell("What"), Cell("Command")), lines)))
 

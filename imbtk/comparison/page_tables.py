@@ -8,6 +8,7 @@ from typing import Any
 
 from imbtk.comparison import columns
 from imbtk.comparison.columns import Cell, Column, difference_text, figure_texts, p_text
+from imbtk.comparison.words import row_noun, unit_noun
 from imbtk.report import blocks
 from imbtk.report.blocks import Banner, Block, Details, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
@@ -35,21 +36,19 @@ def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
     rows = [row for row in document["rows"] if row["complete"]]
     table = page_table(columns.of_table(document, "page"), rows)
     drawings.add_table("comparison", [c.text for c in table.head], [[c.text for c in line] for line in table.rows])
-    unit = document["unit"]
     found: list[Block] = [
         table,
         Text(
-            f"Below each figure its 95 % interval over {unit}s, each with all its repeats, given these trained "
-            "models. The best "
-            "figure of a column is marked ★. Differences are to the baseline; p-values are Holm-adjusted over the rows "
-            f"and belong to {document['primary_name']} alone: no other column was tested.",
+            f"Below each figure its 95 % interval over {several(unit_noun(document))}, each with all its repeats, "
+            "given these trained models. The best figure of a column is marked ★. Differences are to the baseline; "
+            f"p-values are Holm-adjusted over the rows and belong to {document['primary_name']} alone: no other column "
+            "was tested.",
             "quiet",
         ),
     ]
     found += [text for text in (_cost_text(document),) if text is not None]
-    found.append(
-        Details("All figures", (page_table(columns.of(document, ("plan", *columns.metrics_in(document))), rows),))
-    )
+    figures = columns.of(document, ("plan", *columns.metrics_in(document)))
+    found.append(Details("All figures", (page_table(figures, rows),)))
     if (tests := _tests_table(document)) is not None:
         found.append(Details("All tests, secondary ones among them", (tests,)))
     found += [
@@ -114,15 +113,15 @@ def ungrouped_section(document: Mapping[str, Any]) -> list[Section]:
     if not ungrouped:
         return []
     noun = document["data"]["group_name"]
-    nouns = several(noun)
+    nouns, rows = several(noun), several(row_noun(document["data"]))
     if ungrouped["reason"]:
         title = f"{nouns.capitalize()} ignored"
         return [Section(title, "ungrouped", (Text(f"{sentence(ungrouped['reason'])}"),))]
     name = document["primary_name"]
     lead = Text(
-        f"The same plans, with rows dealt into folds as if nobody knew which come from one {noun}: a {noun}'s rows "
+        f"The same plans, with {rows} dealt into folds as if nobody knew which come from one {noun}: a {noun}'s {rows} "
         f"stand on both sides, and the network is tested on {nouns} that it has seen. First {name} with {nouns} kept "
-        f"apart; then with {nouns} ignored, with the interval that such a study would print, over rows; then by how "
+        f"apart; then with {nouns} ignored, with the interval that such a study would print, over {rows}; then by how "
         f"much that flatters, paired, with an interval over {nouns}. Last the sensitivities that would be reported."
     )
     table = page_table(_leak_columns(document, nouns), [row for row in ungrouped["rows"] if row["complete"]])

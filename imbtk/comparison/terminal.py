@@ -15,7 +15,7 @@ from rich.text import Text
 from imbtk.comparison import columns
 from imbtk.comparison.columns import Cell, Column, detectable_text, difference_text
 from imbtk.comparison.settings import metric_in
-from imbtk.comparison.words import model_commands
+from imbtk.comparison.words import model_commands, row_noun, unit_noun
 from imbtk.wording import one_line, several, shorten
 
 __all__ = ["print_table"]
@@ -57,7 +57,7 @@ def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> 
         console.print(Text(f"left out: '{left['plan']}': {left['reason']}", style="dim"))
     for warning in document["warnings"]:
         console.print(Text.assemble(("! ", "bold yellow"), one_line(warning)))
-    console.print(Text("\nThe model, trained on all rows:", style="bold"))
+    console.print(Text(f"\nThe model, trained on all {several(row_noun(data))}:", style="bold"))
     for what, command in model_commands(document, folder):
         console.print(Text.assemble(f"  {command}", (f"  # {what}", "dim")), soft_wrap=True)
     console.print(Text.assemble(("\nComparison ", "bold"), str(folder)), soft_wrap=True)
@@ -95,9 +95,9 @@ def _protocol_line(document: Mapping[str, Any]) -> str:
 
 def _foot(document: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"Below each figure its 95 % interval over {document['unit']}s, given these trained models. Differences to the "
-        f"baseline{' in points' if metric_in(document, document['primary']).share else ''}; p: permutation test, "
-        "Holm-adjusted."
+        f"Below each figure its 95 % interval over {several(unit_noun(document))}, given these trained models. "
+        f"Differences to the baseline{' in points' if metric_in(document, document['primary']).share else ''}; "
+        "p: permutation test, Holm-adjusted."
     ]
     if found := detectable_text(document):
         lines.append(f"With 80 % power this comparison could have found differences of {found}, depending on the plan.")
