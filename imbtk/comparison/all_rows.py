@@ -16,13 +16,14 @@ from imbtk.authoring.context import Split
 from imbtk.authoring.options import split_specs
 from imbtk.comparison.analysis import DECISION
 from imbtk.comparison.cells import cell_folder
+from imbtk.comparison.columns import metric_name
 from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.folder import ComparisonFolder
 from imbtk.comparison.grid import BASELINE, Cell, PlanRow
 from imbtk.comparison.protocol import differences, protocol_document
 from imbtk.comparison.settings import ComparisonConfig
 from imbtk.comparison.speed import kept_speed
-from imbtk.comparison.table import metric_name
+from imbtk.comparison.words import unit_noun
 from imbtk.errors import OptionError, PlanError, RunFolderError, did_you_mean
 from imbtk.pipeline.prepare import prepare_split
 from imbtk.planning.config import RunConfig
@@ -197,7 +198,7 @@ def _estimate(path: Path, name: str, document: dict[str, Any], entry: dict[str, 
         "row": name,
         "folds": options["folds"],
         "repeats": options["repeats"],
-        "unit": document["unit"],
+        "unit": unit_noun(document),
         "primary": document["primary"],
         "verdict": entry.get("verdict"),
         "models": options["folds"],

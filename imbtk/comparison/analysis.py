@@ -17,13 +17,14 @@ from imbtk.comparison.leak import leak_document
 from imbtk.comparison.metrics import mean_confusion, sensitivity_intervals
 from imbtk.comparison.outcomes import Outcome, Rows, with_decision_moved
 from imbtk.comparison.settings import check_primary, metric_of, metrics_of
-from imbtk.comparison.words import protocol_sentences, row_warnings
+from imbtk.comparison.words import protocol_sentences, row_noun, row_warnings, unit_noun
 from imbtk.errors import RunFolderError
 from imbtk.evaluation.alarms import call_all_costs
 from imbtk.evaluation.figures import missing_figure
 from imbtk.evaluation.intervals import CONFIDENCE
 from imbtk.evaluation.metrics import Missing
 from imbtk.runs.format import COMPARISON
+from imbtk.wording import several
 
 if TYPE_CHECKING:
     from imbtk.authoring.context import ExtraMetric
@@ -34,8 +35,8 @@ DECISION = "nothing, with the decision moved"
 """The row of the baseline's networks with another decision: no training of its own."""
 
 CONDITIONAL_ON = (
-    "given these trained models: intervals and tests say how figures would vary over new groups (or rows) from where "
-    "these came, not over another place"
+    "given these trained models: intervals and tests say how figures would vary over new {units} from where these "
+    "came, not over another place"
 )
 
 
@@ -61,7 +62,7 @@ def analyse(path: Path, offered: Mapping[str, ExtraMetric] | None = None) -> dic
     judge, incomplete = _judged(folder)
     entries = [_entry(judge, folder, outcome) for outcome in judge.outcomes.values()]
     judge.compare(entries)
-    warnings = row_warnings(judge.rows, entries)
+    warnings = row_warnings(judge.rows, entries, row_noun(folder.protocol["data"]))
     if len(folder.costs) > 1:
         warnings.append("plans state different costs, so there is no cost by which all of them can be judged")
     entries += [{"name": n, "kind": "plan", "complete": False, "reason": reason} for n, reason in incomplete.items()]
@@ -86,6 +87,7 @@ def analyse(path: Path, offered: Mapping[str, ExtraMetric] | None = None) -> dic
         "warnings": [*protocol["notes"], *warnings],
         "curves": {n: plan_curves(judge.rows, outcome, folder.positive) for n, outcome in judge.outcomes.items()},
     }
+    document["conditional_on"] = CONDITIONAL_ON.format(units=several(unit_noun(document)))
     document["methods"] = protocol_sentences(document)
     return document
 
@@ -187,7 +189,7 @@ def _figure(judge: Judge, name: str, metric: str) -> dict[str, Any]:
     interval = judge.resampling.interval(judge.resampled[name], metric)
     if isinstance(interval, Missing):
         return {"value": value, "interval": None, "interval_reason": interval.reason}
-    return {"value": value, "interval": list(interval), "method": f"bootstrap ({judge.unit}s)"}
+    return {"value": value, "interval": list(interval), "method": f"bootstrap ({several(judge.unit)})"}
 
 
 def _cost(outcome: Outcome, baseline: Outcome) -> dict[str, float]:

@@ -29,6 +29,7 @@ from imbtk.comparison.statistics import (
 from imbtk.comparison.words import interaction_words
 from imbtk.evaluation.metric_table import Metric
 from imbtk.evaluation.metrics import Missing
+from imbtk.wording import several
 
 __all__ = ["NOT_JUDGED", "Judge"]
 
@@ -103,7 +104,7 @@ class Judge:
             "value": value,
             **_spread_entry(value, spread),
             "p": p if np.isfinite(p) else None,
-            "method": f"paired {'sign-flip' if linear else 'swap'} permutation over {self.unit}s",
+            "method": f"paired {'sign-flip' if linear else 'swap'} permutation over {several(self.unit)}",
             "detectable": detectable_difference(spread) if isinstance(spread, Spread) else None,
             "secondary": self._secondary(plan, base),
         }

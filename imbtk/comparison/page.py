@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imbtk.comparison import plots
-from imbtk.comparison.page_tables import interactions_section, table_section, ungrouped_section
-from imbtk.comparison.table import interval_text, size_text, value_text
-from imbtk.comparison.words import headline_sentences, model_commands
+from imbtk.comparison import columns, plots
+from imbtk.comparison.page_tables import interactions_section, page_table, table_section, ungrouped_section
+from imbtk.comparison.words import headline_sentences, model_commands, row_noun, unit_noun
 from imbtk.files import write_atomically
-from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles, name_cell
+from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, Tile, Tiles
 from imbtk.report.drawings import Drawings
 from imbtk.report.page import render_page
 from imbtk.runs.format import REPORT
@@ -66,7 +65,7 @@ def _lead(document: Mapping[str, Any]) -> list[Block]:
     if not document["data"]["groups"]:
         blocks.append(
             Banner(
-                f"These figures assume that no two rows come from one {noun}.",
+                f"These figures assume that no two {several(row_noun(document['data']))} come from one {noun}.",
                 "warning",
                 f"{several(noun).capitalize()} unknown",
             )
@@ -84,26 +83,24 @@ def _lead(document: Mapping[str, Any]) -> list[Block]:
 
 def _tiles(document: Mapping[str, Any]) -> Tiles:
     data = document["data"]
-    noun = "Images" if data["kind"] == "images" else "Rows"
     known = [plural(data["groups"], data["group_name"]) if data["groups"] else f"{several(data['group_name'])} unknown"]
-    tiles = [Tile(noun, f"{data['rows']:,}", (*known, plural(len(data["class_names"]), "class")))]
+    known.append(plural(len(data["class_names"]), "class"))
+    tiles = [Tile(several(row_noun(data)).capitalize(), f"{data['rows']:,}", tuple(known))]
     primary, name = document["primary"], document["primary_name"]
     rows = [row for row in document["rows"] if row["complete"]]
     chosen = [row for row in rows if row["kind"] in ("baseline", "decision")]
     best = [row for row in rows if row["kind"] == "plan"][:1]
     for row in (*chosen[::-1], *best):
-        figure = row["figures"][primary]
+        value, interval = columns.figure_texts(document, primary, row["figures"][primary])
         words = {"baseline": "nothing (baseline)", "decision": "nothing, decision moved"}.get(row["kind"], "best plan")
         extra = [shorten(row["name"], 28)] if row["kind"] == "plan" else []
-        lines = (interval_text(document, figure) or "no interval", *extra, row.get("verdict") or "")
-        tiles.append(
-            Tile(f"{name.capitalize()}: {words}", value_text(document, figure), tuple(line for line in lines if line))
-        )
+        lines = (interval or "no interval", *extra, row.get("verdict") or "")
+        tiles.append(Tile(f"{name.capitalize()}: {words}", value, tuple(line for line in lines if line)))
     return Tiles(tuple(tiles))
 
 
 def _forest_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
-    rows = [row for row in document["rows"] if row.get("difference") and row["difference"]["value"] is not None]
+    rows = [row for row in document["rows"] if columns.value_at(row, "difference.value") is not None]
     data = (
         ("plan", "difference", "low", "high"),
         [(r["name"], r["difference"]["value"], *(r["difference"]["interval"] or ("", ""))) for r in rows],
@@ -113,17 +110,15 @@ def _forest_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
         "forest",
         plots.forest(document),
         data,
-        f"Differences to the baseline, paired over {document['unit']}s, with 95 % intervals.{shaded} The verdict comes "
-        "from the permutation test, adjusted for the number of rows; an interval is not adjusted.",
+        f"Differences to the baseline, paired over {several(unit_noun(document))}, with 95 % intervals.{shaded} The "
+        "verdict comes from the permutation test, adjusted for the number of rows; an interval is not adjusted.",
         title="Differences to the baseline",
         width="wide",
     )
-    found = [r["difference"]["detectable"] for r in rows if r["difference"]["detectable"] is not None]
+    found = columns.detectable_text(document)
     power = (
-        f"A true difference had to be {size_text(document, min(found))}"
-        + (f" to {size_text(document, max(found))}" if len(found) > 1 else "")
-        + " for this comparison to find it with 80 % power (one test at 5 %, from the standard error of the paired "
-        "difference). “No evidence of a difference” does not mean that there is none."
+        f"A true difference had to be {found} for this comparison to find it with 80 % power (one test at 5 %, from "
+        "the standard error of the paired difference). “No evidence of a difference” does not mean that there is none."
         if found
         else "What this comparison could have detected cannot be said."
     )
@@ -188,8 +183,7 @@ def _probabilities_section(document: Mapping[str, Any], drawings: Drawings) -> S
                 plots.reliability_curves(document),
                 (("plan", "predicted", "observed", "n"), bins),
                 "Where a model says 30 %, it should happen in 30 of 100 cases: on the dotted line. Points of fewer "
-                "than 10 "
-                "rows (with repeats) are left out.",
+                f"than 10 {several(row_noun(document['data']))} (with repeats) are left out.",
             ),
         ),
     )
@@ -214,37 +208,26 @@ def _precision_recall(document: Mapping[str, Any], drawings: Drawings) -> list[B
 
 def _cost_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
     rows = plots.judged_rows(document)
-    table = [(r["name"], r["figures"][document["primary"]]["value"], *r["cost"].values()) for r in rows]
+    drawn = [(r["name"], r["figures"][document["primary"]]["value"], *r["cost"].values()) for r in rows]
     plot = drawings.add(
         "cost",
         plots.cost(document),
-        (("plan", document["primary"], "seconds", "samples_per_second", "relative"), table),
+        (("plan", document["primary"], "seconds", "samples_per_second", "relative"), drawn),
         "Seconds of one training, mean over all cells. Moving the decision costs nothing more than the baseline.",
         width="wide",
     )
-    head = [
-        Cell(t, look="number" if i else "text")
-        for i, t in enumerate(("plan", "seconds", "samples / s", "times the baseline"))
-    ]
-    lines = [
-        (
-            name_cell(row["name"], 40),
-            Cell(f"{row['cost']['seconds']:.3g}", look="number"),
-            Cell(f"{row['cost']['samples_per_second']:,.0f}", look="number"),
-            Cell(f"{row['cost']['relative']:.2f}", look="number"),
-        )
-        for row in rows
-        if row["kind"] != "decision"
-    ]
-    return Section("What it costs", "cost", (plot, Table(tuple(head), tuple(lines))))
+    trained = [row for row in rows if row["kind"] != "decision"]
+    table = page_table(columns.of(document, ("plan", "seconds", "samples_per_second", "relative")), trained)
+    return Section("What it costs", "cost", (plot, table))
 
 
 def _model_section(document: Mapping[str, Any], folder: Path) -> Section:
     lines = tuple((Cell(what), Cell(command, look="code")) for what, command in model_commands(document, folder))
+    noun = several(row_noun(document["data"]))
     text = (
-        "Each command trains one row on all rows of the data and keeps the figures of this page as its estimate. "
+        f"Each command trains one row on all {noun} of the data and keeps the figures of this page as its estimate. "
         "The same works for every row of the table. Probabilities and thresholds are fitted on what the models of the "
-        "first repeat said of rows that they had not seen."
+        f"first repeat said of {noun} that they had not seen."
     )
     return Section("The model", "model", (Text(text), Table((Cell("What"), Cell("Command")), lines)))
 

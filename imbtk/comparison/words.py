@@ -21,7 +21,9 @@ __all__ = [
     "model_commands",
     "p_value",
     "protocol_sentences",
+    "row_noun",
     "row_warnings",
+    "unit_noun",
 ]
 
 
@@ -30,28 +32,38 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
 
 
-def row_warnings(rows: Rows, entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what must be said of the figures."""
+def row_noun(data: Mapping[str, Any]) -> str:
+    """Return what a row of the data is called, by the ``data`` of a comparison."""
+    return "image" if data["kind"] == "images" else "row"
+
+
+def unit_noun(document: Mapping[str, Any]) -> str:
+    """Return what is resampled: what a group is called, or a row where no groups are known."""
+    return str(document["unit"]) if document["data"]["groups"] else row_noun(document["data"])
+
+
+def row_warnings(rows: Rows, entries: Sequence[Mapping[str, Any]], noun: str = "row") -> list[str]:
+    """Return what must be said of the figures; `noun` is what a row is called."""
     found = []
     if rows.groups is None:
         found.append(
-            f"{several(rows.group_name)} are not known: splits, intervals and tests assume that no two rows come from "
-            f"one {rows.group_name}"
+            f"{several(rows.group_name)} are not known: splits, intervals and tests assume that no two {several(noun)} "
+            f"come from one {rows.group_name}"
         )
     for k, name in enumerate(rows.class_names):
         where = rows.labels == k
         count = int(where.sum()) if rows.groups is None else len(np.unique(rows.groups[where]))
         if count < FEW_GROUPS:
-            noun = "row" if rows.groups is None else rows.group_name
+            of = noun if rows.groups is None else rows.group_name
             found.append(
-                f"class '{name}' has {plural(count, noun)}, fewer than {FEW_GROUPS}: its intervals are wide, and less "
+                f"class '{name}' has {plural(count, of)}, fewer than {FEW_GROUPS}: its intervals are wide, and less "
                 "certain than they say"
             )
     for entry in entries:
         if entry["coverage"] < 1:
             found.append(
-                f"'{entry['name']}' leaves {1 - entry['coverage']:.1%} of the rows open: its sensitivities and their "
-                "means are over the others, which flatters it"
+                f"'{entry['name']}' leaves {1 - entry['coverage']:.1%} of the {several(noun)} open: its "
+                "sensitivities and their means are over the others, which flatters it"
             )
     return found
 
@@ -60,7 +72,7 @@ def headline_sentences(document: Mapping[str, Any]) -> list[str]:
     """Return the verdict in sentences: what helps, what hurts, what a mere move of the decision does."""
     rows = [row for row in document["rows"] if row["complete"]]
     plans = [row for row in rows if row["kind"] == "plan"]
-    name, unit = document["primary_name"], document["unit"]
+    name, unit = document["primary_name"], unit_noun(document)
     sentences = []
     for word, verb in (
         ("better", "is better"),
@@ -149,14 +161,13 @@ def interaction_words(entry: Mapping[str, Any], metric: Metric, metric_name: str
 def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
     """Return the protocol in words, for a methods section, one paragraph each."""
     data, options = document["data"], document["protocol"]
-    unit, names = document["unit"], data["class_names"]
-    noun = "images" if data["kind"] == "images" else "rows"
+    unit, noun, names = unit_noun(document), several(row_noun(data)), data["class_names"]
     counts = join_words([f"{n:,} {name}" for n, name in zip(data["class_counts"], names, strict=True)])
     grouped = f" of {plural(data['groups'], unit)}" if data["groups"] else ""
     repeats = "once" if options["repeats"] == 1 else f"{options['repeats']} times"
-    whole = f"whole {several(unit)}" if data["groups"] else "rows"
+    whole = f"whole {several(unit)}" if data["groups"] else noun
     stopped = options["early_stop"] not in (None, "none")
-    stop = "the epoch that was best on validation rows" if stopped else "the last epoch's weights"
+    stop = f"the epoch that was best on validation {noun}" if stopped else "the last epoch's weights"
     shape = data.get("sample_shape")
     size = f" on images of {shape[1]} × {shape[2]} pixels" if shape and data["kind"] == "images" else ""
     tested = "the difference of all its repeats" if options["repeats"] > 1 else "the difference"
@@ -165,9 +176,9 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         f"Splits. {whole.capitalize()} were dealt into {options['folds']} stratified folds, {repeats}, so that every "
         "class stands in every fold; each fold was the test side once. Of the others, one part in five was for "
         "validation: the calibration was fitted there, and so are the thresholds of plans that have any (out-of-fold "
-        "thresholds would cost another training for each other fold); test rows were read once. All plans saw the same "
-        "splits, the "
-        f"same initial weights and the same schedule of epochs (seed {options['seed']}).",
+        f"thresholds would cost another training for each other fold); test {noun} were read once. "
+        "All plans saw the same splits, the same initial weights and the same schedule of epochs "
+        f"(seed {options['seed']}).",
         f"Training. {options['model']}{size}, {options['epochs']} epochs of {options['optimizer']} "
         f"(learning rate {options['lr']:g}, weight decay {options['weight_decay']:g}, {options['schedule']} schedule, "
         f"batch {options['batch_size']}), {stop}.",
@@ -180,7 +191,7 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         "fold, "
         "then averaged.",
         f"Intervals are at 95 % over {several(unit)}, each with all its repeats, given these trained models: for "
-        f"sensitivities Clopper–Pearson on the effective number of rows (Korn and Graubard 1998), for all other "
+        f"sensitivities Clopper–Pearson on the effective number of {noun} (Korn and Graubard 1998), for all other "
         f"figures and for paired differences a bootstrap of {several(unit)} stratified by class (Rao and Wu 1988) with "
         "Student's t.",
         f"Test. One figure, {document['primary_name']}, was tested once for each plan against the baseline, "
@@ -190,7 +201,7 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         "(Nadeau and Bengio 2003)"
         + (
             " and McNemar's exact test are given as secondary and decide nothing."
-            if unit == "row" and options["repeats"] == 1
+            if not data["groups"] and options["repeats"] == 1
             else " is given as secondary and decides nothing."
         ),
     ]

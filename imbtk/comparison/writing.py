@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from imbtk.comparison.analysis import analyse
 from imbtk.comparison.page import make_page
 from imbtk.comparison.table import csv_text, markdown_table
+from imbtk.comparison.words import unit_noun
 from imbtk.files import write_atomically, write_json
 from imbtk.runs.format import COMPARISON
-from imbtk.wording import sentence
+from imbtk.wording import sentence, several
 
 if TYPE_CHECKING:
     from imbtk.authoring.context import ExtraMetric
@@ -38,8 +39,8 @@ def write_results(folder: Path, offered: Mapping[str, ExtraMetric] | None = None
 def _below(document: Mapping[str, Any]) -> str:
     """Return what has to stand below the table wherever it is copied to."""
     lines = [
-        f"In brackets 95 % intervals over {document['unit']}s, given these trained models; p: paired permutation test "
-        "of the difference to the baseline, Holm-adjusted.",
+        f"In brackets 95 % intervals over {several(unit_noun(document))}, given these trained models; p: paired "
+        "permutation test of the difference to the baseline, Holm-adjusted.",
         *map(sentence, document["warnings"]),
     ]
     return "\n".join(f"- {line}" for line in lines)

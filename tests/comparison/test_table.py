@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-from imbtk.comparison import Comparison
-from imbtk.comparison.table import best_places, csv_text, markdown_table
+from imbtk.comparison import Comparison, columns
+from imbtk.comparison.table import csv_text, markdown_table
 
 
 def test_csv_has_one_line_a_plan_with_the_baseline_among_them(finished: Comparison) -> None:
@@ -37,6 +37,6 @@ def test_the_markdown_file_says_what_must_be_known_of_the_table(finished: Compar
 
 
 def test_best_is_lowest_for_losses(finished: Comparison) -> None:
-    rows, best = finished.document["rows"], best_places(finished.document)
+    rows, shown = finished.document["rows"], columns.of(finished.document, ["log_loss"])
     lowest = min(rows, key=lambda row: row["figures"]["log_loss"]["value"])
-    assert best["log_loss"] == lowest["name"]
+    assert [row["name"] for row in rows if columns.cells(shown, row)[0].tone == "best"] == [lowest["name"]]

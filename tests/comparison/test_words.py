@@ -13,6 +13,7 @@ from imbtk.comparison.words import (
     p_value,
     protocol_sentences,
     row_warnings,
+    unit_noun,
 )
 from imbtk.evaluation.metric_table import OVERALL_METRICS
 
@@ -81,3 +82,12 @@ def test_abstentions_are_warned_of(simulate) -> None:  # type: ignore[no-untyped
 def test_unknown_patients_are_warned_of(simulate) -> None:  # type: ignore[no-untyped-def]
     rows, _ = simulate(0, grouped=False)
     assert row_warnings(rows, [])[0].startswith("groups are not known: splits, intervals and tests assume")
+
+
+def test_units_are_what_the_rows_are(simulate, finished: Comparison) -> None:  # type: ignore[no-untyped-def]
+    document = {**finished.document, "data": {**finished.document["data"], "kind": "images"}}
+    assert unit_noun(document) == "patient"
+    document["data"]["groups"] = None
+    assert unit_noun({**document, "unit": "row"}) == "image"
+    rows, _ = simulate(0, grouped=False)
+    assert "no two images come from one group" in row_warnings(rows, [], "image")[0]
