@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from imbtk import Strategy
 from imbtk.authoring.hookspecs import strategy_hooks
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import PluginError
 from imbtk.scaffold import example, new_plugin, short_name
-from imbtk.testing import parametrize_checks
+from imbtk.testing import check_strategy
 
 HOOKS = [hook.name for hook in strategy_hooks()]
 EMPTY = Catalogue(points=[])
@@ -40,7 +41,7 @@ def loaded(path: Path, name: str) -> type:
     return next(v for v in vars(module).values() if isinstance(v, type) and v.__module__ == name)
 
 
-def examples() -> Iterator[type]:
+def examples() -> Iterator[type[Strategy]]:
     for hook in HOOKS:
         yield loaded(
             Path(sys.modules["imbtk.scaffold"].__file__ or "").parent / "hooks" / f"{hook.removeprefix('imbtk_')}.py",
@@ -48,9 +49,10 @@ def examples() -> Iterator[type]:
         )
 
 
-@parametrize_checks(*examples())
-def test_the_example_of_a_hook_holds_the_conformance_kit(strategy, check) -> None:
-    check(strategy)
+@pytest.mark.parametrize("strategy", list(examples()), ids=lambda cls: cls.name)
+def test_the_example_of_a_hook_holds_the_conformance_kit(strategy: type[Strategy]) -> None:
+    """Every check at once: a failure names each that does not hold."""
+    check_strategy(strategy)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
