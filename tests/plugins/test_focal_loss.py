@@ -78,9 +78,7 @@ def test_extreme_logits_have_finite_gradients():
             loss = criterion(gamma)(logits, torch.nn.functional.one_hot(labels, K).to(dtype))
             (gradient,) = torch.autograd.grad(loss.sum(), logits)
             bad = ~(torch.isfinite(loss) & torch.isfinite(gradient).all(dim=1))
-            assert not bad.any(), (
-                f"{dtype}, gamma {gamma}: {logits[bad].tolist()} where {labels[bad].tolist()} is right"
-            )
+            assert not bad.any(), f"{dtype}, gamma {gamma}: {logits[bad].tolist()}, right are {labels[bad].tolist()}"
 
 
 def test_half_precision_is_computed_in_float32():

@@ -63,6 +63,7 @@ def test_the_example_of_a_hook_answers_it_and_no_other(hook: str) -> None:
     assert len(example(hook).splitlines()) < 40
 
 
+@pytest.mark.slow
 def test_packages_for_each_hook_and_for_all_of_them_pass_their_own_tests(tmp_path: Path) -> None:
     folders = [new_plugin(f"try-{short_name(hook)}", [hook], tmp_path, EMPTY) for hook in HOOKS]
     folders.append(new_plugin("all-of-it", [short_name(hook) for hook in HOOKS], tmp_path, EMPTY))
@@ -80,6 +81,7 @@ def test_packages_for_each_hook_and_for_all_of_them_pass_their_own_tests(tmp_pat
     assert "not installed yet: pip install -e ." in done.stdout
 
 
+@pytest.mark.slow
 def test_a_package_is_found_after_installing_it(tmp_path: Path) -> None:
     folder = new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)
     site = tmp_path / "site"
@@ -95,6 +97,7 @@ def test_a_package_is_found_after_installing_it(tmp_path: Path) -> None:
         new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)
 
 
+@pytest.mark.slow
 def test_a_package_can_be_installed_editable(tmp_path: Path) -> None:
     """As the package's README says, and with what the extra `test` of imbtk brings: nothing is fetched."""
     folder = new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)
