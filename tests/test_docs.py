@@ -7,6 +7,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -89,3 +90,23 @@ def test_no_sentence_of_core_names_a_strategy() -> None:
         texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docstrings]
         found += [(path.name, text.value) for text in texts if isinstance(text.value, str) and said.search(text.value)]
     assert found == []
+
+
+def test_the_table_of_rooms_is_the_one_that_holds() -> None:
+    # docs/architecture.md, pyproject.toml (which import-linter holds) and the folder name the same rooms and layers.
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table: dict[int, set[str]] = {}
+    for number, rooms in re.findall(r"^\| (\d+) \| (`.*?`) \|", page, flags=re.MULTILINE):
+        for room in re.findall(r"`(\w+)(?:/|\.py)`", rooms):
+            assert not any(room in others for others in table.values()), f"{room} stands twice"
+            table.setdefault(int(number), set()).add(room)
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = [found for found in settings["tool"]["importlinter"]["contracts"] if found["type"] == "layers"]
+    layers = [set(re.findall(r"\w+", layer)) for layer in contract["layers"]]
+    # The table counts from below, as the contract does not.
+    assert [table[number] for number in sorted(table, reverse=True)] == layers
+    assert sorted(table) == list(range(1, len(layers) + 1))
+    there = {
+        path.stem for path in (ROOT / "imbtk").iterdir() if (path / "__init__.py").is_file() or path.suffix == ".py"
+    }
+    assert set().union(*layers) == there - {"__init__", *contract["exhaustive_ignores"]}

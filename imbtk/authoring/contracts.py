@@ -64,8 +64,9 @@ def resample_fault(rows: Any, given: Rows, context: RunContext) -> str:
         return f"{_called(rows)}, not Rows"
     if not (_is_indices(rows.indices) and _is_indices(rows.labels) and len(rows.indices) == len(rows.labels)):
         return "indices and labels that are not int64 of one length"
-    if rows.synthetic.dtype != torch.float32 or rows.synthetic.shape[1:] != given.synthetic.shape[1:]:
-        return f"synthetic rows that are {_called(rows.synthetic)} instead of float32 (m, {given.synthetic.shape[1]})"
+    made = rows.synthetic
+    if not isinstance(made, torch.Tensor) or made.dtype != torch.float32 or made.shape[1:] != given.synthetic.shape[1:]:
+        return f"synthetic rows that are {_called(made)} instead of float32 (m, {given.synthetic.shape[1]})"
     if not _is_indices(rows.synthetic_labels) or len(rows.synthetic) != len(rows.synthetic_labels):
         return "synthetic labels that are not int64, one for each synthetic row"
     if context.kind == "images" and len(rows.synthetic):
@@ -83,12 +84,14 @@ def resample_fault(rows: Any, given: Rows, context: RunContext) -> str:
 
 def _training_rows_fault(rows: Rows, given: Rows) -> str:
     """Say which rows are not for training, or have labels that are not theirs."""
-    label_of = torch.full((int(torch.cat([given.indices, rows.indices]).max()) + 1,), -1)
+    label_of = torch.full((int(given.indices.max()) + 1,), -1)
     label_of[given.indices] = given.labels
-    outside = rows.indices[(rows.indices < 0) | (label_of[rows.indices] < 0)]
+    # Rows may be any numbers: far below, or beyond all memory.
+    inside = rows.indices.clamp(0, len(label_of) - 1)
+    outside = rows.indices[(inside != rows.indices) | (label_of[inside] < 0)]
     if len(outside):
         return f"row {int(outside[0])}, which is no training row"
-    return "" if torch.equal(label_of[rows.indices], rows.labels) else "rows with labels that are not theirs"
+    return "" if torch.equal(label_of[inside], rows.labels) else "rows with labels that are not theirs"
 
 
 def epoch_order_fault(positions: Any, size: int) -> str:

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "histology" / "study.py"
 
 
+@pytest.mark.slow
 def test_the_study_runs_and_prints_colour_beside_the_network(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for patient in range(20):

@@ -48,6 +48,7 @@ def test_the_strategy_has_at_most_15_lines() -> None:
     assert len(source.read_text(encoding="utf-8").splitlines()) <= 15
 
 
+@pytest.mark.slow
 def test_it_is_listed_like_any_other(site: Path, tmp_path: Path) -> None:
     listed = json.loads(call(site, "imbtk", "strategies", "--json", cwd=tmp_path))
     (theirs,) = [entry for entry in listed if entry["name"] == "sqrt-weights"]
@@ -58,6 +59,7 @@ def test_it_is_listed_like_any_other(site: Path, tmp_path: Path) -> None:
     assert "Exponent on the inverse frequency." in call(site, "imbtk", "strategies", "sqrt-weights", cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_it_takes_part_in_a_run(site: Path, tmp_path: Path) -> None:
     """In the plan, the ledger, the checkpoint, the report; and the model predicts where it is not installed."""
     out = tmp_path / "run"
@@ -79,6 +81,7 @@ def test_it_takes_part_in_a_run(site: Path, tmp_path: Path) -> None:
         assert [row["phase"] for row in csv.DictReader(file)] == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_it_passes_its_own_tests_and_the_kit(site: Path, tmp_path: Path) -> None:
     tests = str(EXAMPLE / "tests")
     text = call(site, "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", tests, cwd=tmp_path)

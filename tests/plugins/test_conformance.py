@@ -5,11 +5,12 @@ from __future__ import annotations
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 from imbtk import Strategy
 from imbtk.discovery.catalogue import Catalogue
-from imbtk.testing import parametrize_checks
+from imbtk.testing import check_strategy
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -23,6 +24,7 @@ def first_party() -> list[type[Strategy]]:
     return [cls for cls, _ in catalogue.strategies().values()]
 
 
-@parametrize_checks(*first_party())
-def test_conformance(strategy: Strategy, check: Any) -> None:
-    check(strategy)
+@pytest.mark.parametrize("strategy", first_party(), ids=lambda cls: cls.name)
+def test_conformance(strategy: type[Strategy]) -> None:
+    """Every check at once: a failure names each that does not hold."""
+    check_strategy(strategy)

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from imbtk import Strategy
 from imbtk.authoring.hookspecs import strategy_hooks
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import PluginError
 from imbtk.scaffold import example, new_plugin, short_name
-from imbtk.testing import parametrize_checks
+from imbtk.testing import check_strategy
 
 HOOKS = [hook.name for hook in strategy_hooks()]
 EMPTY = Catalogue(points=[])
@@ -40,7 +41,7 @@ def loaded(path: Path, name: str) -> type:
     return next(v for v in vars(module).values() if isinstance(v, type) and v.__module__ == name)
 
 
-def examples() -> Iterator[type]:
+def examples() -> Iterator[type[Strategy]]:
     for hook in HOOKS:
         yield loaded(
             Path(sys.modules["imbtk.scaffold"].__file__ or "").parent / "hooks" / f"{hook.removeprefix('imbtk_')}.py",
@@ -48,9 +49,10 @@ def examples() -> Iterator[type]:
         )
 
 
-@parametrize_checks(*examples())
-def test_the_example_of_a_hook_holds_the_conformance_kit(strategy, check) -> None:
-    check(strategy)
+@pytest.mark.parametrize("strategy", list(examples()), ids=lambda cls: cls.name)
+def test_the_example_of_a_hook_holds_the_conformance_kit(strategy: type[Strategy]) -> None:
+    """Every check at once: a failure names each that does not hold."""
+    check_strategy(strategy)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -61,6 +63,7 @@ def test_the_example_of_a_hook_answers_it_and_no_other(hook: str) -> None:
     assert len(example(hook).splitlines()) < 40
 
 
+@pytest.mark.slow
 def test_packages_for_each_hook_and_for_all_of_them_pass_their_own_tests(tmp_path: Path) -> None:
     folders = [new_plugin(f"try-{short_name(hook)}", [hook], tmp_path, EMPTY) for hook in HOOKS]
     folders.append(new_plugin("all-of-it", [short_name(hook) for hook in HOOKS], tmp_path, EMPTY))
@@ -78,6 +81,7 @@ def test_packages_for_each_hook_and_for_all_of_them_pass_their_own_tests(tmp_pat
     assert "not installed yet: pip install -e ." in done.stdout
 
 
+@pytest.mark.slow
 def test_a_package_is_found_after_installing_it(tmp_path: Path) -> None:
     folder = new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)
     site = tmp_path / "site"
@@ -93,6 +97,7 @@ def test_a_package_is_found_after_installing_it(tmp_path: Path) -> None:
         new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)
 
 
+@pytest.mark.slow
 def test_a_package_can_be_installed_editable(tmp_path: Path) -> None:
     """As the package's README says, and with what the extra `test` of imbtk brings: nothing is fetched."""
     folder = new_plugin("margin-loss", ["criterion"], tmp_path, EMPTY)

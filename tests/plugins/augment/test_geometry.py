@@ -1,5 +1,7 @@
 """Batched affine maps against torchvision, image by image, and against arithmetic on paper."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -36,28 +38,28 @@ def picture(size: tuple[int, int], channels: int = 3, seed: int = 0) -> torch.Te
     return torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("name", AFFINE)
-@pytest.mark.parametrize("interpolation", MODES)
-@pytest.mark.parametrize("value", [0.0, 0.7])
-def test_affine_is_torchvisions(size, name, interpolation, value):
-    images, (rotation, right, down, scale, shear) = picture(size), AFFINE[name]
-    height, width = size
-    # torchvision darkens the border twice if told a fill: it is told none, and the value is taken off and put back.
-    expected = value + reference.affine(
-        images - value,
-        angle=rotation,
-        translate=[right * width, down * height],
-        scale=scale,
-        shear=[shear, 0.0],
-        interpolation=MODES[interpolation],
-    )
-    out = warp(images, map_of(AFFINE[name], size), "constant", value, interpolation)
-    if interpolation == "nearest":
-        # A coordinate half-way between two pixels may fall either way: a handful of pixels at the most.
-        assert (out - expected).abs().gt(1e-5).float().mean() < 0.02
-    else:
-        torch.testing.assert_close(out, expected, atol=3e-5, rtol=0)
+def test_affine_is_torchvisions():
+    for size, name, interpolation, value in itertools.product(SIZES, AFFINE, MODES, (0.0, 0.7)):
+        images, (rotation, right, down, scale, shear) = picture(size), AFFINE[name]
+        height, width = size
+        # torchvision darkens the border twice if told a fill: it is told none, and the value is taken off and put back.
+        expected = value + reference.affine(
+            images - value,
+            angle=rotation,
+            translate=[right * width, down * height],
+            scale=scale,
+            shear=[shear, 0.0],
+            interpolation=MODES[interpolation],
+        )
+        out = warp(images, map_of(AFFINE[name], size), "constant", value, interpolation)
+        apart = (out - expected).abs()
+        case = f"{size}, {name}, {interpolation}, border {value}"
+        assert (out.shape, out.dtype) == (expected.shape, expected.dtype), case
+        if interpolation == "nearest":
+            # A coordinate half-way between two pixels may fall either way: a handful of pixels at the most.
+            assert apart.gt(1e-5).float().mean() < 0.02, case
+        else:
+            assert apart.max() <= 3e-5, case
 
 
 @pytest.mark.parametrize("batch", [3, 16, 64])
@@ -105,21 +107,23 @@ def test_rows_above_the_centre_shear_to_the_right():
     assert torch.equal(out[0, 0], torch.eye(9).flip(1))
 
 
-@pytest.mark.parametrize(
-    ("size", "turns"), [(size, turns) for size in SIZES for turns in range(4) if size[0] == size[1] or not turns % 2]
-)
-@pytest.mark.parametrize("horizontal", [False, True])
-@pytest.mark.parametrize("vertical", [False, True])
-@pytest.mark.parametrize("interpolation", MODES)
-def test_mirrors_and_turns_swap_pixels_exactly(size, horizontal, vertical, turns, interpolation):
-    images = picture(size)
-    choices = [np.array([choice]) for choice in (horizontal, vertical, turns)]
-    affine = torch.from_numpy(mirror_and_turn(matrix_of(AFFINE["nothing"], size), *choices))
-    expected = reference.hflip(images) if horizontal else images
-    expected = reference.vflip(expected) if vertical else expected
-    expected = torch.rot90(expected, turns, dims=(2, 3))
-    tolerance = 0 if interpolation == "nearest" else 1e-5
-    torch.testing.assert_close(warp(images, affine, interpolation=interpolation), expected, atol=tolerance, rtol=0)
+def test_mirrors_and_turns_swap_pixels_exactly():
+    for size, (interpolation, tolerance) in itertools.product(SIZES, (("nearest", 0), ("bilinear", 1e-5))):
+        turned = range(4) if size[0] == size[1] else (0, 2)
+        choices = list(itertools.product((False, True), (False, True), turned))
+        horizontal, vertical, turns = (np.array(column) for column in zip(*choices, strict=True))
+        # One picture for each choice, all in one batch.
+        images = torch.cat([picture(size, seed=seed) for seed in range(len(choices))])
+        matrices = matrix_of(AFFINE["nothing"], size).repeat(len(choices), axis=0)
+        affine = torch.from_numpy(mirror_and_turn(matrices, horizontal, vertical, turns))
+        out = warp(images, affine, interpolation=interpolation)
+        for image, made, (across, down, quarters) in zip(images, out, choices, strict=True):
+            expected = reference.hflip(image) if across else image
+            expected = reference.vflip(expected) if down else expected
+            expected = torch.rot90(expected, quarters, dims=(1, 2))
+            case = f"{size}, {interpolation}, mirrored {across} and {down}, {quarters} quarter turns"
+            assert (made.shape, made.dtype) == (expected.shape, expected.dtype), case
+            assert (made - expected).abs().max() <= tolerance, case
 
 
 def test_mirror_and_turn_come_after_the_affine_map():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def test_holm_on_paper(tables: ModuleType) -> None:
     assert tables.holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
 
 
+@pytest.mark.slow
 def test_it_keeps_what_is_done_and_fills_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- by hand -->\nstale\n<!-- /by hand -->\nafter\n")

@@ -1,13 +1,14 @@
-"""The loop's parts against torch; whole runs are in test_pipeline."""
+"""The learning rate over a run, against torch and on paper."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
-from imbtk.training.schedule import learning_rate_factor
+from imbtk.training.schedule import Schedule, learning_rate_factor
 
 
 def test_the_cosine_is_torchs() -> None:
@@ -36,3 +37,16 @@ def test_steps_and_constants() -> None:
 
 def test_one_step_is_a_run_too() -> None:
     assert learning_rate_factor(0, 1, "cosine", 0.05) == 1.0
+
+
+def test_each_group_of_parameters_goes_by_its_own_peak() -> None:
+    slow, fast = torch.nn.Parameter(torch.zeros(1)), torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([{"params": [slow], "lr": 0.01}, {"params": [fast], "lr": 1.0}])
+    schedule = Schedule(optimizer, 20, "step", 0.1)
+    seen = []
+    for step in (0, 1, 2, 19):
+        schedule.set(step)
+        seen.append([group["lr"] for group in optimizer.param_groups])
+    # Half-way up in the first of two steps of warm-up; peaks are those it was made with, not those of a step before.
+    assert seen == pytest.approx(np.array([[0.005, 0.5], [0.01, 1.0], [0.01, 1.0], [0.0001, 0.01]]))
+    assert schedule.total == 20
