@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imbtk.files import read_versioned
 from imbtk.errors import RunFolderError
+from imbtk.files import read_versioned
 
 __all__ = ["read_metrics", "versioned"]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from imbtk.files import read_document, read_versioned
 from imbtk.errors import RunFolderError
+from imbtk.files import read_document, read_versioned
 from imbtk.runs.metrics import read_metrics
 
 __all__ = ["SCHEMA_VERSION", "SIDES", "Gallery", "RunRecord", "SideRows", "read_run", "sample_kind"]

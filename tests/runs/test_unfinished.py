@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import imbtk
-from imbtk.planning.config import make_config, write_config
 from imbtk.errors import ImbtkError, RunFolderError
+from imbtk.planning.config import make_config, write_config
 from imbtk.runs.unfinished import begin, check_unfinished, finish, writing_folder
 
 
