@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from imbtk.cli.flags import ARGUMENTS, SECTIONS, Flag, SectionedCommand, config_flags
-from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.planning.config import RunConfig, make_config
 
 __all__ = ["command"]
@@ -59,14 +58,10 @@ def _data_flags() -> list[click.Parameter]:
 command = SectionedCommand(
     "check",
     callback=check,
-    help=check.__doc__,
-    short_help=COMMANDS["check"],
     params=[
         click.Argument(["data"], required=False, type=click.Path(), metavar="DATA"),
         *_data_flags(),
         Flag(["--quiet", "-q"], section="Output", is_flag=True, help="Print nothing but errors; see the exit code."),
         Flag(["--json", "as_json"], section="Output", is_flag=True, help="Print the findings as one JSON object."),
-        traceback_option(),
     ],
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -59,7 +59,9 @@ def test_switches_go_both_ways() -> None:
 
 def test_help_names_bounds_defaults_and_choices_under_headings() -> None:
     command = SectionedCommand(
-        "toy", params=[*config_flags(Toy), click.Option(["--plain"], is_flag=True, help="Plain.")]
+        "toy",
+        callback=lambda **given: None,
+        params=[*config_flags(Toy), click.Option(["--plain"], is_flag=True, help="Plain.")],
     )
     text = CliRunner().invoke(command, ["--help"]).output
     flat = " ".join(text.split())
