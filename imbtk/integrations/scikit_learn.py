@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from imbtk.authoring.prediction import ABSTAIN
-from imbtk.calibration.decisions import choose_decision
+from imbtk.calibration.decisions import decide
 from imbtk.calibration.probabilities import calibrate, fit_ledger
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import Domain
@@ -239,7 +239,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             prepared, self.history_ = fitted.prepared, fitted.history
             logits = fitted.logits(prepared.data.split.validation)
             self._calibration = calibrate(prepared, fit_ledger(prepared, logits), logits)
-            self._decision = choose_decision(prepared, logits, self._calibration)
+            self._decision = decide(prepared, logits, self._calibration).rule
             kept = [int(record["epoch"]) for record in self.history_ if record.get("kept")]
             if self.validation_fraction == "auto" and kept:
                 # The rows were borrowed to learn how long to train; now that it is known they are trained on. The
