@@ -104,7 +104,7 @@ class RunResult(OldPlots):
 
     def report(self) -> Path:
         """Make the page anew from the run folder alone; return its path."""
-        from imbtk.report import make_report
+        from imbtk.report.page import make_report
 
         return make_report(self.folder)
 

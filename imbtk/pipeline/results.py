@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from imbtk._version import __version__
-from imbtk.audit import quick_audit
+from imbtk.audit.inspection import quick_audit
 from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.data.dropping import write_left_out

@@ -73,9 +73,7 @@ def test_help_names_bounds_defaults_and_choices_under_headings() -> None:
     assert "--early-stop METRIC When. [one of a_long_choice, another_long_choice]" in flat
     headings = [line for line in text.split("\n") if line and not line.startswith(" ")]
     assert headings[1:] == ["Data:", "Model:", "Training:", f"{OTHER}:"]
-    last = (
-        "--odd NAME Of no section. [default even] --plain Plain. --traceback Show where in the code an error"
-    )
+    last = "--odd NAME Of no section. [default even] --plain Plain. --traceback Show where in the code an error"
     assert last in flat
     assert flat.endswith("-h, --help Show this message and exit.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from imbtk.comparison import Comparison
+from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.table import best_places, csv_text, markdown_table
 
 

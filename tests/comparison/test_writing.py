@@ -10,8 +10,7 @@ import jsonschema
 import pytest
 from matplotlib.figure import Figure
 
-from imbtk.comparison import Comparison
-from imbtk.comparison.comparison import make_comparison_report
+from imbtk.comparison.comparison import Comparison, make_comparison_report
 from imbtk.comparison.protocol import PROTOCOL_FILE
 from imbtk.errors import RunFolderError
 from imbtk.runs.schemas import schema

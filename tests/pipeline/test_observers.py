@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import imbtk
 from imbtk import Strategy, hookimpl, option
 from imbtk.errors import DataError, PluginError, RandomStateError
-from imbtk.report import make_report
+from imbtk.report.page import make_report
 
 FILE = """
 import logging
