@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from imbtk._version import __version__
 
 if TYPE_CHECKING:
-    from imbtk.audit import check
+    from imbtk.audit.inspection import check
     from imbtk.authoring.context import Augment, Criterion, EpochOrder, Mix, Phase, Rows, RunContext, Split
     from imbtk.authoring.draw import Draw
     from imbtk.authoring.hookspecs import hookimpl
@@ -52,38 +52,30 @@ if TYPE_CHECKING:
     from imbtk.models.spec import ModelSpec
 
 _HOMES = {
-    "Augment": "imbtk.authoring.context",
-    "CalibrationMap": "imbtk.authoring.prediction",
-    "Comparison": "imbtk.comparison.comparison",
-    "Composition": "imbtk.integrations.composition",
-    "Criterion": "imbtk.authoring.context",
-    "Dataset": "imbtk.data.dataset",
-    "DecisionRule": "imbtk.authoring.prediction",
-    "Draw": "imbtk.authoring.draw",
-    "EpochOrder": "imbtk.authoring.context",
-    "EpochSize": "imbtk.authoring.sampling",
-    "GroupPool": "imbtk.data.group_folds",
-    "ImbalancedClassifier": "imbtk.integrations.scikit_learn",
-    "ImbtkError": "imbtk.errors",
-    "Mix": "imbtk.authoring.context",
-    "ModelSpec": "imbtk.models.spec",
-    "Phase": "imbtk.authoring.context",
-    "Rows": "imbtk.authoring.context",
-    "RunContext": "imbtk.authoring.context",
-    "RunResult": "imbtk.inference.result",
-    "Split": "imbtk.authoring.context",
-    "Strategy": "imbtk.authoring.strategy",
-    "check": "imbtk.audit",
-    "compose": "imbtk.integrations.own_loop",
-    "compare": "imbtk.comparison.comparison",
-    "evaluate": "imbtk.inference.new_data",
-    "expected_rows": "imbtk.authoring.sampling",
-    "hookimpl": "imbtk.authoring.hookspecs",
-    "option": "imbtk.authoring.options",
-    "load": "imbtk.inference.result",
-    "order_by_class": "imbtk.authoring.sampling",
-    "run": "imbtk.comparison.entry",
-    "sensitivity_interval": "imbtk.evaluation.intervals",
+    name: module
+    for module, names in {
+        "imbtk.audit.inspection": "check",
+        "imbtk.authoring.context": "Augment Criterion EpochOrder Mix Phase Rows RunContext Split",
+        "imbtk.authoring.draw": "Draw",
+        "imbtk.authoring.hookspecs": "hookimpl",
+        "imbtk.authoring.options": "option",
+        "imbtk.authoring.prediction": "CalibrationMap DecisionRule",
+        "imbtk.authoring.sampling": "EpochSize expected_rows order_by_class",
+        "imbtk.authoring.strategy": "Strategy",
+        "imbtk.comparison.comparison": "Comparison compare",
+        "imbtk.comparison.entry": "run",
+        "imbtk.data.dataset": "Dataset",
+        "imbtk.data.group_folds": "GroupPool",
+        "imbtk.errors": "ImbtkError",
+        "imbtk.evaluation.intervals": "sensitivity_interval",
+        "imbtk.inference.new_data": "evaluate",
+        "imbtk.inference.result": "RunResult load",
+        "imbtk.integrations.composition": "Composition",
+        "imbtk.integrations.own_loop": "compose",
+        "imbtk.integrations.scikit_learn": "ImbalancedClassifier",
+        "imbtk.models.spec": "ModelSpec",
+    }.items()
+    for name in names.split()
 }
 
 __all__ = [

@@ -116,6 +116,6 @@ def read_versioned(path: Path, newest: int) -> dict[str, Any]:
     if version > newest:
         raise RunFolderError(
             f"{path} has schema_version {version}; this imbtk reads up to {newest}. The run was made by a newer imbtk: "
-            "update imbtk (pip install -U imbtk) to report on it."
+            "update imbtk (pip install -U imbtk)."
         )
     return data

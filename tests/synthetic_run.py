@@ -299,7 +299,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return run folders with their pages, made once: they are read, never changed."""
-    from imbtk.report import make_report
+    from imbtk.report.page import make_report
 
     folder = tmp_path_factory.mktemp("pages")
     folders = {

@@ -2,9 +2,9 @@
 
     python examples/sklearn_grid/grid.py [EPOCHS]
 
-Two grids at once: whole lists of strategies, and one option of a strategy of a list. The classifier sits in a pipeline
-like any other; cross-validation keeps each patient on one side. It ends with each candidate's balanced accuracy, and
-with the log-loss of probabilities that were predicted for rows outside of training.
+Candidates are lists of strategies, each with its options. The classifier sits in a pipeline like any other;
+cross-validation keeps each patient on one side. It ends with each candidate's balanced accuracy, and with the log-loss
+of probabilities that were predicted for rows outside of training.
 """
 
 from __future__ import annotations
@@ -37,10 +37,8 @@ def main(epochs: int) -> None:
     model = Pipeline(
         [("impute", SimpleImputer()), ("network", imbtk.ImbalancedClassifier(epochs=epochs, model="linear", lr=0.03))]
     )
-    grid = [
-        {"network__strategies": [[], ["class-weights"], ["oversample:power=0.5"]]},
-        {"network__strategies": [["focal-loss"]], "network__strategies__focal-loss__gamma": [0.5, 2.0]},
-    ]
+    focal = [[f"focal-loss:gamma={gamma}"] for gamma in (0.5, 2)]
+    grid = {"network__strategies": [[], ["class-weights"], ["oversample:power=0.5"], *focal]}
     search = GridSearchCV(model, grid, scoring="balanced_accuracy", cv=folds).fit(x, y, groups=patients)
     results = search.cv_results_
     for params, mean in zip(results["params"], results["mean_test_score"], strict=True):

@@ -120,6 +120,6 @@ class Audit:
         return audit_html(self)
 
 
-def first_rows(rows: Sequence[tuple[Cell, ...]], columns: Sequence[str], limit: int = MOST_ROWS) -> FindingTable | None:
+def first_rows(rows: Sequence[tuple[Cell, ...]], columns: Sequence[str]) -> FindingTable | None:
     """Return a table of the first rows, None if there is none; the text of a finding says how many there are."""
-    return FindingTable(tuple(columns), tuple(rows[:limit])) if rows else None
+    return FindingTable(tuple(columns), tuple(rows[:MOST_ROWS])) if rows else None

@@ -132,7 +132,7 @@ def _facts(subject: Subject) -> dict[str, Any]:
     }
 
 
-def quick_audit(dataset: Dataset, split: Split | None = None, progress: Progress | None = None) -> list[dict[str, Any]]:
+def quick_audit(dataset: Dataset, split: Split | None = None) -> list[dict[str, Any]]:
     """Return the findings that every run keeps as ``audit.json``: what a few seconds can find.
 
     File headers are not read and the colour model sees fewer images; all else is as in :func:`check`.
@@ -142,7 +142,6 @@ def quick_audit(dataset: Dataset, split: Split | None = None, progress: Progress
     dataset : Dataset
     split : Split, optional
         The split of the run; the data's own unless given.
-    progress : callable, optional
     """
-    subject = Subject(dataset, split or given_split(dataset), thorough=False, progress=progress)
+    subject = Subject(dataset, split or given_split(dataset), thorough=False)
     return [finding.to_json() for ask in _QUESTIONS for finding in ask(subject)]

@@ -141,10 +141,10 @@ def near_pairs(hashes: np.ndarray, rows: np.ndarray | None = None) -> NearPairs:
     return NearPairs(np.unique(pairs, axis=0), complete)
 
 
-def same_but_for(first: np.ndarray, second: np.ndarray, bits: int = MOST_BITS) -> np.ndarray:
-    """Return whether hashes differ in at most so many bits, (M,) bool."""
+def same_but_for(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return whether hashes differ in at most :data:`MOST_BITS` bits, (M,) bool."""
     differing = first ^ second
-    for _ in range(bits):
+    for _ in range(MOST_BITS):
         differing &= differing - np.uint64(1)  # takes away the lowest bit that is set
     alike: np.ndarray = differing == 0
     return alike

@@ -32,7 +32,6 @@ __all__ = [
     "VALIDATION",
     "Decision",
     "Rehearsal",
-    "choose_decision",
     "decide",
     "decision_document",
     "rehearse_decision",
@@ -191,11 +190,6 @@ def decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMa
         dataclasses.replace(prepared.plan.phases[-1].context, decision_rows=kind),
     )
     return Decision(DecisionRule()) if found is None else found
-
-
-def choose_decision(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMap) -> DecisionRule:
-    """Return the rule alone; see :func:`decide`."""
-    return decide(prepared, logits, calibration).rule
 
 
 def _asked(

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from imbtk.cli.flags import ARGUMENTS, SECTIONS, Flag, SectionedCommand, config_flags
-from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.planning.config import RunConfig, make_config
 
 __all__ = ["command"]
@@ -36,7 +35,7 @@ def check(as_json: bool, quiet: bool, **given: Any) -> int:
     """
     config = make_config({name: value for name, value in given.items() if value not in (None, ())})
     # Only now: a mistake in the options is told at once, without loading torch.
-    from imbtk.audit import check as audit_data
+    from imbtk.audit.inspection import check as audit_data
 
     # Whatever prints while data are read, standard output stays one JSON object.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
@@ -59,14 +58,10 @@ def _data_flags() -> list[click.Parameter]:
 command = SectionedCommand(
     "check",
     callback=check,
-    help=check.__doc__,
-    short_help=COMMANDS["check"],
     params=[
         click.Argument(["data"], required=False, type=click.Path(), metavar="DATA"),
         *_data_flags(),
         Flag(["--quiet", "-q"], section="Output", is_flag=True, help="Print nothing but errors; see the exit code."),
         Flag(["--json", "as_json"], section="Output", is_flag=True, help="Print the findings as one JSON object."),
-        traceback_option(),
     ],
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand, config_flags
-from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.comparison.settings import ComparisonConfig, make_comparison_config, parse_shard
 
 __all__ = ["command"]
@@ -63,8 +62,6 @@ _HOW = "How it is run (changes no number)"
 command = SectionedCommand(
     "compare",
     callback=compare,
-    help=compare.__doc__,
-    short_help=COMMANDS["compare"],
     params=[
         click.Argument(["data"], required=False, type=click.Path(), metavar="[DATA]"),
         *[p for p in config_flags(ComparisonConfig) if p.name not in ComparisonConfig.unused],
@@ -87,7 +84,5 @@ command = SectionedCommand(
         ),
         Flag(["--quiet", "-q"], section="Output", is_flag=True, help="Print nothing but errors."),
         Flag(["--json", "as_json"], section="Output", is_flag=True, help="Print the comparison as one JSON object."),
-        traceback_option(),
     ],
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

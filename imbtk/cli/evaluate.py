@@ -13,7 +13,6 @@ import click
 
 from imbtk.cli.flags import Flag, SectionedCommand
 from imbtk.cli.predict import DATA_FLAGS, data_flags, trust_flag
-from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.planning.config import make_config
 
 if TYPE_CHECKING:
@@ -119,8 +118,6 @@ def _print_prior(console: Console, prior: Mapping[str, Any]) -> None:
 command = SectionedCommand(
     "evaluate",
     callback=evaluate,
-    help=evaluate.__doc__,
-    short_help=COMMANDS["evaluate"],
     params=[
         click.Argument(["run"], type=click.Path(), metavar="RUN"),
         click.Argument(["data"], type=click.Path(), metavar="DATA"),
@@ -154,7 +151,5 @@ command = SectionedCommand(
         ),
         Flag(["--json", "as_json"], section="Output", is_flag=True, help="Print the result as one JSON object."),
         Flag(["--quiet", "-q"], section="Output", is_flag=True, help="Print nothing but errors."),
-        traceback_option(),
     ],
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 from pydantic import BaseModel
 
 from imbtk.cli.completion import StrategyName
+from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.discovery.describe import OptionDescription, describe_options
 
-__all__ = ["SECTIONS", "Flag", "SectionedCommand", "config_flags", "flag_name"]
+__all__ = ["HELP", "SECTIONS", "Flag", "SectionedCommand", "config_flags", "flag_name", "plugin_flag"]
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Plans": ("plan", "each", "pairs", "plan_set"),
@@ -77,8 +78,23 @@ class Flag(click.Option):
         return None if record is None else (record[0].partition(" / ")[0], record[1])
 
 
+HELP = {"help_option_names": ["-h", "--help"]}
+
+
 class SectionedCommand(click.Command):
-    """A command whose help groups flags by subject."""
+    """A command that says of itself what its function does, with the flags grouped by subject, ``--traceback`` last."""
+
+    def __init__(
+        self, name: str, callback: Callable[..., Any], params: Sequence[click.Parameter], short_help: str | None = None
+    ) -> None:
+        super().__init__(
+            name,
+            callback=callback,
+            help=callback.__doc__,
+            short_help=short_help or COMMANDS.get(name),
+            params=[*params, traceback_option()],
+            context_settings=HELP,
+        )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; an error knows whose they are, so that it can name the help."""
@@ -98,6 +114,18 @@ class SectionedCommand(click.Command):
         for title in sorted(sections, key=lambda title: title == OTHER):
             with formatter.section(title):
                 formatter.write_dl(sections[title])
+
+
+def plugin_flag() -> Flag:
+    """Return the flag ``--plugin`` of commands that speak of strategies and train nothing."""
+    return Flag(
+        ["--plugin", "plugin_files"],
+        section="Options",
+        type=click.Path(),
+        multiple=True,
+        metavar="FILE.py",
+        help="A Python file that offers strategies. [can be repeated]",
+    )
 
 
 def flag_name(field: str) -> str:

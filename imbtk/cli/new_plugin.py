@@ -8,7 +8,6 @@ import click
 
 from imbtk.authoring.hookspecs import strategy_hooks
 from imbtk.cli.flags import Flag, SectionedCommand
-from imbtk.cli.program import COMMANDS, traceback_option
 
 __all__ = ["command"]
 
@@ -35,8 +34,6 @@ _HOOK_NAMES = ", ".join(hook.name.removeprefix("imbtk_").replace("_", "-") for h
 command = SectionedCommand(
     "new-plugin",
     callback=new_plugin,
-    help=new_plugin.__doc__,
-    short_help=COMMANDS["new-plugin"],
     params=[
         click.Argument(["name"], metavar="NAME"),
         Flag(
@@ -54,7 +51,5 @@ command = SectionedCommand(
             metavar="DIR",
             help="The folder in which the package's folder is made. [default .]",
         ),
-        traceback_option(),
     ],
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

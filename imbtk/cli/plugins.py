@@ -10,7 +10,7 @@ import click
 
 from imbtk.authoring.hookspecs import API_VERSION, HOOKS
 from imbtk.cli.completion import StrategyName
-from imbtk.cli.flags import Flag, SectionedCommand
+from imbtk.cli.flags import HELP, Flag, SectionedCommand, plugin_flag
 from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.discovery.catalogue import Catalogue, Plugin
 from imbtk.errors import PlanError, PluginError
@@ -141,19 +141,6 @@ def _print_results(strategy: str, results: list[CheckResult]) -> None:
     click.echo(", ".join(f"{n} {outcome}" for outcome, n in number.items() if n or outcome != "excepted") + "\n")
 
 
-def _plugin_flag() -> Flag:
-    return Flag(
-        ["--plugin", "plugin_files"],
-        section="Options",
-        type=click.Path(),
-        multiple=True,
-        metavar="FILE.py",
-        help="A Python file that offers strategies. [can be repeated]",
-    )
-
-
-_HELP = {"help_option_names": ["-h", "--help"]}
-
 command = click.Group(
     "plugins",
     callback=click.pass_context(plugins),
@@ -161,20 +148,19 @@ command = click.Group(
     help=plugins.__doc__,
     short_help=COMMANDS["plugins"],
     params=[
-        _plugin_flag(),
+        plugin_flag(),
         Flag(["--json", "as_json"], section="Options", is_flag=True, help="Print a list of objects as JSON."),
         traceback_option(),
     ],
-    context_settings=_HELP,
+    context_settings=HELP,
     commands=[
         SectionedCommand(
             "check",
             callback=check,
-            help=check.__doc__,
             short_help="Check whether a strategy holds what imbtk asks of every strategy.",
             params=[
                 click.Argument(["name"], type=StrategyName(), metavar="NAME"),
-                _plugin_flag(),
+                plugin_flag(),
                 Flag(
                     ["--class", "class_names"],
                     section="Options",
@@ -183,9 +169,7 @@ command = click.Group(
                     help="A class's name, for options that speak of classes. [can be repeated]",
                 ),
                 Flag(["--json", "as_json"], section="Options", is_flag=True, help="Print an object as JSON."),
-                traceback_option(),
             ],
-            context_settings=_HELP,
         )
     ],
 )

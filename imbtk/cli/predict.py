@@ -11,7 +11,6 @@ from typing import Any, TextIO
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand, config_flags
-from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.errors import ImbtkError
 from imbtk.files import replacing
 from imbtk.planning.config import RunConfig, make_config
@@ -123,8 +122,6 @@ def trust_flag() -> Flag:
 command = SectionedCommand(
     "predict",
     callback=predict,
-    help=predict.__doc__,
-    short_help=COMMANDS["predict"],
     params=[
         click.Argument(["run"], type=click.Path(), metavar="RUN"),
         click.Argument(["inputs"], type=click.Path(), nargs=-1, required=True, metavar="INPUT..."),
@@ -152,7 +149,5 @@ command = SectionedCommand(
             help="CSV, or one JSON object on each line. [default csv, or by the ending of --out]",
         ),
         Flag(["--quiet", "-q"], section="Output", is_flag=True, help="Print nothing but predictions and errors."),
-        traceback_option(),
     ],
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

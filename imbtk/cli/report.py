@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand
-from imbtk.cli.program import COMMANDS, traceback_option
 
 __all__ = ["command"]
 
@@ -35,12 +34,8 @@ def report(folder: str, show: bool) -> None:
 command = SectionedCommand(
     "report",
     callback=report,
-    help=report.__doc__,
-    short_help=COMMANDS["report"],
     params=[
         click.Argument(["folder"], type=click.Path(), metavar="FOLDER"),
         Flag(["--open", "show"], section="Output", is_flag=True, help="Show the page in the browser."),
-        traceback_option(),
     ],
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand, config_flags
-from imbtk.cli.program import COMMANDS, traceback_option
 from imbtk.planning.config import RunConfig, check_paths, make_config, read_config
 
 if TYPE_CHECKING:
@@ -113,8 +112,6 @@ def _print_counts(console: Console, document: dict[str, Any]) -> None:
 command = SectionedCommand(
     "run",
     callback=run,
-    help=run.__doc__,
-    short_help=COMMANDS["run"],
     params=[
         click.Argument(["data"], required=False, type=click.Path(), metavar="[DATA]"),
         Flag(
@@ -134,7 +131,5 @@ command = SectionedCommand(
         ),
         Flag(["--quiet", "-q"], section="Output", is_flag=True, help="Print nothing but errors."),
         Flag(["--json", "as_json"], section="Output", is_flag=True, help="Print the result as one JSON object."),
-        traceback_option(),
     ],
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imbtk.cli.completion import StrategyName
-from imbtk.cli.flags import Flag, SectionedCommand
-from imbtk.cli.program import COMMANDS, traceback_option
+from imbtk.cli.flags import Flag, SectionedCommand, plugin_flag
 from imbtk.discovery.catalogue import Catalogue, Plugin
 from imbtk.discovery.describe import StrategyDescription
 from imbtk.discovery.descriptions import Descriptions
@@ -87,21 +86,10 @@ def _print_list(console: Console, described: Iterable[StrategyDescription], fail
 command = SectionedCommand(
     "strategies",
     callback=strategies,
-    help=strategies.__doc__,
-    short_help=COMMANDS["strategies"],
     params=[
         click.Argument(["name"], required=False, type=StrategyName(), metavar="[NAME]"),
-        Flag(
-            ["--plugin", "plugin_files"],
-            section="Options",
-            type=click.Path(),
-            multiple=True,
-            metavar="FILE.py",
-            help="A Python file that offers strategies. [can be repeated]",
-        ),
+        plugin_flag(),
         Flag(["--json", "as_json"], section="Options", is_flag=True, help="Print a list of objects as JSON."),
         Flag(["--source"], section="Options", is_flag=True, help="Print the file that the strategy is written in."),
-        traceback_option(),
     ],
-    context_settings={"help_option_names": ["-h", "--help"]},
 )

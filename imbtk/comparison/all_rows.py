@@ -25,13 +25,14 @@ from imbtk.comparison.settings import ComparisonConfig
 from imbtk.comparison.speed import kept_speed
 from imbtk.comparison.words import unit_noun
 from imbtk.errors import OptionError, PlanError, RunFolderError, did_you_mean
-from imbtk.pipeline.prepare import prepare_split
+from imbtk.pipeline.prepare import hear, prepare_split
 from imbtk.planning.config import RunConfig
 from imbtk.planning.plan import Plan, StrategyLike
 from imbtk.planning.prepared import PreparedRun, Unseen
 from imbtk.planning.reading import Progress, choose_model, make_catalogue, read_data
 from imbtk.planning.splitting import induced
 from imbtk.runs.format import HISTORY, LOGITS
+from imbtk.runs.log import PluginLog
 
 __all__ = ["OWN_OPTIONS", "prepare_row"]
 
@@ -49,6 +50,7 @@ def prepare_row(
     data: Any = None,
     strategies: Sequence[StrategyLike] | None = None,
     progress: Progress | None = None,
+    log: PluginLog | None = None,
 ) -> PreparedRun:
     """Return a run of a comparison's row on all rows of the data, ready to train.
 
@@ -61,6 +63,7 @@ def prepare_row(
     strategies : sequence, optional
         Those of the row, where no plugin offers them.
     progress : callable, optional
+    log : PluginLog, optional
 
     Raises
     ------
@@ -82,6 +85,7 @@ def prepare_row(
     resolved = _merged(config, folder, name)
     catalogue = make_catalogue(resolved)
     plan = _plan(plan_name, strategies, catalogue)
+    hear(log, plan, catalogue)
     resolved, dataset = read_data(resolved, _source(resolved, data, path), catalogue, progress)
     now = protocol_document(
         folder.config, dataset, [dataclasses.replace(row, plan=plan)], {}, folder.protocol["device"], catalogue.files()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from imbtk.comparison.backends import Backend, check_backend
 from imbtk.comparison.cells import clear_work
@@ -17,6 +17,7 @@ from imbtk.comparison.writing import write_results
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import RunFolderError
 from imbtk.planning.plan import StrategyLike
+from imbtk.report.old_plots import OldPlots
 from imbtk.runs.format import COMPARISON, REPORT
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def compare(
     Returns
     -------
     Comparison
-        With ``.table()``, ``.document`` and ``.plot_forest()`` and others.
+        With ``.table()``, ``.document`` and ``.figures``.
 
     Raises
     ------
@@ -112,7 +113,7 @@ def make_comparison_report(folder: str | Path) -> Path:
     return Path(folder) / REPORT
 
 
-class Comparison:
+class Comparison(OldPlots):
     """What a comparison left behind.
 
     Parameters
@@ -124,6 +125,10 @@ class Comparison:
     RunFolderError
         When figures are asked for: if the folder is no comparison or not all cells are done.
     """
+
+    _old_plots: ClassVar = {
+        f"plot_{name}": name for name in ("forest", "sensitivities", "confusions", "roc", "reliability", "cost")
+    }
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -151,41 +156,12 @@ class Comparison:
 
         return records(self.document)
 
-    def plot_forest(self) -> Figure:
-        """Return the differences to the baseline with their intervals."""
-        from imbtk.comparison import plots
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """The figures of the page as matplotlib objects, by the names of their files: ``figures["forest"]``."""
+        from imbtk.comparison.plots import all_figures
 
-        return plots.forest(self.document)
-
-    def plot_sensitivities(self) -> Figure:
-        """Return the sensitivity of each class, plan beside plan."""
-        from imbtk.comparison import plots
-
-        return plots.sensitivities(self.document)
-
-    def plot_confusions(self) -> Figure:
-        """Return the confusion matrices side by side."""
-        from imbtk.comparison import plots
-
-        return plots.confusions(self.document)
-
-    def plot_roc(self) -> Figure:
-        """Return the mean ROC curves."""
-        from imbtk.comparison import plots
-
-        return plots.roc_curves(self.document)
-
-    def plot_reliability(self) -> Figure:
-        """Return whether the probabilities mean what they say."""
-        from imbtk.comparison import plots
-
-        return plots.reliability_curves(self.document)
-
-    def plot_cost(self) -> Figure:
-        """Return the primary figure against the seconds of a training."""
-        from imbtk.comparison import plots
-
-        return plots.cost(self.document)
+        return all_figures(self.document)
 
     def __repr__(self) -> str:
         if not self.complete:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,11 +74,8 @@ def run(
     base = config.model_dump(exclude_unset=True) if config is not None else {}
     resolved = make_config({**base, **options})
     keep_memory()
-    with RunProgress(quiet) as progress, _threads(resolved.threads):
-        said: list[logging.LogRecord] = []
-        with PluginLog(said.append):
-            prepared = prepare_any(resolved, data, strategies, progress.on_data)
-        return run_prepared(prepared, progress, said=said)
+    with RunProgress(quiet) as progress, _threads(resolved.threads), contextlib.closing(PluginLog()) as log:
+        return run_prepared(prepare_any(resolved, data, strategies, progress.on_data, log), progress, log)
 
 
 @contextlib.contextmanager
@@ -99,6 +95,7 @@ def prepare_any(
     data: Any = None,
     strategies: Sequence[StrategyLike] | None = None,
     progress: Progress | None = None,
+    log: PluginLog | None = None,
 ) -> PreparedRun:
     """Return a run that is ready to train: of a plan on a split, or of a comparison's row on all rows.
 
@@ -110,7 +107,7 @@ def prepare_any(
     if config.from_comparison is None:
         if config.row is not None:
             raise OptionError(f"'row' (given: '{config.row}') is one of a comparison: say of which, --from FOLDER.")
-        return prepare(config, data, strategies, progress)
+        return prepare(config, data, strategies, progress, log=log)
     from imbtk.comparison.all_rows import prepare_row
 
-    return prepare_row(config, data, strategies, progress)
+    return prepare_row(config, data, strategies, progress, log)

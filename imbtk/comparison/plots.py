@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from imbtk.comparison.settings import metric_in, metric_of
+from imbtk.report.figures import Figures
 from imbtk.report.palette import (
     BLUE,
     CLASS_COLOURS,
@@ -27,6 +28,7 @@ from imbtk.report.palette import (
 from imbtk.wording import per_cent, shorten
 
 __all__ = [
+    "all_figures",
     "confusions",
     "cost",
     "forest",
@@ -316,3 +318,18 @@ def cost(document: Mapping[str, Any]) -> Figure:
         axes.set(xlim=(0, 1.08 * most), xlabel="seconds of one training", ylabel=document["primary_name"])
         figure.legend(loc="outside right upper", fontsize=8.5)
     return figure
+
+
+def all_figures(document: Mapping[str, Any]) -> Figures:
+    """Return all figures by the names that their files have under ``plots/``."""
+    drawn = Figures(
+        forest=forest(document),
+        sensitivities=sensitivities(document),
+        confusions=confusions(document),
+        roc=roc_curves(document),
+        reliability=reliability_curves(document),
+        cost=cost(document),
+    )
+    if document["data"]["positive_class"] is not None:
+        drawn["precision_recall"] = precision_recall_curves(document)
+    return drawn

@@ -6,8 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from imbtk.comparison.cells import CellResult
 from imbtk.console.progress import SECONDS_BETWEEN_LINES, RunProgress
@@ -15,7 +14,7 @@ from imbtk.console.progress import SECONDS_BETWEEN_LINES, RunProgress
 __all__ = ["GridProgress"]
 
 
-class GridProgress:
+class GridProgress(RunProgress):
     """Tells the person at the terminal how far the grid is.
 
     Parameters
@@ -25,34 +24,13 @@ class GridProgress:
     """
 
     def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet
-        self._data = RunProgress(quiet)
-        self._bar: Any = None
-        self._task: Any = None
+        super().__init__(quiet)
         self._done = self._todo = self._failed = 0
-        self._began = self._told = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        self._data.__exit__(None, None, None)
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def on_data(self, description: str, done: int, total: int) -> None:
-        """Show how far reading the data is."""
-        self._data.on_data(description, done, total)
+        self._started = self._told = time.monotonic()
 
     def on_grid(self, folder: Path, cells: int, mine: int, todo: int, left_out: Mapping[str, str]) -> None:
         """Say how many cells there are and how many are left to do."""
-        self._todo, self._began = todo, time.monotonic()
+        self._todo, self._started = todo, time.monotonic()
         if self.quiet:
             return
         self._close()
@@ -61,10 +39,10 @@ class GridProgress:
         share = f", {mine} of them in this shard" if mine < cells else ""
         done = f", {mine - todo} done before" if mine > todo else ""
         print(f"{cells} cells (plan x fold x repeat) in {folder}{share}{done}", file=sys.stderr)
-        if self._data.console.is_terminal and todo:
-            self._open()
+        if self.console.is_terminal and todo:
+            self._open_grid()
 
-    def _open(self) -> None:
+    def _open_grid(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._bar = Progress(
@@ -73,7 +51,7 @@ class GridProgress:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.description}", markup=False),
-            console=self._data.console,
+            console=self.console,
             transient=True,
         )
         self._bar.start()
@@ -91,7 +69,7 @@ class GridProgress:
             self._bar.update(self._task, completed=self._done, description=words)
         elif self._done == self._todo or time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
             self._told = time.monotonic()
-            print(f"{self._done} of {self._todo} cells, {self._told - self._began:.0f} s", file=sys.stderr)
+            print(f"{self._done} of {self._todo} cells, {self._told - self._started:.0f} s", file=sys.stderr)
 
     def _print(self, line: str) -> None:
         if self._bar is not None:
@@ -112,4 +90,4 @@ class GridProgress:
             return
         from imbtk.comparison.terminal import print_table
 
-        print_table(self._data.output, document, folder)
+        print_table(self.output, document, folder)

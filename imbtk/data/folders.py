@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 
 from imbtk.data.breakhis import COLUMNS, BreakHisName, class_labels, parse_all
 from imbtk.data.dataset import Dataset
-from imbtk.data.image_files import ImageFiles, dataset_from_files, looks_like_image
+from imbtk.data.image_files import ImageFiles, dataset_from_files, images_below
 from imbtk.data.options import DataOptions, parse_where
 from imbtk.data.splits import side_of
 from imbtk.data.store import Progress
@@ -88,17 +87,7 @@ class FolderSource:
 
 def _walk(root: Path) -> _Tree:
     """Return all image files below `root`, sorted, hidden files and folders left out."""
-    parts: list[tuple[str, ...]] = []
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
-        above = Path(folder).relative_to(root).parts
-        parts += [(*above, name) for name in files if looks_like_image(name) and not name.startswith(".")]
-    if not parts:
-        raise DataError(
-            f"{root} holds no images (.png, .jpg, .tif, .bmp, .webp, …). Give a folder with one folder of images for "
-            "each class, a CSV file, or an .npz file."
-        )
-    parts.sort()
+    parts = images_below(root)
     sides = _sides(root, parts)
     inner = parts if sides is None else [part[1:] for part in parts]
     tops = {part[0] for part in parts if len(part) > 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from imbtk.data.groups import GroupKeys, keys_from_breakhis, keys_from_pattern
 from imbtk.data.labels import check_classes, encode_labels
 from imbtk.data.options import DataOptions
 from imbtk.data.store import Progress, stored_images
+from imbtk.errors import DataError
 from imbtk.wording import listing
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "ImageFiles",
     "dataset_from_files",
     "group_keys",
+    "images_below",
     "looks_like_image",
     "nearly_breakhis",
 ]
@@ -40,6 +43,27 @@ IMAGE_SUFFIXES = frozenset(
 
 MOST_STRANGE = 0.5
 """Up to this share of files without a BreakHis name the others are no coincidence."""
+
+
+def images_below(root: Path) -> list[tuple[str, ...]]:
+    """Return the parts of the path of each image below a folder, sorted; hidden files and folders are left out.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    parts: list[tuple[str, ...]] = []
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
+        above = Path(folder).relative_to(root).parts
+        parts += [(*above, name) for name in files if looks_like_image(name) and not name.startswith(".")]
+    if not parts:
+        raise DataError(
+            f"{root} holds no images (.png, .jpg, .tif, .bmp, .webp, …). Give a folder of images (to train, with one "
+            "folder for each class), a CSV file, or an .npz file."
+        )
+    return sorted(parts)
 
 
 def looks_like_image(path: str) -> bool:

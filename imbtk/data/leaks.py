@@ -50,15 +50,13 @@ def straddlers(dataset: Dataset, split: Split) -> list[Straddler]:
     return [Straddler(g, names[g] if g < len(names) else str(g), tuple(counts[g].tolist())) for g in torn]
 
 
-def check_split(dataset: Dataset, split: Split, *, allow_leaks: bool = False) -> None:
+def check_split(dataset: Dataset, split: Split) -> None:
     """Refuse a split that cannot be trained on, or whose figures would be a lie.
 
     Parameters
     ----------
     dataset : Dataset
     split : Split
-    allow_leaks : bool
-        Let groups straddle (a split given by the data, say, that is to be measured as it is).
 
     Raises
     ------
@@ -67,8 +65,7 @@ def check_split(dataset: Dataset, split: Split, *, allow_leaks: bool = False) ->
         training row.
     """
     _check_rows(dataset, split)
-    if not allow_leaks:
-        _check_groups(dataset, split)
+    _check_groups(dataset, split)
     if not len(split.train):
         raise DataError(f"{dataset.name}: the split leaves no row for training. Make the training part larger.")
     present = torch.bincount(dataset.labels[split.train], minlength=dataset.num_classes)

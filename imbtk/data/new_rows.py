@@ -6,7 +6,6 @@ nothing is decoded before it is its turn.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from imbtk.data.frames import (
     read_csv,
 )
 from imbtk.data.groups import GroupKeys, keys_from_column
-from imbtk.data.image_files import ImageFiles, group_keys, looks_like_image
+from imbtk.data.image_files import ImageFiles, group_keys, images_below, looks_like_image
 from imbtk.data.labels import is_missing, text_of
 from imbtk.data.manifest import path_column
 from imbtk.data.naming import NAMES_OF_LABELS, named_labels
@@ -177,14 +176,7 @@ def _file_groups(
 
 
 def _from_folder(root: Path, options: DataOptions, description: Mapping[str, Any], labelled: bool) -> NewRows:
-    parts: list[tuple[str, ...]] = []
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__MACOSX")))
-        above = Path(folder).relative_to(root).parts
-        parts += [(*above, name) for name in files if looks_like_image(name) and not name.startswith(".")]
-    if not parts:
-        raise DataError(f"{root} holds no images (.png, .jpg, .tif, .bmp, .webp, …).")
-    parts.sort()
+    parts = images_below(root)
     names = tuple("/".join(part) for part in parts)
     labels, labels_from = None, ""
     if labelled:

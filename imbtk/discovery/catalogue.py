@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from imbtk._version import __version__
@@ -103,9 +102,9 @@ class Catalogue:
         """Return every plugin, loaded: files first, then entry points by name. Failures carry their error."""
         return [*self._files, *(load_plugin(plugin) for plugin in self._plugins)]
 
-    def loaded_modules(self) -> list[ModuleType]:
-        """Return the modules of the plugins that were imported so far, core's own left out."""
-        return [plugin.module for plugin in (*self._files, *self._plugins) if plugin.module is not None]
+    def module_names(self) -> list[str]:
+        """Return the names of the plugins' modules, imported or not, core's own left out."""
+        return [plugin.module_name for plugin in (*self._files, *self._plugins)]
 
     # Strategies --------------------------------------------------------------------------------------------------
 

@@ -6,12 +6,13 @@ import csv
 import html
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from imbtk.errors import RunFolderError
 from imbtk.inference.predictor import Predictor
+from imbtk.report.old_plots import OldPlots
 from imbtk.runs.format import HISTORY, METRICS
 from imbtk.runs.metrics import read_metrics
 
@@ -46,7 +47,7 @@ def load(folder: str | Path, *, trust_model: bool = False) -> RunResult:
     return RunResult(folder, trust_model=trust_model)
 
 
-class RunResult:
+class RunResult(OldPlots):
     """What a run left behind.
 
     Parameters
@@ -61,6 +62,17 @@ class RunResult:
     RunFolderError
         If it is none.
     """
+
+    _old_plots: ClassVar = {
+        "plot_confusion": "confusion_{side}_per_{per}",
+        "plot_sensitivity": "sensitivity_test_per_{per}",
+        "plot_roc": "roc_test_per_{per}",
+        "plot_precision_recall": "precision_recall_test_per_{per}",
+        "plot_reliability": "reliability_test_per_{per}",
+        "plot_classes": "class_distribution",
+        "plot_learning": "learning_loss",
+        "plot_gallery": "gallery",
+    }
 
     def __init__(self, folder: str | Path, *, trust_model: bool = False) -> None:
         self.folder, self._trust_model = Path(folder), trust_model
@@ -93,56 +105,16 @@ class RunResult:
 
     def report(self) -> Path:
         """Make the page anew from the run folder alone; return its path."""
-        from imbtk.report import make_report
+        from imbtk.report.page import make_report
 
         return make_report(self.folder)
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
-        """All figures of the page by name, as matplotlib objects."""
+        """The figures of the page as matplotlib objects, by the names of their files: ``figures["learning_loss"]``."""
         from imbtk.report.figures import run_figures
 
         return run_figures(self.folder)
-
-    def plot_confusion(
-        self, per: Literal["row", "group"] = "row", side: Literal["test", "validation"] = "test"
-    ) -> Figure:
-        """Return the confusion matrix with counts and row shares."""
-        return self._figure(f"confusion_{side}_per_{per}")
-
-    def plot_sensitivity(self, per: Literal["row", "group"] = "row") -> Figure:
-        """Return the sensitivity of each class on test rows with its interval."""
-        return self._figure(f"sensitivity_test_per_{per}")
-
-    def plot_roc(self, per: Literal["row", "group"] = "row") -> Figure:
-        """Return the ROC curves on test rows."""
-        return self._figure(f"roc_test_per_{per}")
-
-    def plot_precision_recall(self, per: Literal["row", "group"] = "row") -> Figure:
-        """Return the precision-recall curves on test rows."""
-        return self._figure(f"precision_recall_test_per_{per}")
-
-    def plot_reliability(self, per: Literal["row", "group"] = "row") -> Figure:
-        """Return how often what the model states comes true, on test rows."""
-        return self._figure(f"reliability_test_per_{per}")
-
-    def plot_classes(self) -> Figure:
-        """Return the class frequencies before and after each stage, of the first phase."""
-        return self._figure("class_distribution")
-
-    def plot_learning(self) -> Figure:
-        """Return the loss over the epochs."""
-        return self._figure("learning_loss")
-
-    def plot_gallery(self) -> Figure:
-        """Return original and augmented training images of each class."""
-        return self._figure("gallery")
-
-    def _figure(self, name: str) -> Figure:
-        """Return a figure by name."""
-        if name not in self.figures:
-            raise RunFolderError(f"'{self.folder}' has no figure '{name}'. It has: {', '.join(sorted(self.figures))}.")
-        return self.figures[name]
 
     def __repr__(self) -> str:
         of, figures = "test", self._overall

@@ -35,7 +35,7 @@ from imbtk.training.build import build_phases
 from imbtk.training.fitting import needs_rows
 from imbtk.training.iterator import Share
 
-__all__ = ["Composition", "compose"]
+__all__ = ["compose"]
 
 _LEFT_TO_THE_LOOP = {
     "imbtk_split": "split before, and give compose the training rows only",

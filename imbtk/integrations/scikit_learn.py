@@ -14,15 +14,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from imbtk.authoring.prediction import ABSTAIN
-from imbtk.calibration.decisions import choose_decision
+from imbtk.calibration.decisions import decide
 from imbtk.calibration.probabilities import calibrate, fit_ledger
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import Domain
 from imbtk.data.frames import is_frame
-from imbtk.errors import DataError
+from imbtk.errors import DataError, OptionError
 from imbtk.integrations.fold_rows import group_numbers
 from imbtk.integrations.fold_run import on_all_rows, prepare_fold
-from imbtk.integrations.nested_options import nested_options, with_nested
 from imbtk.integrations.samples import SampleForm
 from imbtk.models.forward import forward
 from imbtk.planning.config import RunConfig, make_config
@@ -33,7 +32,6 @@ from imbtk.training.settling import settled
 
 __all__ = ["ImbalancedClassifier"]
 
-_NESTED = "strategies__"
 _ROWS_AT_ONCE = 256
 _VALIDATION_FRACTION = 0.2
 _NOTHING = object()
@@ -47,8 +45,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     Parameters
     ----------
     strategies : sequence of str or Strategy
-        As for :func:`imbtk.run`. Each option is a nested parameter, ``strategies__focal-loss__gamma``, and each
-        strategy too, ``strategies__focal-loss`` (None takes it out); underscores in names count as dashes.
+        As for :func:`imbtk.run`. A search over options is one over lists: ``[["focal-loss:gamma=1"], ["focal-loss"]]``.
     model : str, optional
         ``table-mlp``, ``mlp``, ``linear``, ``small-cnn``, one of torchvision's, or ``package.module:factory``; None
         takes ``table-mlp`` for tables of up to 10,000 rows, ``mlp`` for larger ones and ``small-cnn`` for images.
@@ -185,26 +182,20 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     # Parameters ----------------------------------------------------------------------------------------------------
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return parameters; with `deep` also each strategy and its options, ``strategies__NAME__option``."""
-        params: dict[str, Any] = super().get_params(deep=deep)
-        if deep:
-            nested = nested_options(self.strategies, self.plugins)
-            params |= {f"{_NESTED}{key}": value for key, value in nested.items()}
-        return params
-
     def set_params(self, **params: Any) -> Self:
-        """Set parameters: the whole list of strategies first, then single strategies, then their options.
+        """Set parameters.
 
         Raises
         ------
         ValueError
-            If there is no such parameter, or no such strategy in the list.
+            If there is no such parameter; options of strategies are none, but part of the list.
         """
-        nested = {key: params.pop(key) for key in list(params) if key.startswith(_NESTED)}
+        if nested := [key for key in params if key.startswith("strategies__")]:
+            raise OptionError(
+                f"'{nested[0]}' is no parameter: an option stands in the list of strategies. In a search give the "
+                'lists, {"strategies": [["focal-loss:gamma=0.5"], ["focal-loss:gamma=2"]]}.'
+            )
         super().set_params(**params)
-        for key in sorted(nested, key=lambda key: key.count("__")):
-            self.strategies = with_nested(self.strategies, key.removeprefix(_NESTED), nested[key])
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -248,7 +239,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             prepared, self.history_ = fitted.prepared, fitted.history
             logits = fitted.logits(prepared.data.split.validation)
             self._calibration = calibrate(prepared, fit_ledger(prepared, logits), logits)
-            self._decision = choose_decision(prepared, logits, self._calibration)
+            self._decision = decide(prepared, logits, self._calibration).rule
             kept = [int(record["epoch"]) for record in self.history_ if record.get("kept")]
             if self.validation_fraction == "auto" and kept:
                 # The rows were borrowed to learn how long to train; now that it is known they are trained on. The

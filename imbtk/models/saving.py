@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from imbtk.errors import ImbtkError, RunFolderError
-from imbtk.files import replacing, write_atomically
+from imbtk.files import read_versioned, replacing, write_atomically
 from imbtk.models.builtin import MLP, Flat, ResNet32, SmallCNN, TableMLP
 from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
 from imbtk.models.network import Network
@@ -238,23 +238,12 @@ def read_description(folder: Path) -> dict[str, Any]:
     path = folder / _DESCRIPTION
     if not path.is_file():
         raise RunFolderError(f"'{path}' does not exist: '{path.parent}' is not the folder of a saved model.")
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"'{path}' cannot be read as JSON: {error}.") from None
-    version = description.get("schema_version") if isinstance(description, dict) else None
-    if not isinstance(version, int):
-        raise RunFolderError(f"'{path}' has no schema_version: it was not written by imbtk.")
-    if version > SCHEMA_VERSION:
-        raise RunFolderError(
-            f"'{path}' has schema_version {version}, and this imbtk reads up to {SCHEMA_VERSION}: it was saved by a "
-            "newer one. Upgrade imbtk."
-        )
+    description = read_versioned(path, SCHEMA_VERSION)
     if lacking := [
         key for key in ("model", "sample_shape", "backbone", "head", "channels_last") if key not in description
     ]:
         raise RunFolderError(f"'{path}' lacks {', '.join(lacking)}: it was changed or not written by imbtk.")
-    return dict(description)
+    return description
 
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:

@@ -33,9 +33,11 @@ from imbtk.planning.plan import Plan, StrategyLike
 from imbtk.planning.prepared import PreparedRun, RunData, RunModel, RunPlan, Unseen
 from imbtk.planning.reading import Progress, choose_model, make_catalogue, read_data
 from imbtk.planning.splitting import FEWEST_FOLDS, absent_classes, induced, inner_splits, make_folds
+from imbtk.runs.log import PluginLog
 from imbtk.training.build import build_phases
 
 __all__ = [
+    "hear",
     "prepare",
     "prepare_split",
     "prepare_undecided",
@@ -50,6 +52,7 @@ def prepare(
     strategies: Sequence[StrategyLike] | None = None,
     progress: Progress | None = None,
     catalogue: Catalogue | None = None,
+    log: PluginLog | None = None,
 ) -> PreparedRun:
     """Read the data, make the plan, split, and build every phase; nothing is written or trained.
 
@@ -63,6 +66,8 @@ def prepare(
     progress : callable, optional
         ``(description, done, total)``.
     catalogue : Catalogue, optional
+    log : PluginLog, optional
+        Hears the plan's plugins from here on.
 
     Raises
     ------
@@ -71,6 +76,7 @@ def prepare(
     """
     catalogue = catalogue or make_catalogue(config)
     plan = Plan.build(config.strategies if strategies is None else strategies, catalogue)
+    hear(log, plan, catalogue)
     _check_together(config)
     config, dataset = read_data(config, data, catalogue, progress)
     model = choose_model(config, dataset, catalogue)
@@ -80,6 +86,12 @@ def prepare(
     return prepare_split(
         config, catalogue, dataset, plan=plan, model=model, split=split, dropped=dropped, folds=len(folds), inner=inner
     )
+
+
+def hear(log: PluginLog | None, plan: Plan, catalogue: Catalogue, observers: Sequence[object] = ()) -> None:
+    """Let a log hear what is said by a plan's strategies, observers and whatever plugins there are."""
+    if log is not None:
+        log.listen([*(item.strategy for item in plan.items), *observers], catalogue.module_names())
 
 
 def prepare_split(

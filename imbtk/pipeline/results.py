@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 
 from imbtk._version import __version__
-from imbtk.audit import quick_audit
+from imbtk.audit.inspection import quick_audit
 from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.data.dropping import write_left_out
@@ -22,12 +21,13 @@ from imbtk.models.network import Network
 from imbtk.models.saving import save_network
 from imbtk.pipeline.documents import environment, groups_known, plan_document
 from imbtk.pipeline.gallery import make_gallery
+from imbtk.pipeline.prepare import hear
 from imbtk.planning.config import check_paths, write_config
 from imbtk.planning.prepared import PreparedRun
 from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
-from imbtk.runs.format import CONFIG, GALLERY
-from imbtk.runs.log import PluginLog, places_of, said_in, text_of
+from imbtk.runs.format import CONFIG, GALLERY, LOG
+from imbtk.runs.log import PluginLog
 from imbtk.runs.seen import SeenRows
 from imbtk.runs.writing import RunFolder, free_name
 from imbtk.training.batches import Batches
@@ -46,8 +46,6 @@ class Results(RunFolder):
     Parameters
     ----------
     prepared : PreparedRun
-    said : sequence of LogRecord
-        What was logged while the run was prepared.
 
     Raises
     ------
@@ -55,10 +53,8 @@ class Results(RunFolder):
         If the folder that the user named exists already.
     """
 
-    def __init__(self, prepared: PreparedRun, said: Sequence[logging.LogRecord] = ()) -> None:
+    def __init__(self, prepared: PreparedRun) -> None:
         self._prepared = prepared
-        self._said = said
-        self._places: tuple[str, ...] = ()
         check_paths(prepared.model.config)
         super().__init__(Path(prepared.model.config.out or free_name(Path("runs"), str(prepared.plan.strategies))))
         self.plan_document = plan_document(prepared)
@@ -109,17 +105,19 @@ class Results(RunFolder):
         return None if groups is None else groups.numpy()
 
     @contextlib.contextmanager
-    def writing(self, observers: Sequence[object] = ()) -> Iterator[None]:
+    def writing(self, log: PluginLog, observers: Sequence[object] = ()) -> Iterator[None]:
         """Make the folder, write what is known before training, and give the folder its name at the end.
 
-        Meanwhile what plugins log goes to ``log.txt``; `observers` are those beside the plan's strategies.
+        Meanwhile what plugins log, or have logged before, goes to ``log.txt``; `observers` are heard beside the plan's
+        strategies.
         """
         with self.made(self._prepared.model.config.discard_unfinished):
-            self._write_what_is_known(observers)
-            with PluginLog(self._log_record):
+            self._write_what_is_known()
+            hear(log, self._prepared.plan.strategies, self._prepared.catalogue, observers)
+            with log.written_to(self.path / LOG):
                 yield
 
-    def _write_what_is_known(self, observers: Sequence[object]) -> None:
+    def _write_what_is_known(self) -> None:
         prepared = self._prepared
         write_config(prepared.model.config, self.path / CONFIG)
         self.write_json("plan", self.plan_document)
@@ -130,22 +128,6 @@ class Results(RunFolder):
         self.log(f"imbtk {__version__}: {prepared.plan.strategies}")
         for line in self.plan_document["warnings"]:
             self.log(f"warning: {line}")
-        strategies = [item.strategy for item in prepared.plan.strategies.items]
-        self._places = places_of([*strategies, *observers], prepared.catalogue.loaded_modules())
-        self._log_what_was_said()
-
-    def _log_record(self, record: logging.LogRecord) -> None:
-        if said_in(record, self._places):
-            self.log(text_of(record), record.created)
-
-    def _log_what_was_said(self) -> None:
-        """Write what plugins logged before there was a folder: once, though hooks are tried on copies as well."""
-        lines: dict[str, float] = {}
-        for record in self._said:
-            if said_in(record, self._places):
-                lines.setdefault(text_of(record), record.created)
-        for line, when in lines.items():
-            self.log(line, when)
 
     def _write_split(self) -> None:
         dataset, split = self._prepared.data.dataset, self._prepared.data.split

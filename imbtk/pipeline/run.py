@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from imbtk.pipeline.out_of_fold import out_of_fold_logits
 from imbtk.pipeline.results import Results
 from imbtk.planning.prepared import PreparedRun
 from imbtk.runs.format import METRICS
+from imbtk.runs.log import PluginLog
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.fitting import Fitted, fit, make_network, own_random_state
 from imbtk.training.settling import expected_seconds, settled
@@ -33,18 +34,18 @@ if TYPE_CHECKING:
 __all__ = ["run_for_comparison", "run_prepared"]
 
 
-def run_prepared(prepared: PreparedRun, progress: RunProgress, *, said: Sequence[logging.LogRecord] = ()) -> RunResult:
+def run_prepared(prepared: PreparedRun, progress: RunProgress, log: PluginLog) -> RunResult:
     """Train what :func:`imbtk.pipeline.prepare.prepare` checked; the story of a run from top to bottom.
 
     Parameters
     ----------
     prepared : PreparedRun
     progress : RunProgress
-    said : sequence of LogRecord
-        What was logged while the run was prepared.
+    log : PluginLog
+        With what was logged while the run was prepared.
     """
-    folder, observers, offered = _begun(prepared, said)
-    with folder.writing(observers.objects), own_random_state():
+    folder, observers, offered = _begun(prepared)
+    with folder.writing(log, observers.objects), own_random_state():
         folder.write_audit()
         done = _done(prepared, folder, observers, progress, offered, RESAMPLES)
         # All is trained and written: what a plugin fails to do from here on is said, and takes nothing away.
@@ -60,8 +61,8 @@ def run_for_comparison(prepared: PreparedRun, progress: RunProgress) -> RunResul
 
     It has none of its own, and no audit of data that are the same for all; the logits of its test rows are kept.
     """
-    folder, observers, offered = _begun(prepared, ())
-    with folder.writing(observers.objects), own_random_state():
+    folder, observers, offered = _begun(prepared)
+    with contextlib.closing(PluginLog()) as log, folder.writing(log, observers.objects), own_random_state():
         done = _done(prepared, folder, observers, progress, offered, 0)
         folder.write_logits(prepared.data.split.test.numpy(), done.logits["test"])
         failed = folder.write_additions((), observers.failures)
@@ -79,11 +80,9 @@ class _Done:
     metrics: dict[str, Any]
 
 
-def _begun(
-    prepared: PreparedRun, said: Sequence[logging.LogRecord]
-) -> tuple[Results, Observers, dict[str, ExtraMetric]]:
+def _begun(prepared: PreparedRun) -> tuple[Results, Observers, dict[str, ExtraMetric]]:
     # Metrics are asked for before training: two plugins that offer one are a reason not to begin.
-    return Results(prepared, said), Observers(prepared), prepared.catalogue.extra_metrics()
+    return Results(prepared), Observers(prepared), prepared.catalogue.extra_metrics()
 
 
 def _done(

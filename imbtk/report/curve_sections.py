@@ -10,7 +10,7 @@ import numpy as np
 from imbtk.evaluation.curves import pr_curve_points, reliability_bins, roc_curve_points
 from imbtk.evaluation.metrics import Missing, Predictions
 from imbtk.evaluation.operating import operating_points
-from imbtk.report import plots
+from imbtk.report import curve_plots
 from imbtk.report.blocks import Block, Cell, Details, Section, Table, Text
 from imbtk.report.curve_plots import MOST_CURVES, Bins, Curve, reliability_end
 from imbtk.report.drawings import Drawings
@@ -128,21 +128,21 @@ def _drawn(
     return [
         drawings.add(
             f"roc_{level.slug}",
-            plots.roc(roc, title=f"ROC, per {level.unit}"),
+            curve_plots.roc(roc, title=f"ROC, per {level.unit}"),
             _points(roc, "false_positive_rate", "sensitivity"),
             words,
             width="third",
         ),
         drawings.add(
             f"precision_recall_{level.slug}",
-            plots.precision_recall(pr, title=f"Precision-recall, per {level.unit}"),
+            curve_plots.precision_recall(pr, title=f"Precision-recall, per {level.unit}"),
             _points(pr, "sensitivity", "precision"),
             f"{words} Dotted: precision by guessing." if len(pr) <= MOST_CURVES else words,
             width="third",
         ),
         drawings.add(
             f"reliability_{level.slug}",
-            plots.reliability(shown, unit=level.unit, title=f"Reliability, per {level.unit}"),
+            curve_plots.reliability(shown, unit=level.unit, title=f"Reliability, per {level.unit}"),
             _bin_table(bins),
             f"{level.side.capitalize()}, per {level.unit}{one if len(shown) == 1 else ''}. Each point is about as "
             f"many {several(level.unit)}, with its 95 % interval (Clopper–Pearson).{_short(shown)} Below: where the "

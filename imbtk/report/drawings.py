@@ -53,11 +53,16 @@ class Drawings:
         width : "third", "half" or "wide"
             Share of a wide page; on a phone a figure always takes the whole width.
         """
-        svg, png = render(figure, name)
-        self.files |= {f"{name}.svg": svg, f"{name}.png": png}
+        drawn = self._drawn(name, figure, title or caption)
         if data is not None:
             self.add_table(name, *data)
-        return Plot(page_svg(svg, title or caption), caption, title, width)
+        return Plot(drawn, caption, title, width)
+
+    def _drawn(self, name: str, figure: Figure, label: str) -> str:
+        """Keep a figure as files; return its SVG for the page."""
+        svg, png = render(figure, name)
+        self.files |= {f"{name}.svg": svg, f"{name}.png": png}
+        return page_svg(svg, label)
 
     def add_table(self, name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Keep a table under `name` as CSV."""

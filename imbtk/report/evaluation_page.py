@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imbtk.files import write_atomically
 from imbtk.report.blocks import Banner, Block, Cell, Details, Facts, Section, Table, Text, name_cell
 from imbtk.report.curve_sections import curves_section
-from imbtk.report.data_sections import data_name
 from imbtk.report.decision_section import decision_section
 from imbtk.report.drawings import Drawings
-from imbtk.report.headline import headline_tiles, verdict_sentences, warnings_of
-from imbtk.report.page import render_page
+from imbtk.report.headline import warnings_of
+from imbtk.report.page import warnings_section, write_page
 from imbtk.report.result_sections import confusion_section, mistakes_section, per_class_section
 from imbtk.runs.reading import RunRecord
 from imbtk.wording import one_line, per_cent, plural, several, shorten
@@ -49,22 +47,9 @@ def make_evaluation_page(record: RunRecord, document: Mapping[str, Any]) -> Path
     ]
     if document.get("prior"):
         sections.insert(1, _prior_section(document["prior"]))
-    found = warnings_of(record)
-    sections.append(
-        Section("Warnings", "warnings", tuple(Banner(text, "warning") for text in found) or (Text("None."),))
-    )
-    html = render_page(
-        title=shorten(data_name(record), 80),
-        kicker="imbtk evaluation on new data",
-        subtitle=f"the model of {one_line(document['run'])}",
-        lead=[*verdict_sentences(record), *_banners(record, document)],
-        tiles=headline_tiles(record),
-        sections=sections,
-    )
-    drawings.write(record.folder / "plots")
-    page = record.folder / "report.html"
-    write_atomically(page, html.encode("utf-8"))
-    return page
+    sections.append(warnings_section(warnings_of(record)))
+    subtitle = f"the model of {one_line(document['run'])}"
+    return write_page(record, drawings, "imbtk evaluation on new data", subtitle, _banners(record, document), sections)
 
 
 def _banners(record: RunRecord, document: Mapping[str, Any]) -> list[Block]:

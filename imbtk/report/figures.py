@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from matplotlib.figure import Figure
 
-from imbtk.report.blocks import Plot
+from imbtk.errors import RunFolderError, did_you_mean
 from imbtk.report.curve_sections import curves_section
 from imbtk.report.drawings import Drawings
 from imbtk.report.result_sections import confusion_section, examples_section, learning_section, per_class_section
 from imbtk.report.setup_sections import classes_section
 from imbtk.runs.reading import read_run
 
-__all__ = ["run_figures"]
+__all__ = ["Figures", "run_figures"]
+
+
+class Figures(dict[str, Figure]):
+    """Figures by name; for one that is not there it says which are."""
+
+    def __missing__(self, name: str) -> Figure:
+        raise RunFolderError(f"there is no figure '{name}'.{did_you_mean(name, self)}")
 
 
 class _Kept(Drawings):
@@ -23,24 +28,14 @@ class _Kept(Drawings):
 
     def __init__(self) -> None:
         super().__init__()
-        self.figures: dict[str, Figure] = {}
+        self.figures = Figures()
 
-    def add(
-        self,
-        name: str,
-        figure: Figure,
-        data: tuple[Sequence[str], Iterable[Sequence[object]]] | None,
-        caption: str,
-        *,
-        title: str = "",
-        width: Literal["third", "half", "wide"] = "half",
-    ) -> Plot:
-        """Keep a figure under `name`."""
+    def _drawn(self, name: str, figure: Figure, label: str) -> str:
         self.figures[name] = figure
-        return Plot("", caption, title, width)
+        return ""
 
 
-def run_figures(run_folder: str | Path) -> dict[str, Figure]:
+def run_figures(run_folder: str | Path) -> Figures:
     """Return the figures of a run by the names that their files have under ``plots/``.
 
     Parameters

@@ -18,6 +18,7 @@ __all__ = ["confusion", "gallery"]
 
 # The deepest shade of a cell leaves enough contrast for ink on it, on a light and on a dark page.
 _DEEPEST = 0.62
+_MOST_CLASSES = 10
 
 
 def confusion(
@@ -103,19 +104,15 @@ def _confusion_axes(axes: Axes, class_names: Sequence[str], train_counts: Sequen
             label.set(color=RARE, fontweight="bold")
 
 
-def gallery(
-    originals: np.ndarray, augmented: np.ndarray | None, class_names: Sequence[str], *, most_classes: int = 10
-) -> Figure:
+def gallery(originals: np.ndarray, augmented: np.ndarray | None, class_names: Sequence[str]) -> Figure:
     """Return a sheet of training images, one row per class: as they are, and as the strategies change them.
 
     Parameters
     ----------
     originals, augmented : ndarray of uint8, shape (K, m, H, W, C)
     class_names : sequence of str, length K
-    most_classes : int
-        Rows at most.
     """
-    classes = min(len(class_names), most_classes)
+    classes = min(len(class_names), _MOST_CLASSES)
     sheets = [originals] if augmented is None else [originals, augmented]
     each, height, width = originals.shape[1:4]
     with plot_style():

@@ -34,7 +34,7 @@ from imbtk.report.setup_sections import asked_section, classes_section
 from imbtk.runs.reading import RunRecord, read_run
 from imbtk.wording import one_line, plural, sentence, several, shorten
 
-__all__ = ["make_report", "render_page", "whole"]
+__all__ = ["make_report", "render_page", "warnings_section", "whole", "write_page"]
 
 _LONGEST = 28
 _HYPHENED = re.compile(r"((?<!\S)--[a-z]+(?:-[a-z]+)*|(?<!\S)[a-z0-9]+(?:-[a-z0-9]+)+)")
@@ -73,17 +73,31 @@ def make_report(run_folder: Path) -> Path:
         examples_section(record, drawings),
         *([] if estimate_of(record.metrics) else [mistakes_section(record, drawings)]),
         *extra_sections(additions, drawings),
-        _warnings_section(record, additions.failures),
+        warnings_section([*map(sentence, additions.failures), *warnings_of(record)]),
         _configuration_section(record),
     ]
     strategies = [str(s.get("spec") or s.get("name")) for s in record.plan.get("strategies", ())]
+    subtitle = " + ".join(one_line(spec) for spec in strategies) or "baseline, no strategy"
+    banners = _header_banners(record, additions.failures)
+    return write_page(record, drawings, "imbtk run", subtitle, banners, body)
+
+
+def write_page(
+    record: RunRecord,
+    drawings: Drawings,
+    kicker: str,
+    subtitle: str,
+    banners: Sequence[Block],
+    sections: Sequence[Section],
+) -> Path:
+    """Write the page of a record with its figures into the record's folder; return its path."""
     html = render_page(
         title=shorten(data_name(record), 80),
-        kicker="imbtk run",
-        subtitle=" + ".join(one_line(spec) for spec in strategies) or "baseline, no strategy",
-        lead=[*verdict_sentences(record), *_header_banners(record, additions.failures)],
+        kicker=kicker,
+        subtitle=subtitle,
+        lead=[*verdict_sentences(record), *banners],
         tiles=headline_tiles(record),
-        sections=body,
+        sections=sections,
     )
     drawings.write(record.folder / "plots")
     page = record.folder / "report.html"
@@ -180,8 +194,8 @@ def _header_banners(record: RunRecord, failures: Sequence[str]) -> list[Block]:
     return found
 
 
-def _warnings_section(record: RunRecord, failures: Sequence[str]) -> Section:
-    found = [*map(sentence, failures), *warnings_of(record)]
+def warnings_section(found: Sequence[str]) -> Section:
+    """Return the section of all warnings."""
     blocks: tuple[Block, ...] = tuple(Banner(text, "warning") for text in found)
     return Section("Warnings", "warnings", blocks or (Text("None."),))
 

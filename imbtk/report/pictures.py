@@ -13,8 +13,8 @@ from imbtk.evaluation.mistakes import surest_mistakes
 from imbtk.report.blocks import Block, Details, Picture, PictureRow, Pictures, Table, Text, name_cell
 from imbtk.report.blocks import Cell as C
 from imbtk.report.drawings import Drawings
+from imbtk.report.image_plots import gallery
 from imbtk.report.palette import class_colours
-from imbtk.report.plots import gallery
 from imbtk.runs.reading import RunRecord, SideRows
 from imbtk.wording import one_line, per_cent, plural, shorten
 

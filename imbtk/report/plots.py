@@ -13,8 +13,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from imbtk.report.curve_plots import Bins, Curve, precision_recall, reliability, roc
-from imbtk.report.image_plots import confusion, gallery
 from imbtk.report.palette import (
     BLUE,
     GREEN,
@@ -30,21 +28,7 @@ from imbtk.report.palette import (
 )
 from imbtk.wording import per_cent, shorten
 
-__all__ = [
-    "LEARNING_PANELS",
-    "MAX_NAMED",
-    "Bins",
-    "Curve",
-    "SensitivityRow",
-    "class_distribution",
-    "confusion",
-    "gallery",
-    "learning_curves",
-    "per_class",
-    "precision_recall",
-    "reliability",
-    "roc",
-]
+__all__ = ["LEARNING_PANELS", "SensitivityRow", "class_distribution", "learning_curves", "per_class"]
 
 
 def class_distribution(
@@ -52,7 +36,6 @@ def class_distribution(
     class_names: Sequence[str],
     *,
     train_counts: Sequence[int] | None = None,
-    title: str = "",
 ) -> Figure:
     """Return the share of each class as each stage leaves it.
 
@@ -63,15 +46,14 @@ def class_distribution(
     class_names : sequence of str, length K
     train_counts : sequence of int, length K, optional
         Tells the rare class.
-    title : str
     """
     shares = {name: np.asarray(mass, dtype=np.float64) / np.sum(mass) for name, mass in stages.items()}
     colours, rare = class_colours(train_counts, len(class_names))
     with plot_style():
         if len(class_names) > MAX_NAMED:
-            return _distribution_lines(shares, title)
+            return _distribution_lines(shares)
         height = max(1.6, 0.75 + 0.27 * len(class_names))
-        figure = Figure(figsize=(9.4, height + 0.35 * bool(title)))
+        figure = Figure(figsize=(9.4, height))
         row = figure.subplots(1, max(len(shares), 3), sharey=True, squeeze=False)[0]
         places = np.arange(len(class_names))
         top = max(share.max() for share in shares.values())
@@ -89,12 +71,10 @@ def class_distribution(
             row[0].get_yticklabels()[rare].set(color=RARE, fontweight="bold")
         for axes in row[len(shares) :]:
             axes.set_visible(False)
-        if title:
-            figure.suptitle(title, x=0.0, ha="left", fontsize=9.5, color=MUTED)
     return figure
 
 
-def _distribution_lines(shares: Mapping[str, np.ndarray], title: str) -> Figure:
+def _distribution_lines(shares: Mapping[str, np.ndarray]) -> Figure:
     """Return shares over the classes' rank by frequency: for more classes than bars can show."""
     figure = Figure(figsize=(9.4, 3.2))
     axes = figure.add_subplot()
@@ -108,7 +88,6 @@ def _distribution_lines(shares: Mapping[str, np.ndarray], title: str) -> Figure:
     axes.set(yscale="log", xlabel="classes, from the most to the least frequent", ylabel="share of the class (%)")
     axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
-    axes.set_title(title)
     axes.legend(ncols=min(len(shares), 5), loc="lower left")
     return figure
 
@@ -193,7 +172,7 @@ class SensitivityRow:
 
 
 def per_class(
-    rows: Sequence[SensitivityRow], *, train_counts: Sequence[int] | None = None, unit: str = "image", title: str = ""
+    rows: Sequence[SensitivityRow], *, train_counts: Sequence[int] | None = None, unit: str = "image"
 ) -> Figure:
     """Return the sensitivity of each class with its 95 % interval.
 
@@ -204,7 +183,6 @@ def per_class(
         Tells the rare class; beyond 20 classes also the order.
     unit : str
         What `support` counts, in the singular.
-    title : str
     """
     named = len(rows) <= MAX_NAMED
     order = range(len(rows)) if named or train_counts is None else np.argsort(-np.asarray(train_counts), kind="stable")
@@ -224,7 +202,7 @@ def per_class(
             axes.set(ylim=(-0.02, 1.02), ylabel="sensitivity, with 95 % interval")
             axes.set(xlabel="classes, from the most to the least frequent in training", xlim=(-1, len(rows)))
             axes.set_xticks([])
-        axes.set_title(title or f"Sensitivity per {unit}")
+        axes.set_title(f"Sensitivity per {unit}")
     return figure
 
 

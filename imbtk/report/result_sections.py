@@ -12,8 +12,9 @@ from imbtk.evaluation.metric_table import CLASS_METRICS, OVERALL_METRICS, Metric
 from imbtk.report import plots
 from imbtk.report.blocks import Banner, Block, Cell, Details, Plot, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
+from imbtk.report.image_plots import confusion
 from imbtk.report.levels import Level, levels_of, main_side
-from imbtk.report.palette import class_colours
+from imbtk.report.palette import MAX_NAMED, class_colours
 from imbtk.report.pictures import gallery_blocks, mistake_blocks
 from imbtk.runs.reading import RunRecord
 from imbtk.wording import (
@@ -129,7 +130,7 @@ def _sensitivity_plot(record: RunRecord, level: Level, drawings: Drawings) -> Pl
     data = [(r.name, r.value, *(r.interval or (None, None)), r.support) for r in rows]
     head = ("class", "sensitivity", "low", "high", "support")
     caption = f"{level.side.capitalize()} rows, per {level.unit}. The bar is the 95 % interval; n counts {level.unit}s."
-    width: Literal["half", "wide"] = "wide" if record.num_classes > plots.MAX_NAMED else "half"
+    width: Literal["half", "wide"] = "wide" if record.num_classes > MAX_NAMED else "half"
     return drawings.add(f"sensitivity_{level.slug}", drawn, (head, data), caption, width=width)
 
 
@@ -225,12 +226,12 @@ def confusion_section(record: RunRecord, drawings: Drawings) -> Section:
 def _confusion_plot(record: RunRecord, level: Level, drawings: Drawings) -> Plot:
     counts = level.metrics["confusion_matrix"]["counts"]
     title = f"{level.side.capitalize()}, per {level.unit}"
-    figure = plots.confusion(counts, record.class_names, train_counts=record.train_counts, title=title)
+    figure = confusion(counts, record.class_names, train_counts=record.train_counts, title=title)
     data = [(name, *row) for name, row in zip(record.class_names, counts, strict=True)]
     caption = (
         f"{plural(int(np.sum(counts)), level.unit)}. The stronger a cell's colour, the larger its share of the row."
     )
-    full = 6 < record.num_classes <= plots.MAX_NAMED and level.side == main_side(record)
+    full = 6 < record.num_classes <= MAX_NAMED and level.side == main_side(record)
     width: Literal["half", "wide"] = "wide" if full else "half"
     head = ("truth", *(f"called {name}" for name in record.class_names))
     return drawings.add(f"confusion_{level.slug}", figure, (head, data), caption, width=width)

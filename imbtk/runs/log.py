@@ -1,138 +1,102 @@
-"""What plugins say by ``logging`` while a run goes on: caught for ``log.txt``, everything else left as it was.
-
-The root logger lets nothing below a warning through unless its user says so, so it is opened for the length of a run;
-each handler that the user has is told to go on seeing what it saw.
-"""
+"""What plugins say by ``logging`` while a run goes on, for its ``log.txt``."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
 import sys
-from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterable, Iterator
+from logging.handlers import MemoryHandler
+from pathlib import Path
 
-__all__ = ["PluginLog", "places_of", "said_in", "text_of"]
+__all__ = ["PluginLog"]
+
+_NOBODYS = {"imbtk", "pydantic", "builtins"}
+"""Packages that a plugin's class may descend from without being heard: what imbtk has to say it writes itself."""
 
 
-class PluginLog(logging.Handler):
-    """Hands every log record from level INFO to `receive`, while it is entered as a context.
-
-    Parameters
-    ----------
-    receive : callable
-        ``LogRecord -> None``. Records of everybody come: :func:`said_in` tells whose they are.
+class PluginLog(MemoryHandler):
+    """Hears plugins from level INFO until it is closed; keeps what they say until there is a file for it.
 
     Notes
     -----
     A level that somebody set on a logger of their own, and ``logging.disable``, hold here too.
     """
 
-    def __init__(self, receive: Callable[[logging.LogRecord], None]) -> None:
-        super().__init__(logging.INFO)
-        self._receive = receive
-        self._root = logging.getLogger()
-        self._root_level = self._root.level
-        self._hushed: list[tuple[logging.Handler, _AsBefore]] = []
+    def __init__(self) -> None:
+        super().__init__(sys.maxsize, flushLevel=sys.maxsize)
+        self.setLevel(logging.INFO)
+        self._heard: list[logging.Logger] = []
 
-    def __enter__(self) -> Self:
-        others = [handler for handler in self._root.handlers if isinstance(handler, PluginLog)]
-        # Runs in several threads: the level that the user set is the one that the first of them found.
-        self._root_level = others[0]._root_level if others else self._root.level
-        for handler in _handlers():
-            if not isinstance(handler, PluginLog):
-                hush = _AsBefore(self._root_level)
-                handler.addFilter(hush)
-                self._hushed.append((handler, hush))
-        self._root.addHandler(self)
-        if self._root.level > logging.INFO:
-            self._root.setLevel(logging.INFO)
-        return self
+    def close(self) -> None:
+        """Hear nobody any longer, and leave every logger as it was."""
+        for logger in self._heard:
+            logger.removeHandler(self)
+            # Of runs side by side in threads the last one puts back what they share.
+            if not any(isinstance(handler, PluginLog) for handler in logger.handlers):
+                next(handler for handler in logger.handlers if isinstance(handler, _AsBefore)).close()
+        self._heard.clear()
+        super().close()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._root.removeHandler(self)
-        for handler, hush in self._hushed:
-            handler.removeFilter(hush)
-        if not any(isinstance(handler, PluginLog) for handler in self._root.handlers):
-            self._root.setLevel(self._root_level)
+    def listen(self, objects: Iterable[object], modules: Iterable[str] = ()) -> None:
+        """Hear the packages that strategies, observers and plugin modules are of, under their loggers' names."""
+        names = [*modules, *(cls.__module__ for thing in objects for cls in type(thing).__mro__)]
+        for package in dict.fromkeys(name.partition(".")[0] for name in names):
+            logger = logging.getLogger(package)
+            if package not in _NOBODYS and self not in logger.handlers:
+                if not any(isinstance(handler, _AsBefore) for handler in logger.handlers):
+                    _AsBefore(logger)
+                logger.addHandler(self)
+                self._heard.append(logger)
+
+    @contextlib.contextmanager
+    def written_to(self, path: Path) -> Iterator[None]:
+        """Write to a file what was kept, once though hooks are tried on copies as well, and what is said meanwhile."""
+        file = logging.FileHandler(path, encoding="utf-8", delay=True)
+        file.setFormatter(_Lines("%(asctime)s  %(level)s from %(module)s: %(message)s", "%Y-%m-%d %H:%M:%S"))
+        once: dict[object, logging.LogRecord] = {}
+        for record in self.buffer:
+            once.setdefault((record.module, record.levelno, str(record.msg), str(record.args)), record)
+        self.buffer = list(once.values())
+        self.capacity = 0
+        self.setTarget(file)
+        self.flush()
+        try:
+            yield
+        finally:
+            self.setTarget(None)
+            file.close()
+
+
+class _Lines(logging.Formatter):
+    """Has the level in small letters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.level = record.levelname.lower()
+        return super().format(record)
+
+
+class _AsBefore(logging.Handler):
+    """Opens a logger from level INFO, and hands to the handlers above it what they would have had anyway."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self._logger, self._above = logger, logger.parent if logger.propagate else None
+        self._before, self._level = (logger.level, logger.propagate), logger.getEffectiveLevel()
+        logger.setLevel(logger.level or logging.INFO)
+        logger.propagate = False
+        logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand a record on; where nobody else listens, Python's own last resort gets what it would have got."""
-        self._receive(record)
-        last = logging.lastResort
-        if last is not None and record.levelno >= last.level and not _is_heard(record.name):
-            last.handle(record)
+        own = logging.getLogger(record.name)
+        while own is not self._logger and not own.level and own.parent:
+            own = own.parent
+        if self._above and (own is not self._logger or record.levelno >= self._level):
+            self._above.callHandlers(record)
 
-
-class _AsBefore(logging.Filter):
-    """Lets through what went through when the root logger had a level."""
-
-    def __init__(self, root_level: int) -> None:
-        super().__init__()
-        self._root_level = root_level
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        logger: logging.Logger | None = logging.getLogger(record.name)
-        while logger is not None and logger.parent is not None:
-            if logger.level:
-                return record.levelno >= logger.level
-            logger = logger.parent
-        return record.levelno >= self._root_level
-
-
-def _handlers() -> Iterable[logging.Handler]:
-    """Return every handler of every logger, once."""
-    loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
-    return dict.fromkeys(h for logger in loggers if isinstance(logger, logging.Logger) for h in logger.handlers)
-
-
-def _is_heard(name: str) -> bool:
-    """Return whether a logger's records reach a handler other than ours."""
-    logger: logging.Logger | None = logging.getLogger(name)
-    while logger is not None:
-        if any(not isinstance(handler, PluginLog) for handler in logger.handlers):
-            return True
-        logger = logger.parent if logger.propagate else None
-    return False
-
-
-def places_of(objects: Iterable[object], modules: Iterable[Any]) -> tuple[str, ...]:
-    """Return the files, and folders of packages, in which strategies, observers and plugin modules are written.
-
-    Core's own are left out: what imbtk has to say it writes itself.
-    """
-    found: dict[str, None] = {}
-    for module in modules:
-        found |= dict.fromkeys(_places_of_module(module.__name__))
-    for thing in objects:
-        for cls in type(thing).__mro__:
-            if cls.__module__.partition(".")[0] not in ("imbtk", "pydantic", "builtins"):
-                found |= dict.fromkeys(_places_of_module(cls.__module__))
-                code = [getattr(value, "__code__", None) for value in vars(cls).values()]
-                found |= dict.fromkeys(os.path.abspath(c.co_filename) for c in code if c is not None)
-    return tuple(found)
-
-
-def _places_of_module(name: str) -> list[str]:
-    package = sys.modules.get(name.partition(".")[0])
-    folders = [os.path.join(os.path.abspath(folder), "") for folder in getattr(package, "__path__", ())]
-    file = getattr(sys.modules.get(name), "__file__", None)
-    return folders or ([os.path.abspath(file)] if file else [])
-
-
-def said_in(record: logging.LogRecord, places: tuple[str, ...]) -> bool:
-    """Return whether a record was made in one of the files, or below one of the folders, of :func:`places_of`."""
-    path = os.path.abspath(record.pathname)
-    return any(path == place or (place.endswith(os.sep) and path.startswith(place)) for place in places)
-
-
-def text_of(record: logging.LogRecord) -> str:
-    """Return a record as a line of ``log.txt``: level, module and message, with the traceback if it has one."""
-    try:
-        message = logging.Formatter("%(message)s").format(record)
-    except (TypeError, ValueError, KeyError):  # arguments that do not fit the message are no reason to end a run
-        message = str(record.msg)
-    return f"{record.levelname.lower()} from {record.module}: {message}"
+    def close(self) -> None:
+        """Leave the logger as it was."""
+        self._logger.removeHandler(self)
+        level, self._logger.propagate = self._before
+        self._logger.setLevel(level)
+        super().close()

@@ -59,10 +59,10 @@ class RunFolder:
         finish(self.final)
         self.path = self.final
 
-    def log(self, line: str, when: float | None = None) -> None:
-        """Add a line with the time, now or `when`, to ``log.txt``."""
+    def log(self, line: str) -> None:
+        """Add a line with the time to ``log.txt``."""
         with (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(when))}  {line}\n")
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
 
     def write_json(self, name: str, document: object) -> None:
         """Write ``NAME.json``."""

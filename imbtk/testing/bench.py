@@ -273,8 +273,8 @@ class Bench:
         return self._fold("imbtk_report", "run", run, metrics=metrics)
 
 
-def benches(subject: Subject, ordinary: bool = False, seed: int = 0) -> Iterator[Bench]:
+def benches(subject: Subject, ordinary: bool = False) -> Iterator[Bench]:
     """Yield the strategy in every situation, or only in the ordinary ones."""
     for situation in situations(subject.class_names):
         if situation.ordinary or not ordinary:
-            yield Bench(subject.strategy, situation, seed)
+            yield Bench(subject.strategy, situation)

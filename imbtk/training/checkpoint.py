@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from imbtk.errors import RunFolderError
 from imbtk.files import replacing
 from imbtk.planning.phases import BuiltPhase
 
-__all__ = ["Checkpoint", "load_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "training_state"]
+
+State = dict[str, Any]
 
 SECONDS_BETWEEN = 60.0
 SECONDS_BETWEEN_COPIES = 1.0
@@ -38,46 +40,25 @@ class Checkpoint:
         self.folder = folder
         self._saved = time.monotonic()
         self._copied = -SECONDS_BETWEEN_COPIES
-        self._copy: dict[str, Any] = {}
+        self._copy: State = {}
 
-    def save_if_due(
-        self,
-        network: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
-        phases: Sequence[BuiltPhase],
-        epochs_done: int,
-        history: list[dict[str, float]],
-    ) -> None:
+    def save_if_due(self, state: Callable[[], State]) -> None:
         """Save if a minute has gone since the last time."""
         if time.monotonic() - self._saved >= SECONDS_BETWEEN:
-            self.save(network, optimizer, phases, epochs_done, history)
+            self.save(state)
 
-    def save(
-        self,
-        network: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
-        phases: Sequence[BuiltPhase],
-        epochs_done: int,
-        history: list[dict[str, float]],
-    ) -> None:
+    def save(self, state: Callable[[], State]) -> None:
         """Write the state under a temporary name, then let it take the place of the one before."""
-        self._write(_state(network, optimizer, phases, epochs_done, history))
+        self._write(state())
 
-    def copy_if_due(
-        self,
-        network: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
-        phases: Sequence[BuiltPhase],
-        epochs_done: int,
-        history: list[dict[str, float]],
-    ) -> None:
+    def copy_if_due(self, state: Callable[[], State]) -> None:
         """Copy the state before an epoch into memory, the first time and then at most once a second.
 
         What an epoch makes of the state is known to be good only when its losses were looked at, which on a GPU is
         some steps later; and a forward pass that gives NaN may have put it into the statistics of batch norm already.
         """
         if time.monotonic() - self._copied >= SECONDS_BETWEEN_COPIES:
-            self._copy = _copied(_state(network, optimizer, phases, epochs_done, history))
+            self._copy = _copied(state())
             self._copied = time.monotonic()
 
     def save_copy(self) -> str:
@@ -87,7 +68,7 @@ class Checkpoint:
         what = f"after {done} epoch{'s' * (done != 1)}" if done else "before training"
         return f"The last good state is kept in '{self.folder}': the one {what}."
 
-    def _write(self, state: dict[str, Any]) -> None:
+    def _write(self, state: State) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         last = self.folder / "last.ckpt"
         with replacing(last) as temporary:
@@ -98,16 +79,13 @@ class Checkpoint:
         self._saved = time.monotonic()
 
 
-def _state(
-    network: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    phases: Sequence[BuiltPhase],
-    epochs_done: int,
-    history: list[dict[str, float]],
-) -> dict[str, Any]:
+def training_state(
+    network: torch.nn.Module, optimizer: torch.optim.Optimizer, phases: Sequence[BuiltPhase], history: Sequence[Any]
+) -> State:
+    """Return what a checkpoint holds of a training after the epochs of its history."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "epochs_done": epochs_done,
+        "epochs_done": len(history),
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "strategies": {item.label: item.strategy.state_dict() for phase in phases for item in phase.planned.items},
@@ -126,7 +104,7 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def load_checkpoint(folder: Path) -> dict[str, Any]:
+def load_checkpoint(folder: Path) -> State:
     """Read the newest state that is whole; where that is not the last one, a warning says so.
 
     Raises
@@ -140,7 +118,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
         if not _is_whole(path):
             damaged.append(f"'{path}' is damaged: it is cut off or bytes in it changed.")
             continue
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
         if state.get("schema_version", 0) > SCHEMA_VERSION:
             raise RunFolderError(f"'{path}' was written by a newer imbtk. Upgrade imbtk.")
         if damaged:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
@@ -14,7 +15,7 @@ from imbtk.errors import TrainingError
 from imbtk.models.network import Network
 from imbtk.planning.phases import BuiltPhase
 from imbtk.training.batches import Batches, PhaseBatches
-from imbtk.training.checkpoint import Checkpoint
+from imbtk.training.checkpoint import Checkpoint, training_state
 from imbtk.training.losses import EpochLosses
 from imbtk.training.schedule import Schedule
 from imbtk.training.settings import EpochRecord, TrainingSettings
@@ -92,6 +93,7 @@ def train(
         If a loss is not finite: names epoch, step and rows; the last good state is kept in the checkpoint.
     """
     progress = _Progress()
+    state = partial(training_state, network, optimizer, phases, progress.history)
     total = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
     schedule = Schedule(optimizer, total, settings.schedule, settings.warmup)
     started = clock()
@@ -103,7 +105,7 @@ def train(
         # alone: a resumed run, or one with other strategies before, draws the same.
         torch.manual_seed(network_seed(settings.seed, epoch))
         if checkpoint is not None:
-            checkpoint.copy_if_due(network, optimizer, phases, epoch, progress.history)
+            checkpoint.copy_if_due(state)
         try:
             loss = _train_epoch(
                 network,
@@ -134,7 +136,7 @@ def train(
         progress.history.append(record)
         on_epoch(epoch, record)
         if checkpoint is not None:
-            checkpoint.save_if_due(network, optimizer, phases, epoch + 1, progress.history)
+            checkpoint.save_if_due(state)
         if phase is phases[-1] and settings.early_stop and _keep_best(network, progress, epoch, settings):
             break
         now = clock()
@@ -146,7 +148,7 @@ def train(
     if progress.best_state is not None:
         network.load_state_dict(progress.best_state)
     if checkpoint is not None:
-        checkpoint.save(network, optimizer, phases, len(progress.history), progress.history)
+        checkpoint.save(state)
     return progress.history
 
 

@@ -11,6 +11,8 @@ from imbtk.training.settings import EpochRecord, TrainingSettings
 
 __all__ = ["predict", "validate", "validation_figures"]
 
+_ROWS_AT_ONCE = 256
+
 
 def predict(
     network: Network,
@@ -18,10 +20,9 @@ def predict(
     rows: torch.Tensor,
     settings: TrainingSettings,
     features: bool = False,
-    batch_size: int = 256,
 ) -> torch.Tensor:
     """Return logits (n, K), or features (n, D), of rows of the data set, without augmentation, float32 on the CPU."""
-    inputs = (batches.samples(part) for part in torch.split(rows, batch_size))
+    inputs = (batches.samples(part) for part in torch.split(rows, _ROWS_AT_ONCE))
     return forward(network, inputs, features=features, channels_last=settings.channels_last)
 
 

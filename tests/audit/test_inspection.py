@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import imbtk
-from imbtk.audit import quick_audit
+from imbtk.audit.inspection import quick_audit
 from imbtk.authoring.context import Split
 from imbtk.data import load
 from imbtk.errors import DataError, OptionError

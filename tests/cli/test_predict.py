@@ -157,7 +157,10 @@ def change(folder: Path, what: str) -> None:
     [
         ("pickle", "'weights.pt' is there, but imbtk does not load pickles, which can run any code"),
         ("disguised", "is a PyTorch .pt file under another name: imbtk does not load pickles"),
-        ("newer", "has schema_version 99, and this imbtk reads up to 1: it was saved by a newer one. Upgrade imbtk."),
+        (
+            "newer",
+            "has schema_version 99; this imbtk reads up to 1. The run was made by a newer imbtk: update imbtk (pip",
+        ),
         ("incomplete", "model.json' does not exist: 'run/model' is not the folder of a saved model."),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbtk.comparison import Comparison, compare
+from imbtk.comparison.comparison import Comparison, compare
 from imbtk.comparison.outcomes import Cost, Outcome, Rows
 
 QUICK: dict[str, Any] = {"epochs": 2, "folds": 3, "repeats": 2, "group_column": "patient", "jobs": 1, "quiet": True}

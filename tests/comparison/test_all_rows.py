@@ -17,10 +17,10 @@ import pytest
 import torch
 
 import imbtk
-from imbtk.comparison import Comparison, compare
 from imbtk.comparison.all_rows import _kept_epochs
 from imbtk.comparison.analysis import DECISION
 from imbtk.comparison.cells import cell_folder
+from imbtk.comparison.comparison import Comparison, compare
 from imbtk.comparison.folder import ComparisonFolder
 from imbtk.errors import ImbtkError, OptionError, PlanError, RunFolderError
 from imbtk.runs.schemas import schema

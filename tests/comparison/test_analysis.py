@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imbtk.comparison import Comparison
+from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.grid import BASELINE
 
 

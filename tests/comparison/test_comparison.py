@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import imbtk
-from imbtk.comparison import Comparison, compare
 from imbtk.comparison.cells import CELLS
+from imbtk.comparison.comparison import Comparison, compare
 from imbtk.errors import ConflictError, DataError, ImbtkError, PlanError, RunFolderError
 
 QUICK: dict[str, Any] = {"epochs": 2, "folds": 3, "repeats": 2, "group_column": "patient", "jobs": 1, "quiet": True}
@@ -117,7 +117,7 @@ def test_killed_and_started_again_gives_the_same_table(
 ) -> None:
     out = tmp_path / "killed"
     code = (
-        "from imbtk.comparison import compare\n"
+        "from imbtk.comparison.comparison import compare\n"
         f"compare({str(patients_csv)!r}, ['class-weights'], out={str(out)!r}, **{QUICK!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ.copy())

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, precision_score, roc_auc_score
 
-from imbtk.comparison import Comparison, compare
+from imbtk.comparison.comparison import Comparison, compare
 from imbtk.comparison.curves import plan_curves
 from imbtk.comparison.settings import check_primary, make_comparison_config, metric_of, parse_primary
 from imbtk.comparison.table import csv_text

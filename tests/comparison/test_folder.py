@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imbtk.comparison import Comparison
 from imbtk.comparison.cells import _write_failure, cell_folder
+from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.folder import ComparisonFolder
 
 

@@ -13,8 +13,7 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.metrics import log_loss, roc_auc_score
 
-from imbtk.comparison import compare
-from imbtk.comparison.comparison import make_comparison_report
+from imbtk.comparison.comparison import compare, make_comparison_report
 from imbtk.comparison.judging import Judge
 from imbtk.comparison.metrics import whole_weights
 from imbtk.comparison.settings import make_comparison_config

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imbtk.comparison import Comparison
 from imbtk.comparison.cells import cell_folder
+from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.folder import ComparisonFolder
 from imbtk.comparison.grid import Cell
 from imbtk.comparison.outcomes import with_decision_moved

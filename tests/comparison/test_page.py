@@ -6,7 +6,7 @@ import html
 from html.parser import HTMLParser
 from pathlib import Path
 
-from imbtk.comparison import Comparison
+from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.page import make_page
 
 

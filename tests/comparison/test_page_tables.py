@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imbtk.comparison import Comparison
+from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.page_tables import interactions_section, table_section, ungrouped_section
 from imbtk.report.blocks import Details, Table
 from imbtk.report.drawings import Drawings

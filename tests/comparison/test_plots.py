@@ -6,7 +6,8 @@ import copy
 
 import pytest
 
-from imbtk.comparison import Comparison, plots
+from imbtk.comparison import plots
+from imbtk.comparison.comparison import Comparison
 
 
 def texts(figure) -> str:  # type: ignore[no-untyped-def]

@@ -16,9 +16,9 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 import imbtk
-from imbtk.comparison import compare
 from imbtk.comparison.backends import _run_packed, run_cells
 from imbtk.comparison.cells import Job
+from imbtk.comparison.comparison import compare
 from imbtk.comparison.grid import Cell, PlanRow
 from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.settings import make_comparison_config

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-from imbtk.comparison import Comparison, columns
+from imbtk.comparison import columns
+from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.table import csv_text, markdown_table
 
 

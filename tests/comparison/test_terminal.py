@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from imbtk.comparison import Comparison
+from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.terminal import print_table
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imbtk.comparison import Comparison
+from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.words import (
     headline_sentences,
     interaction_words,

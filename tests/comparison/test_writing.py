@@ -10,8 +10,7 @@ import jsonschema
 import pytest
 from matplotlib.figure import Figure
 
-from imbtk.comparison import Comparison
-from imbtk.comparison.comparison import make_comparison_report
+from imbtk.comparison.comparison import Comparison, make_comparison_report
 from imbtk.errors import RunFolderError
 from imbtk.runs.format import PROTOCOL
 from imbtk.runs.schemas import schema
@@ -28,7 +27,13 @@ def test_the_schema_refuses_what_is_not_in_it(finished: Comparison) -> None:
 
 def test_figures_from_python(finished: Comparison) -> None:
     for name in ("forest", "sensitivities", "confusions", "roc", "reliability", "cost"):
-        assert isinstance(getattr(finished, f"plot_{name}")(), Figure)
+        assert isinstance(finished.figures[name], Figure)
+        with pytest.warns(FutureWarning, match=rf"plot_{name}\(\) goes with imbtk 0\.2\. Write \.figures\['{name}'\]"):
+            assert getattr(finished, f"plot_{name}")() is finished.figures[name]
+    drawn = {path.stem for path in (finished.folder / "plots").glob("*.png")}
+    assert set(finished.figures) == drawn
+    with pytest.raises(AttributeError, match="'Comparison' object has no attribute 'plot_forrest'"):
+        _ = finished.plot_forrest
 
 
 def test_the_report_is_made_anew_from_the_folder_alone(finished: Comparison, tmp_path: Path) -> None:

@@ -62,10 +62,6 @@ def test_a_side_must_be_int64() -> None:
         check_split(DATASET, split)
 
 
-def test_a_leak_can_be_allowed() -> None:
-    check_split(DATASET, _split([0, 3], [1, 2], [4, 5]), allow_leaks=True)
-
-
 def test_without_groups_nothing_straddles() -> None:
     dataset = Dataset("x", "table", torch.zeros(4, 1), torch.tensor([0, 1, 0, 1]), ("a", "b"))
     check_split(dataset, _split([0, 1], [2], [3]))
@@ -94,7 +90,6 @@ def test_the_official_fold_that_leaks_a_breakhis_patient(tmp_path: Path, write_i
     )
     with pytest.raises(DataError, match=message):
         check_split(dataset, _given(dataset))
-    check_split(dataset, _given(dataset), allow_leaks=True)
 
 
 def test_identical_images_on_two_sides_of_a_given_split(tmp_path: Path, write_image: Callable[..., Path]) -> None:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import imbtk
 from imbtk import Strategy, hookimpl, option
 from imbtk.errors import DataError, PluginError, RandomStateError
-from imbtk.report import make_report
+from imbtk.report.page import make_report
 
 FILE = """
 import logging
@@ -173,12 +173,13 @@ class Talks(Strategy):
 
     @hookimpl
     def imbtk_class_weights(self) -> None:
-        logging.getLogger("acme").info("weighing")
+        logging.getLogger(__name__).info("weighing")
 
     @hookimpl
     def imbtk_epoch_end(self, epoch: int) -> None:
-        logging.getLogger("quite.another").info("epoch %d", epoch)
-        logging.getLogger("acme").debug("a detail")
+        logging.getLogger(f"{__name__}.deep").info("epoch %d", epoch)
+        logging.getLogger(__name__).debug("a detail")
+        logging.getLogger("quite.another").info("of nobody in use")
 
 
 def test_what_plugins_log_stands_in_the_log_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,7 +193,7 @@ def test_what_plugins_log_stands_in_the_log_of_the_run(tmp_path: Path, capsys: p
         "info from says: the end of it",
     ]
     assert capsys.readouterr() == ("", "")
-    assert not logging.getLogger("acme").isEnabledFor(logging.INFO)
+    assert not logging.getLogger(__name__).isEnabledFor(logging.INFO)
 
 
 METRICS = """

@@ -10,10 +10,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from imbtk.errors import RunFolderError
-from imbtk.report import make_report
 from imbtk.report.blocks import Plot, Table, Text
 from imbtk.report.drawings import Drawings
 from imbtk.report.extra_sections import Additions, ExtraSection, extra_sections, read_additions, write_additions
+from imbtk.report.page import make_report
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt">{}</svg>'
 

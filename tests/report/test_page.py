@@ -13,10 +13,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from imbtk.errors import RunFolderError
-from imbtk.report import make_report
 from imbtk.report.blocks import Banner, Cell, Section, Table, Text, Tile, Tiles
 from imbtk.report.extra_sections import ExtraSection, write_additions
-from imbtk.report.page import render_page, whole
+from imbtk.report.page import make_report, render_page, whole
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 LIMIT = 3 * 1024 * 1024

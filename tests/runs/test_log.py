@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
-import sys
-import types
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from imbtk.runs.log import PluginLog, places_of, said_in, text_of
+from imbtk.runs.log import PluginLog
 
 
 @pytest.fixture
@@ -27,83 +26,110 @@ def user_hears() -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-def test_a_run_hears_info_and_the_user_what_was_heard_before(user_hears: io.StringIO) -> None:
-    root, caught = logging.getLogger(), list[logging.LogRecord]()
-    own, stream = logging.getLogger("acme.own"), io.StringIO()
-    own.addHandler(logging.StreamHandler(stream))
-    handlers = [(handler, handler.filters[:]) for handler in (*root.handlers, *own.handlers)]
-    with PluginLog(caught.append):
-        logging.getLogger("acme").debug("too small")
-        logging.getLogger("acme").info("first")
-        own.info("second")
-        own.warning("third")
-    assert [record.getMessage() for record in caught] == ["first", "second", "third"]
-    assert user_hears.getvalue() == stream.getvalue() == "third\n"
-    assert root.level == logging.WARNING
-    assert [(handler, handler.filters) for handler in (*root.handlers, *own.handlers)] == handlers
-    logging.getLogger("acme").info("afterwards")
-    assert len(caught) == 3
-    own.handlers.clear()
+@pytest.fixture
+def log() -> Iterator[PluginLog]:
+    with closing(PluginLog()) as log:
+        log.listen((), ["acme.plugin", "imbtk.models.builtin"])
+        yield log
 
 
-def test_levels_that_a_user_set_hold(user_hears: io.StringIO) -> None:
-    caught = list[logging.LogRecord]()
+def heard(log: PluginLog) -> list[str]:
+    return [record.getMessage() for record in log.buffer]
+
+
+def is_left_alone(logger: logging.Logger) -> bool:
+    ours = [handler for handler in logger.handlers if type(handler).__module__.startswith("imbtk")]
+    return (logger.level, logger.propagate, ours) == (logging.NOTSET, True, [])
+
+
+def test_a_run_hears_info_and_the_user_what_was_heard_before(user_hears: io.StringIO, log: PluginLog) -> None:
+    acme, deep = logging.getLogger("acme"), logging.getLogger("acme.deep")
+    acme.debug("too small")
+    acme.info("first")
+    deep.info("second")
+    deep.warning("third")
+    logging.getLogger("imbtk.models").warning("core's own")
+    logging.getLogger("another").warning("a stranger's")
+    assert heard(log) == ["first", "second", "third"]
+    assert user_hears.getvalue() == "third\ncore's own\na stranger's\n"
+    log.close()
+    assert is_left_alone(acme)
+    acme.info("afterwards")
+    deep.warning("afterwards")
+    assert user_hears.getvalue().count("afterwards") == 1
+
+
+def test_levels_that_a_user_set_hold(user_hears: io.StringIO, log: PluginLog) -> None:
     loud, silent = logging.getLogger("acme.loud"), logging.getLogger("acme.silent")
     loud.setLevel(logging.DEBUG)
     silent.setLevel(logging.ERROR)
-    with PluginLog(caught.append):
-        loud.debug("a detail")
-        loud.info("to both")
-        silent.warning("to nobody")
-    assert [record.getMessage() for record in caught] == ["to both"]
+    loud.debug("a detail")
+    loud.info("to both")
+    silent.warning("to nobody")
+    assert heard(log) == ["to both"]
     assert user_hears.getvalue() == "a detail\nto both\n"
     loud.setLevel(logging.NOTSET)
     silent.setLevel(logging.NOTSET)
 
 
+def test_a_level_that_a_user_set_on_a_plugins_own_logger_holds(user_hears: io.StringIO) -> None:
+    own = logging.getLogger("quiet")
+    own.setLevel(logging.ERROR)
+    own.propagate = False
+    with closing(PluginLog()) as log:
+        log.listen((), ["quiet"])
+        own.warning("to nobody")
+        own.error("to the run")
+        assert heard(log) == ["to the run"]
+    assert (own.level, own.propagate, user_hears.getvalue()) == (logging.ERROR, False, "")
+    own.setLevel(logging.NOTSET)
+    own.propagate = True
+
+
 def test_without_any_handler_warnings_still_reach_the_last_resort(
-    user_hears: io.StringIO, capsys: pytest.CaptureFixture[str]
+    user_hears: io.StringIO, log: PluginLog, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logging.getLogger().handlers.clear()
-    with PluginLog(lambda record: None):
-        logging.getLogger("acme").info("quiet")
-        logging.getLogger("acme").warning("loud")
+    logging.getLogger("acme").info("quiet")
+    logging.getLogger("acme").warning("loud")
     assert capsys.readouterr().err == "loud\n"
 
 
-def test_runs_may_overlap(user_hears: io.StringIO) -> None:
-    one, two = list[logging.LogRecord](), list[logging.LogRecord]()
-    first, second = PluginLog(one.append), PluginLog(two.append)
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
+def test_runs_may_overlap(user_hears: io.StringIO, log: PluginLog) -> None:
+    second = PluginLog()
+    second.listen((), ["acme"])
+    logging.getLogger("acme").info("to both")
+    log.close()
     logging.getLogger("acme").info("to the second")
-    second.__exit__(None, None, None)
-    assert (len(one), len(two)) == (0, 1)
-    assert logging.getLogger().level == logging.WARNING
-    assert user_hears.getvalue() == ""
+    logging.getLogger("acme").warning("to the user as well")
+    second.close()
+    assert heard(log) == ["to both"]
+    assert heard(second) == ["to both", "to the second", "to the user as well"]
+    assert is_left_alone(logging.getLogger("acme"))
+    assert user_hears.getvalue() == "to the user as well\n"
 
 
-def record(path: str, message: str = "x", *arguments: object) -> logging.LogRecord:
-    return logging.LogRecord("acme", logging.INFO, path, 1, message, arguments, None)
+def test_strategies_and_observers_are_heard_under_their_packages(user_hears: io.StringIO, log: PluginLog) -> None:
+    Watcher = type("Watcher", (), {"__module__": "acme_pack.deep"})
+    log.listen([type("Mine", (Watcher,), {"__module__": "mine"})()])
+    for name in ("acme_pack.other", "mine", "acme_pack_more", "builtins"):
+        logging.getLogger(name).info(name)
+    assert heard(log) == ["acme_pack.other", "mine"]
 
 
-def test_whose_a_record_is_goes_by_the_file_that_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package, single = types.ModuleType("acme_pack"), types.ModuleType("acme_file")
-    package.__path__ = [str(tmp_path / "acme_pack")]
-    single.__file__ = str(tmp_path / "acme_file.py")
-    for module in (package, single):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    Watcher = type("Watcher", (), {"__module__": "acme_pack.deep", "look": lambda self: None})
-    places = places_of([Watcher()], [single])
-    assert said_in(record(str(tmp_path / "acme_pack" / "other.py")), places)
-    assert said_in(record(str(tmp_path / "acme_file.py")), places)
-    # A class made on the spot is known by its functions' code.
-    assert said_in(record(__file__), places)
-    assert not said_in(record(str(tmp_path / "acme_pack_more" / "x.py")), places)
-    assert not said_in(record(logging.__file__), places)
-
-
-def test_a_record_is_a_line_with_level_and_module() -> None:
-    assert text_of(record("/there/log_start.py", "took %d s", 3)) == "info from log_start: took 3 s"
-    assert text_of(record("/there/log_start.py", "took %d s", "long")) == "info from log_start: took %d s"
+def test_what_was_said_before_there_was_a_file_comes_first_and_once(log: PluginLog, tmp_path: Path) -> None:
+    acme = logging.getLogger("acme")
+    for text in ("weighing %s", "mixing %s", "weighing %s"):
+        acme.info(text, "rows")
+    with log.written_to(tmp_path / "log.txt"):
+        acme.warning("epoch %d", 1)
+        acme.warning("epoch %d", 1)
+    acme.info("too late")
+    lines = [line.split("  ", 1) for line in (tmp_path / "log.txt").read_text().splitlines()]
+    assert [line for _, line in lines] == [
+        "info from test_log: weighing rows",
+        "info from test_log: mixing rows",
+        "warning from test_log: epoch 1",
+        "warning from test_log: epoch 1",
+    ]
+    assert all(len(when) == len("2026-11-23 09:30:12") for when, _ in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from imbtk.errors import RunFolderError
 from imbtk.training import checkpoint
-from imbtk.training.checkpoint import Checkpoint, load_checkpoint
+from imbtk.training.checkpoint import Checkpoint, load_checkpoint, training_state
 
 
 def test_two_generations_are_kept(tmp_path: Path) -> None:
@@ -19,14 +20,14 @@ def test_two_generations_are_kept(tmp_path: Path) -> None:
     optimizer = torch.optim.AdamW(network.parameters())
     states = Checkpoint(tmp_path / "checkpoint")
     for done in (1, 2, 3):
-        states.save(network, optimizer, [], done, [{"epoch": 0.0}])
+        states.save(partial(training_state, network, optimizer, [], [{"epoch": 0.0}] * done))
     assert load_checkpoint(states.folder)["epochs_done"] == 3
     assert sorted(path.name for path in states.folder.iterdir()) == ["last.ckpt", "previous.ckpt"]
     (states.folder / "last.ckpt").unlink()
     state = load_checkpoint(states.folder)
     assert state["epochs_done"] == 2
     assert torch.equal(state["network"]["weight"], network.weight)
-    states.save_if_due(network, optimizer, [], 4, [])
+    states.save_if_due(partial(training_state, network, optimizer, [], []))
     assert not (states.folder / "last.ckpt").exists(), "a minute has not gone"
 
 
@@ -50,7 +51,7 @@ def saved(folder: Path, *epochs: int) -> None:
     network = torch.nn.Linear(8, 8)
     optimizer = torch.optim.AdamW(network.parameters())
     for done in epochs:
-        Checkpoint(folder).save(network, optimizer, [], done, [{"epoch": 0.0}])
+        Checkpoint(folder).save(partial(training_state, network, optimizer, [], [{"epoch": 0.0}] * done))
 
 
 def test_a_torn_state_falls_back_to_the_one_before_and_says_so(tmp_path: Path) -> None:

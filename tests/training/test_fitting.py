@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from imbtk import CalibrationMap, DecisionRule, RunContext, Strategy, hookimpl, option
-from imbtk.calibration.decisions import choose_decision
+from imbtk.calibration.decisions import decide
 from imbtk.errors import PluginError, TrainingError
 from imbtk.pipeline.documents import plan_document
 from imbtk.pipeline.prepare import prepare
@@ -87,7 +87,7 @@ def test_rules_that_look_at_rows() -> None:
     cost, half = (PlanItem(strategy, None, "acme", "x") for strategy in (Cost(), Half()))
     assert (needs_rows(cost, "imbtk_decide"), needs_rows(half, "imbtk_decide")) == (True, False)
     logits = np.array([[1.0, 3.0]])
-    assert choose_decision(prepared(), logits, CalibrationMap()) == DecisionRule()
+    assert decide(prepared(), logits, CalibrationMap()).rule == DecisionRule()
 
 
 def test_wrong_answers_are_named() -> None:
