@@ -9,7 +9,8 @@ from typing import Any, Literal
 import pytest
 from rich.console import Console
 
-from imbtk.comparison import Comparison, columns
+from imbtk.comparison import columns
+from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.page_tables import page_table
 from imbtk.comparison.table import html_table, markdown_table, records
 from imbtk.comparison.terminal import print_table
