@@ -21,7 +21,7 @@ from imbtk.wording import one_line, several, shorten
 
 __all__ = ["print_table"]
 
-WIDE = 96
+WIDE = 120
 """From so many characters on a terminal shows the sensitivity of more than one class."""
 
 _STYLES = {
