@@ -17,6 +17,7 @@ __all__ = ["X_NAMES", "Part", "check_lengths", "flat", "joined", "parts_of", "re
 X_NAMES = ("x", "images", "image", "imgs", "img", "data", "features")
 Y_NAMES = ("y", "labels", "label", "targets", "target", "classes", "class")
 GROUP_NAMES = ("groups", "group", "patients", "patient", "patient_ids", "patient_id")
+_NO_SAMPLES = "a single number. Give images as (N, H, W), or a table as (N, D)."
 PARTS = ("train", "training", "val", "valid", "validation", "test")
 
 
@@ -80,7 +81,7 @@ def flat(arrays: Mapping[str, np.ndarray], keys: Sequence[str | None]) -> np.nda
 
 
 def check_lengths(arrays: Mapping[str, np.ndarray], parts: Sequence[Part], path: Path) -> None:
-    """Refuse labels or groups of another number than the samples, and samples of different shapes.
+    """Refuse a number in place of samples, labels or groups of another number, and samples of different shapes.
 
     Raises
     ------
@@ -88,6 +89,8 @@ def check_lengths(arrays: Mapping[str, np.ndarray], parts: Sequence[Part], path:
         With the names of the arrays.
     """
     for part in parts:
+        if not arrays[part.x].ndim:
+            raise DataError(f"{path}: {part.x} is {_NO_SAMPLES}")
         for key in (part.y, part.groups):
             # A number alone has no length: what becomes of it is said where labels are read.
             if key is not None and arrays[key].ndim and len(arrays[part.x]) != len(arrays[key]):
@@ -165,7 +168,12 @@ def read_npy(path: Path) -> np.ndarray:
         If it is broken or holds objects.
     """
     try:
-        values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        values: np.ndarray | np.lib.npyio.NpzFile = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read as an .npy file of plain numbers: {error}.") from None
+    if not isinstance(values, np.ndarray):
+        values.close()
+        raise DataError(f"{path} holds several arrays, as an .npz file does: call it so.")
+    if not values.ndim:
+        raise DataError(f"{path} is {_NO_SAMPLES}")
     return values

@@ -34,7 +34,7 @@ def hold_out(dataset: Dataset, seed: int) -> Split:
     generator = Draw(seed, "hold-out split").numpy()
     rows = np.arange(len(dataset))
     if dataset.given_split is None:
-        rest, test = cut(dataset, rows, TEST_SHARE, generator)
+        rest, test = cut(dataset, rows, TEST_SHARE, generator, leave=2)
         train, validation = cut(dataset, rest, VALIDATION_SHARE / (1 - TEST_SHARE), generator)
     else:
         given = dataset.given_split.numpy()
@@ -42,19 +42,22 @@ def hold_out(dataset: Dataset, seed: int) -> Split:
         if not len(train):
             raise DataError(f"the split that '{dataset.name}' gives has no training rows.")
         if not len(test):
-            train, test = cut(dataset, train, TEST_SHARE, generator)
+            train, test = cut(dataset, train, TEST_SHARE, generator, leave=1 if len(validation) else 2)
         if not len(validation):
             train, validation = cut(dataset, train, VALIDATION_SHARE / (1 - TEST_SHARE), generator)
     return Split(*(torch.from_numpy(np.sort(side)) for side in (train, validation, test)))
 
 
 def cut(
-    dataset: Dataset, rows: np.ndarray, share: float, generator: np.random.Generator
+    dataset: Dataset, rows: np.ndarray, share: float, generator: np.random.Generator, leave: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (rows that stay, rows cut off): whole groups in random order, the share met as nearly as can be."""
+    """Return (rows that stay, rows cut off): whole groups in random order, the share met as nearly as can be.
+
+    At least `leave` groups stay: whoever cuts again needs two.
+    """
     groups = rows if dataset.groups is None else dataset.groups.numpy()[rows]
     names, sizes = np.unique(groups, return_counts=True)
-    if len(names) < 2:
+    if len(names) <= leave:
         what = "row" if dataset.groups is None else "group"
         raise DataError(
             f"'{dataset.name}' has too few {what}s for train, validation and test: give more data, or a split of "
@@ -63,6 +66,6 @@ def cut(
     order = generator.permutation(len(names))
     reached = np.cumsum(sizes[order])
     count = int(np.abs(reached - share * len(rows)).argmin()) + 1
-    chosen = names[order[: min(count, len(names) - 1)]]
+    chosen = names[order[: min(count, len(names) - leave)]]
     cut = np.isin(groups, chosen)
     return rows[~cut], rows[cut]

@@ -180,8 +180,6 @@ def _labelled(arrays: Mapping[str, np.ndarray], path: Path) -> list[Part]:
     for part in parts:
         if part.y is None:
             raise DataError(f"{path} has {part.x} and no labels for it, such as {part.name}_labels.")
-        if not arrays[part.x].ndim:
-            raise DataError(f"{path}: {part.x} is a single number. Give images as (N, H, W), or a table as (N, D).")
     if parts[0].name and side_of(parts[0].name):
         raise DataError(
             f"{path} has no training part, only {listing([part.x for part in parts])}. To split its rows, call the "

@@ -98,6 +98,7 @@ def predictions(folder: Path) -> dict[str, str]:
     return {p.parent.relative_to(folder).as_posix(): p.read_text() for p in folder.glob("cells/*/*/predictions.csv")}
 
 
+@pytest.mark.slow
 def test_a_comparison_by_every_backend(strangers: Strangers, patients_csv: Path, tmp_path: Path) -> None:
     one = strangers.run(patients_csv, tmp_path / "one")
     assert len(one) == 4 * 3
@@ -113,6 +114,7 @@ def test_a_comparison_by_every_backend(strangers: Strangers, patients_csv: Path,
     assert "from-notebook" in (tmp_path / "shards" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_comparison_on_a_cluster_that_has_not_the_file(
     strangers: Strangers, patients_csv: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +127,7 @@ def test_a_comparison_on_a_cluster_that_has_not_the_file(
         assert strangers.run(patients_csv, tmp_path / "there", backend="dask", scheduler=address) == one
 
 
+@pytest.mark.slow
 def test_a_cluster_that_lacks_a_package_is_refused_by_name(
     strangers: Strangers, patients_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,17 +208,22 @@ def test_another_text_under_the_same_path_is_another_comparison(
         strangers.study(patients_csv, tmp_path / "one")
 
 
-@pytest.mark.parametrize("kind", ["file", "package", "notebook"])
-def test_run_predict_report_and_estimator(kind: str, strangers: Strangers, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_run_predict_report_and_estimator(strangers: Strangers, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(90, 3)), np.arange(90) % 3 // 2
-    strategy: Any = {"file": "from-file", "package": "from-package", "notebook": strangers.notebook()}[kind]
-    plugins = [str(strangers.file)] if kind == "file" else []
-    run = imbtk.run((x, y), [strategy], plugins=plugins, epochs=1, model="linear", out=tmp_path / "run", quiet=True)
-    model = imbtk.ImbalancedClassifier([strategy], epochs=1, plugins=plugins)
-    search = GridSearchCV(model, {"epochs": [1, 2]}, cv=2, n_jobs=2, error_score="raise").fit(x, y)
-    again = pickle.loads(pickle.dumps(search.best_estimator_))
-    assert np.array_equal(again.predict_proba(x), search.predict_proba(x))
+    kinds: dict[str, Any] = {"file": "from-file", "package": "from-package", "notebook": strangers.notebook()}
+    runs = {}
+    for kind, strategy in kinds.items():
+        plugins = [str(strangers.file)] if kind == "file" else []
+        out = tmp_path / f"run-{kind}"
+        runs[kind] = imbtk.run((x, y), [strategy], plugins=plugins, epochs=1, model="linear", out=out, quiet=True)
+        model = imbtk.ImbalancedClassifier([strategy], epochs=1, plugins=plugins)
+        # The workers of all three are the same two processes, which have met none of them before.
+        search = GridSearchCV(model, {"epochs": [1, 2]}, cv=2, n_jobs=2, error_score="raise").fit(x, y)
+        again = pickle.loads(pickle.dumps(search.best_estimator_))
+        assert np.array_equal(again.predict_proba(x), search.predict_proba(x)), kind
     strangers.file.unlink()
-    assert imbtk.load(run.folder).predict_proba(x).shape == (90, 2)
-    assert f"from-{kind}" in run.report().read_text()
+    for kind, run in runs.items():
+        assert imbtk.load(run.folder).predict_proba(x).shape == (90, 2), kind
+        assert f"from-{kind}" in run.report().read_text(), kind

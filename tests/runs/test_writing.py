@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from imbtk.errors import DataError, ImbtkError, TrainingError
+from imbtk.runs.format import LOGITS
 from imbtk.runs.unfinished import unfinished_path
-from imbtk.runs.writing import LOGITS_FILE, RunFolder, free_name
+from imbtk.runs.writing import RunFolder, free_name
 
 
 def test_a_folder_is_named_when_all_is_written(tmp_path: Path) -> None:
@@ -26,10 +27,10 @@ def test_a_folder_is_named_when_all_is_written(tmp_path: Path) -> None:
     assert folder.path == tmp_path / "run"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     written = {path.name for path in folder.path.iterdir() if not path.name.startswith(".")}
-    assert written >= {"plan.json", "history.csv", LOGITS_FILE, "log.txt"}
+    assert written >= {"plan.json", "history.csv", LOGITS, "log.txt"}
     assert json.loads((folder.path / "plan.json").read_text()) == {"epochs": 3}
     assert (folder.path / "history.csv").read_text() == "epoch,loss\n0,0.5\n1,\n"
-    with np.load(folder.path / LOGITS_FILE) as kept:
+    with np.load(folder.path / LOGITS) as kept:
         assert kept["rows"].tolist() == [4, 7]
         assert kept["logits"].tolist() == [[0.5, -0.5], [1.0, 2.0]]
     assert re.search(r"  done in \d+\.\d s\n$", (folder.path / "log.txt").read_text())

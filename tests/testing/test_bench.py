@@ -1,0 +1,122 @@
+"""A strategy in a situation, its hooks called as core calls them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from imbtk import DecisionRule, EpochOrder, RunContext, Strategy, hookimpl
+from imbtk.errors import PlanError
+from imbtk.testing.bench import Bench, benches
+from imbtk.testing.exercise import exercise
+from imbtk.testing.registry import CheckFailure, Subject
+from imbtk.testing.situations import Situation, situations
+
+SITUATION = next(situations())
+TABLE = next(situation for situation in situations() if situation.kind == "table")
+
+
+class Weighs(Strategy):
+    """Weigh classes by their rows, and count calls."""
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        self._calls = getattr(self, "_calls", 0) + 1
+        return context.class_counts.double()
+
+
+class Orders(Strategy):
+    """Show the first rows."""
+
+    @hookimpl
+    def imbtk_epoch_order(self, context: RunContext) -> EpochOrder:
+        return EpochOrder(lambda epoch, draw: torch.arange(epoch + 1), torch.ones(context.num_classes))
+
+
+class Refuses(Strategy):
+    """Refuse every run."""
+
+    def check_run(self, context: RunContext) -> None:
+        raise PlanError("not with these data.")
+
+    @hookimpl
+    def imbtk_decide(self, labels: np.ndarray) -> DecisionRule:
+        return DecisionRule()
+
+
+class Forgets(Strategy):
+    """A link of a chain that returns nothing."""
+
+    @hookimpl
+    def imbtk_augment(self, augment: Any) -> None:
+        return None
+
+
+def test_the_strategy_itself_is_never_used() -> None:
+    strategy = Weighs()
+    bench = Bench(strategy, SITUATION)
+    assert bench.class_weights().tolist() == list(SITUATION.counts)
+    assert not hasattr(strategy, "_calls")
+
+
+def test_a_hook_that_the_strategy_has_not_gives_nothing() -> None:
+    bench = Bench(Weighs(), SITUATION)
+    before = [bench.split, bench.resample, bench.order, bench.augment, bench.mix, bench.criterion]
+    after = [bench.head, bench.refit, bench.calibrate, bench.decide]
+    assert [ask() for ask in (*before, *after)] == [None] * 10
+
+
+def test_an_order_comes_with_the_mass_that_it_states() -> None:
+    found = Bench(Orders(), SITUATION).order()
+    assert found is not None
+    draw, stated = found
+    assert [draw(epoch).tolist() for epoch in (0, 2)] == [[0], [0, 1, 2]]
+    assert stated.tolist() == [1.0, 1.0]
+
+
+def test_classes_can_stand_in_another_order() -> None:
+    ten = Situation("ten", tuple("abcdefghij"), tuple(range(1, 11)), "images")
+    moved = torch.arange(10).flip(0)
+    bench = Bench(Weighs(), ten, permutation=moved)
+    assert bench.context.class_names == tuple("jihgfedcba")
+    assert bench.class_weights().tolist() == list(range(10, 0, -1))
+    # Rows stay where they are, and their labels follow.
+    plain = Bench(Weighs(), ten)
+    assert torch.equal(bench.rows.indices, plain.rows.indices)
+    assert torch.equal(bench.context.labels, 9 - plain.context.labels)
+    assert torch.equal(torch.bincount(bench.rows.labels, minlength=10), bench.context.class_counts)
+    logits, labels = bench.validation
+    assert (logits.argmax(1) == labels).mean() > 0.3
+
+
+def test_who_refuses_a_run_gives_nothing_unless_errors_are_wanted() -> None:
+    assert Bench(Refuses(), SITUATION).decide() is None
+    with pytest.raises(PlanError, match="not with these data"):
+        Bench(Refuses(), SITUATION, strict=True).decide()
+
+
+def test_a_chain_that_is_broken_is_said_with_what_to_return() -> None:
+    with pytest.raises(
+        CheckFailure, match=r"imbtk_augment returned None with 2 classes \(images\)\. .*'augment' itself"
+    ):
+        Bench(Forgets(), SITUATION).augment()
+    assert Bench(Forgets(), TABLE).augment() is None  # tables have no images
+
+
+def test_benches_are_the_situations_or_the_ordinary_ones() -> None:
+    subject = Subject(Weighs())
+    every, ordinary = list(benches(subject)), list(benches(subject, ordinary=True))
+    assert len(every) == len(list(situations()))
+    assert {bench.situation.ordinary for bench in ordinary} == {True}
+    assert len(ordinary) < len(every)
+
+
+def test_all_that_a_strategy_does_is_told_hook_by_hook() -> None:
+    done = exercise(Bench(Orders(), SITUATION))
+    assert list(done) == ["imbtk_epoch_order"]
+    assert [len(positions) for positions in done["imbtk_epoch_order"]] == [1, 2]
+    assert exercise(Bench(Orders(), SITUATION), leave_out="imbtk_epoch_order") == {}
+    assert exercise(Bench(Forgets(), SITUATION)) == {}  # what raises is passed over
