@@ -16,8 +16,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from imbtk.comparison.metrics import Resampling, Spread, fold_figures
-from imbtk.comparison.outcomes import Outcome, Rows
+from imbtk.comparison.metrics import Resampling, Spread, fold_metrics
+from imbtk.comparison.outcomes import JudgedRows, Outcome
 from imbtk.comparison.statistics import corrected_t_test, paired_p_value
 from imbtk.evaluation.metrics import Missing
 
@@ -29,7 +29,7 @@ RESAMPLES = 200
 
 def study(
     patients: tuple[int, int], size: int, lift: float, rng: np.random.Generator, repeats: int = REPEATS
-) -> tuple[Rows, Outcome, Outcome]:
+) -> tuple[JudgedRows, Outcome, Outcome]:
     """Return rows, and what two plans predict of them; the second has `lift` more signal than the first."""
     label = np.repeat([0, 1], patients)
     sizes = np.maximum(1, rng.poisson(size, size=len(label))) if size > 1 else np.ones(len(label), dtype=int)
@@ -46,7 +46,7 @@ def study(
         p = 1 / (1 + np.exp(-score))
         both = np.stack([1 - p, p], axis=2)
         outcomes.append(Outcome("", (score > 0).astype(np.int64), both, np.full_like(both, 0.5)))
-    return Rows(labels, groups, ("common", "rare"), folds[:, groups]), outcomes[0], outcomes[1]
+    return JudgedRows(labels, groups, ("common", "rare"), folds[:, groups]), outcomes[0], outcomes[1]
 
 
 def level_table(simulations: int, rng: np.random.Generator) -> Iterator[str]:
@@ -61,7 +61,7 @@ def level_table(simulations: int, rng: np.random.Generator) -> Iterator[str]:
             for i, metric in enumerate(METRICS):
                 if i == 0 or seed % 4 == 0:
                     wrong[i] += paired_p_value(rows, second, first, metric, seed) <= 0.05
-            d = fold_figures(rows, second, METRICS[0]) - fold_figures(rows, first, METRICS[0])
+            d = fold_metrics(rows, second, METRICS[0]) - fold_metrics(rows, first, METRICS[0])
             wrong[-1] += corrected_t_test(d, 1 / (FOLDS - 1))[2] <= 0.05
         counts = np.array([simulations, *[len(range(0, simulations, 4))] * (len(METRICS) - 1), simulations])
         yield (
@@ -95,8 +95,8 @@ def coverage_table(simulations: int, rng: np.random.Generator) -> Iterator[str]:
 def _truth(patients: tuple[int, int], size: int, lift: float, rng: np.random.Generator) -> list[float]:
     """Return the true differences, from two hundred times as many patients."""
     rows, first, second = study((patients[0] * 200, patients[1] * 200), size, lift, rng, repeats=1)
-    rows = Rows(rows.labels, None, rows.class_names, np.zeros_like(rows.fold))
-    return [float((fold_figures(rows, second, m) - fold_figures(rows, first, m))[0]) for m in METRICS]
+    rows = JudgedRows(rows.labels, None, rows.class_names, np.zeros_like(rows.fold))
+    return [float((fold_metrics(rows, second, m) - fold_metrics(rows, first, m))[0]) for m in METRICS]
 
 
 def main() -> None:

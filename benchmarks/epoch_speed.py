@@ -27,11 +27,11 @@ from imbtk.pipeline.prepare import prepare
 from imbtk.planning.config import make_config
 from imbtk.planning.prepared import PreparedRun
 from imbtk.training.batches import Batches
+from imbtk.training.config import TrainingConfig
 from imbtk.training.fitting import make_network
 from imbtk.training.loop import train
 from imbtk.training.memory import keep_memory
-from imbtk.training.settings import TrainingSettings
-from imbtk.training.settling import settled, training_settings
+from imbtk.training.settling import settled, training_config
 from imbtk.training.setup import optimizer_for
 
 SHAPES = ((28, 28), (64, 64, 3))
@@ -56,7 +56,7 @@ def prepared_run(shape: tuple[int, ...], rows: int, epochs: int) -> PreparedRun:
     return prepare(make_config({"model": "small-cnn", "epochs": epochs, "device": "cpu"}), (x, y))
 
 
-def ours(run: PreparedRun, start: Network, settings: TrainingSettings) -> Callable[[], float]:
+def ours(run: PreparedRun, start: Network, settings: TrainingConfig) -> Callable[[], float]:
     """Return ``() -> seconds`` of an epoch of imbtk's loop."""
     batches, nothing = (
         Batches(run.data.dataset, run.data.normalisation, run.model.device),
@@ -101,14 +101,14 @@ def compare(shape: tuple[int, ...], rows: int, rounds: int) -> tuple[dict[str, f
     """Return the seconds of an epoch for each way to train, and what imbtk chose."""
     run = prepared_run(shape, rows, 1)
     start = make_network(run)
-    plain = dataclasses.replace(training_settings(run, start), precision="fp32")
+    plain = dataclasses.replace(training_config(run, start), precision="fp32")
     ways: dict[str, Any] = {"a loader with two workers, a loop by hand": by_hand(run, start)}
     precisions: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
     for precision, last in product(precisions, (False, True)):
         name = f"{precision}, {'channels-last' if last else 'contiguous'}"
         ways[name] = ours(run, start, dataclasses.replace(plain, precision=precision, channels_last=last))
     chosen = settled(prepared_run(shape, rows, EPOCHS), start)
-    ways["imbtk by itself"] = ours(run, start, training_settings(chosen, start))
+    ways["imbtk by itself"] = ours(run, start, training_config(chosen, start))
     best = dict.fromkeys(ways, float("inf"))
     for number in range(rounds):
         for name in list(ways) if number % 2 else reversed(list(ways)):  # none always comes second

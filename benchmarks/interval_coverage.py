@@ -19,8 +19,8 @@ from scipy import stats
 
 from imbtk.evaluation.bootstrap import SCALES, bootstrap_intervals
 from imbtk.evaluation.intervals import clopper_pearson, korn_graubard, mover_mean
-from imbtk.evaluation.metrics import Missing, Predictions, class_figures, overall_figures
-from imbtk.evaluation.resampling import bootstrap_weights, make_strata, replicate_figures
+from imbtk.evaluation.metrics import Missing, Predictions, class_metrics, overall_metrics
+from imbtk.evaluation.resampling import bootstrap_weights, make_strata, replicate_metrics
 
 GROUPS = (5, 10, 20, 50)
 CORRELATIONS = (0.0, 0.1, 0.3, 0.6)
@@ -115,14 +115,14 @@ def figure_study(
 ) -> np.ndarray:
     """Return per figure: percentile coverage, our coverage, share of simulations without interval, (figures, 3)."""
     many = scored((counts[0] * 800, counts[1] * 800), correlation, distance, rng)
-    truth = overall_figures(many, class_figures(many))
+    truth = overall_metrics(many, class_metrics(many))
     found, made = np.zeros((len(FIGURES), 3)), np.zeros((len(FIGURES), 1))
     for seed in range(simulations):
         predictions = scored(counts, correlation, distance, rng)
-        per_class = class_figures(predictions)
-        values = overall_figures(predictions, per_class)
+        per_class = class_metrics(predictions)
+        values = overall_metrics(predictions, per_class)
         strata = make_strata(predictions.labels, predictions.groups, 2)
-        replicates = replicate_figures(predictions, strata.unit, bootstrap_weights(strata, 400, rng))
+        replicates = replicate_metrics(predictions, strata.unit, bootstrap_weights(strata, 400, rng))
         asked = {name: values[name] for name in SCALES if name in values}
         intervals = bootstrap_intervals(predictions, asked, seed, resamples=400)
         right, groups = predictions.predicted == predictions.labels, np.asarray(predictions.groups)

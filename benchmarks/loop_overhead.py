@@ -26,10 +26,10 @@ from imbtk.planning.config import make_config
 from imbtk.planning.prepared import PreparedRun
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
+from imbtk.training.config import TrainingConfig
 from imbtk.training.loop import train
 from imbtk.training.memory import keep_memory
 from imbtk.training.schedule import learning_rate_factor
-from imbtk.training.settings import TrainingSettings
 from imbtk.training.setup import make_optimizer
 
 STRATEGIES = (
@@ -50,7 +50,7 @@ def data(rows: int, features: int) -> tuple[np.ndarray, np.ndarray]:
 
 def ours(prepared: PreparedRun, network: nn.Module, epochs: int, folder: Path) -> float:
     """Train with imbtk's loop; return seconds."""
-    settings = TrainingSettings(seed=prepared.model.config.seed)
+    settings = TrainingConfig(seed=prepared.model.config.seed)
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
     optimizer = make_optimizer("adamw", parameter_groups(network, 0.01, 1e-3), prepared.model.device)
     validation = prepared.data.split.validation

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = [
-    "NO_FIGURE",
+    "NO_METRIC",
     "decimals",
     "duration_text",
     "ended_words",
-    "figure_text",
     "fitted_on_words",
     "interval_text",
     "join_words",
     "kept_words",
     "listing",
+    "metric_text",
     "one_line",
     "per_cent",
     "plural",
@@ -30,8 +30,8 @@ __all__ = [
     "value_text",
 ]
 
-NO_FIGURE = "–"
-"""What stands where a figure cannot be computed."""
+NO_METRIC = "–"
+"""What stands where a metric cannot be computed."""
 
 LISTED = 20
 """How many files, rows or groups a message names before it says how many more there are."""
@@ -156,19 +156,19 @@ def _fixed(value: float, digits: int) -> str:
 
 
 def value_text(figure: Mapping[str, Any] | None) -> str:
-    """Return a figure of ``metrics.json`` without its interval: ``"0.86"``, or a dash where there is none."""
+    """Return a metric of ``metrics.json`` without its interval: ``"0.86"``, or a dash where there is none."""
     if figure is None or figure.get("value") is None:
-        return NO_FIGURE
+        return NO_METRIC
     return _fixed(figure["value"], decimals(_support(figure), figure.get("interval")))
 
 
 def share_text(figure: Mapping[str, Any] | None) -> str:
     """Return a share that is known and not estimated, with two significant digits: ``"0.28"``, ``"0.0097"``."""
-    return NO_FIGURE if figure is None or figure.get("value") is None else f"{figure['value']:.2g}"
+    return NO_METRIC if figure is None or figure.get("value") is None else f"{figure['value']:.2g}"
 
 
 def interval_text(figure: Mapping[str, Any] | None) -> str:
-    """Return the interval of a figure, ``"0.64–0.97"``; empty where there is none."""
+    """Return the interval of a metric, ``"0.64–0.97"``; empty where there is none."""
     if figure is None or figure.get("value") is None or figure.get("interval") is None:
         return ""
     low, high = figure["interval"]
@@ -195,21 +195,21 @@ def fitted_on_words(decision: Mapping[str, Any], noun: str, group_noun: str) -> 
     return said + (f", each predicted by one of {models} inner models that had not seen it" if models else "")
 
 
-def figure_text(figure: Mapping[str, Any] | None) -> str:
-    """Return a figure with its interval: ``"0.86 (0.64–0.97)"``."""
+def metric_text(figure: Mapping[str, Any] | None) -> str:
+    """Return a metric with its interval: ``"0.86 (0.64–0.97)"``."""
     interval = interval_text(figure)
     return value_text(figure) + (f" ({interval})" if interval else "")
 
 
 def reason_of(figure: Mapping[str, Any] | None) -> str:
-    """Return why a figure or its interval is missing; empty if nothing is."""
+    """Return why a metric or its interval is missing; empty if nothing is."""
     if figure is None:
         return "not computed"
     return str(figure.get("reason") or figure.get("interval_reason") or "")
 
 
 def _support(figure: Mapping[str, Any]) -> int | None:
-    """Return the independent units behind a figure: its groups where they are known."""
+    """Return the independent units behind a metric: its groups where they are known."""
     groups = figure.get("groups")
     return figure.get("n") if groups is None else int(groups)
 
@@ -223,7 +223,7 @@ def per_cent(share: float | None) -> str:
     ['100 %', '31 %', '3.1 %', '0.04 %', '0 %', '–']
     """
     if share is None or not math.isfinite(share):
-        return NO_FIGURE
+        return NO_METRIC
     value = 100 * share
     digits = 0 if value == 0 or value >= 9.95 else 1 if value >= 0.995 else 2
     if 0 < value < 0.005:

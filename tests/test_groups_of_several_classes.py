@@ -34,7 +34,7 @@ def test_without_a_rule_rows_are_the_units_everywhere(tmp_path: Path) -> None:
     assert "groups have rows of several classes" in side["per_group"]["reason"]
     assert side["per_row"]["overall"]["auroc"]["method"] == "bootstrap (groups)"
     page = (found.folder / "report.html").read_text()
-    assert "No figures per group" in page
+    assert "No metrics per group" in page
     assert "per group (" not in page
     assert "patient" not in page
     assert not list((found.folder / "plots").glob("*per_group*"))

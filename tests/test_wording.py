@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from imbtk.wording import (
     decimals,
-    figure_text,
     interval_text,
     join_words,
+    metric_text,
     one_line,
     per_cent,
     plural,
@@ -34,13 +34,13 @@ def test_twelve_cases_never_get_four_digits() -> None:
 
 
 def test_third_digit_only_where_uncertainty_is_small() -> None:
-    assert figure_text(figure(0.91324, 40_000, [0.9105, 0.9160])) == "0.913 (0.910–0.916)"
+    assert metric_text(figure(0.91324, 40_000, [0.9105, 0.9160])) == "0.913 (0.910–0.916)"
     assert decimals(40_000, None) == 3
     assert decimals(500, None) == 2
 
 
 def test_patients_count_not_images() -> None:
-    assert figure_text(figure(0.9132, 40_000, [0.9105, 0.9160], groups=34)) == "0.91 (0.91–0.92)"
+    assert metric_text(figure(0.9132, 40_000, [0.9105, 0.9160], groups=34)) == "0.91 (0.91–0.92)"
 
 
 def test_interval_of_no_width_promises_no_digit() -> None:
@@ -49,14 +49,14 @@ def test_interval_of_no_width_promises_no_digit() -> None:
 
 def test_missing_figures_are_never_zero() -> None:
     missing = {"value": None, "reason": "no rows of the class"}
-    assert (value_text(missing), figure_text(missing), interval_text(missing)) == ("–", "–", "")
+    assert (value_text(missing), metric_text(missing), interval_text(missing)) == ("–", "–", "")
     assert reason_of(missing) == "no rows of the class"
     assert reason_of(figure(1.0, 3, None) | {"interval_reason": "one value"}) == "one value"
     assert reason_of(None) == "not computed"
 
 
 def test_signs() -> None:
-    assert figure_text(figure(-0.02, 50, [-0.12, 0.08])) == "−0.02 (−0.12 to 0.08)"
+    assert metric_text(figure(-0.02, 50, [-0.12, 0.08])) == "−0.02 (−0.12 to 0.08)"
     assert value_text(figure(-0.0001, 50, None)) == "0.00"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imbtk.audit.findings import Cell, Finding, FindingTable
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.wording import per_cent, plural, ratio_text
 
 __all__ = ["BETA", "class_findings", "effective_number_of_samples"]
@@ -36,7 +36,7 @@ def effective_number_of_samples(counts: np.ndarray, beta: float = BETA) -> np.nd
     return numbers
 
 
-def class_findings(subject: Subject) -> list[Finding]:
+def class_findings(subject: AuditedData) -> list[Finding]:
     """Return the finding on class counts."""
     dataset = subject.dataset
     counts = dataset.class_counts.numpy()

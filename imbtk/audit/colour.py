@@ -1,4 +1,4 @@
-"""Whether colour alone tells the classes apart: the figure that a network has to beat."""
+"""Whether colour alone tells the classes apart: the metric that a network has to beat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from imbtk.audit.findings import Cell, Finding, FindingTable, Level
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.authoring.draw import Draw
 from imbtk.data.decode import array_to_image
 from imbtk.evaluation.intervals import Interval, korn_graubard, mover_mean
@@ -87,7 +87,7 @@ def _histogram(image: Image.Image) -> np.ndarray:
     return coarse
 
 
-def learn_colour(subject: Subject) -> ColourResult | None:
+def learn_colour(subject: AuditedData) -> ColourResult | None:
     """Return what colour alone can tell; None if fewer than two classes have two patients (or images)."""
     labels, names = subject.labels, subject.dataset.class_names
     # Identical images must not be on both sides, and are no more than one image.
@@ -121,7 +121,7 @@ def _balanced_sample(labels: np.ndarray, classes: list[int], limit: int) -> np.n
     return np.sort(np.concatenate(drawn))
 
 
-def _predict_unseen(features: np.ndarray, labels: np.ndarray, units: np.ndarray, subject: Subject) -> np.ndarray:
+def _predict_unseen(features: np.ndarray, labels: np.ndarray, units: np.ndarray, subject: AuditedData) -> np.ndarray:
     """Return a class for each row from a model that was fitted without its patient, (n,) int64."""
     predicted = np.full(len(labels), -1, dtype=np.int64)
     folds = list(_folds(labels, units))
@@ -151,7 +151,7 @@ def _folds(labels: np.ndarray, units: np.ndarray) -> Iterator[tuple[np.ndarray, 
             yield from StratifiedGroupKFold(count, shuffle=True, random_state=0).split(labels, labels, units)
 
 
-def colour_findings(subject: Subject) -> list[Finding]:
+def colour_findings(subject: AuditedData) -> list[Finding]:
     """Return the finding on colour (brightness, where images are grey), none for tables."""
     if subject.dataset.kind == "table":
         return []

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.data.column_words import column_words
 from imbtk.wording import join_words, per_cent, plural
 
@@ -24,7 +24,7 @@ _CONSEQUENCE = {
 }
 
 
-def domain_findings(subject: Subject) -> list[Finding]:
+def domain_findings(subject: AuditedData) -> list[Finding]:
     """Return the finding on what images are taken to show, none for tables."""
     domain = subject.dataset.domain
     if domain not in _CONSEQUENCE:
@@ -34,13 +34,13 @@ def domain_findings(subject: Subject) -> list[Finding]:
     return [Finding("domain", f"Taken for {shown}", "ok", text)]
 
 
-def reading_findings(subject: Subject) -> list[Finding]:
+def reading_findings(subject: AuditedData) -> list[Finding]:
     """Return what reading the data did to them, but for identical images, which have a finding of their own."""
     notes = [note for note in subject.dataset.notes if "identical to another" not in note]
     return [Finding("reading", "What reading them did", "note", " ".join(notes))] if notes else []
 
 
-def column_findings(subject: Subject) -> list[Finding]:
+def column_findings(subject: AuditedData) -> list[Finding]:
     """Return the findings on how columns of a table were taken, and on missing and constant ones; none for images."""
     if subject.dataset.kind != "table":
         return []
@@ -58,7 +58,7 @@ def _taken(preprocessing: Mapping[str, Any], words: Sequence[tuple[str, str]]) -
     return Finding("taken", "How columns are taken", "ok", text, FindingTable(("column", "taken as"), tuple(words)))
 
 
-def _missing(subject: Subject) -> Finding:
+def _missing(subject: AuditedData) -> Finding:
     dataset = subject.dataset
     x = dataset.x
     missing = torch.isnan(x).float().mean(dim=0)

@@ -16,7 +16,7 @@ from imbtk.audit.near_duplicates import (
     near_pairs,
     perceptual_hashes,
 )
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.wording import join_words, plural
 
@@ -28,7 +28,7 @@ MANY = 0.01
 SMALLEST_SIDE = 8
 
 
-def copy_findings(subject: Subject) -> list[Finding]:
+def copy_findings(subject: AuditedData) -> list[Finding]:
     """Return the findings on contradicting labels, identical rows, nearly identical and empty images."""
     dataset = subject.dataset
     content = content_numbers(dataset.x)
@@ -42,7 +42,7 @@ def copy_findings(subject: Subject) -> list[Finding]:
     return [*found, _constant(subject, constant)]
 
 
-def _conflicts(subject: Subject) -> Finding:
+def _conflicts(subject: AuditedData) -> Finding:
     sets = subject.faults.conflicts
     text = (
         f"Identical images have different labels, {plural(len(sets), 'time')}. One of the labels is wrong, or the "
@@ -57,14 +57,14 @@ def _conflicts(subject: Subject) -> Finding:
     return Finding("conflicting-labels", "Labels contradict each other", "error", text, table)
 
 
-def _is_constant(subject: Subject) -> np.ndarray:
+def _is_constant(subject: AuditedData) -> np.ndarray:
     """Return which images hold one colour only, (N,) bool."""
     flat = subject.dataset.x.flatten(2)
     constant: np.ndarray = (flat.amin(dim=2) == flat.amax(dim=2)).all(dim=1).numpy()
     return constant
 
 
-def _constant(subject: Subject, constant: np.ndarray) -> Finding:
+def _constant(subject: AuditedData, constant: np.ndarray) -> Finding:
     rows = np.flatnonzero(constant).tolist()
     if not rows:
         return Finding("constant", "No empty image", "ok", "Every image holds more than one colour.")
@@ -77,7 +77,7 @@ def _constant(subject: Subject, constant: np.ndarray) -> Finding:
     return Finding("constant", title, "warning", text, first_rows(named, ("image", "class")))
 
 
-def _identical(subject: Subject, content: np.ndarray, constant: np.ndarray) -> Finding:
+def _identical(subject: AuditedData, content: np.ndarray, constant: np.ndarray) -> Finding:
     """Return the finding on rows that are the same as they are stored, images of one colour left out."""
     noun = subject.noun
     rows = np.flatnonzero((np.bincount(content)[content] > 1) & ~constant)
@@ -105,12 +105,12 @@ def _identical(subject: Subject, content: np.ndarray, constant: np.ndarray) -> F
     return Finding("identical", title, level, text, first_rows(members_of, (f"{noun}s", "classes", "how many")))
 
 
-def _set_row(subject: Subject, members: np.ndarray) -> tuple[Cell, ...]:
+def _set_row(subject: AuditedData, members: np.ndarray) -> tuple[Cell, ...]:
     names = " = ".join(map(subject.row_name, members[:4].tolist()))
     return names, ", ".join(dict.fromkeys(map(subject.class_name, members.tolist()))), len(members)
 
 
-def _crossings(subject: Subject, pairs: np.ndarray) -> dict[str, np.ndarray]:
+def _crossings(subject: AuditedData, pairs: np.ndarray) -> dict[str, np.ndarray]:
     """Return which pairs lie across sides, classes and patients, (M,) bool; what does not occur is left out."""
     left, right = pairs.T
     crossing = {}
@@ -130,7 +130,7 @@ def _crossing_text(crossing: dict[str, np.ndarray], pairs: np.ndarray) -> str:
     return f" Of {plural(len(pairs), 'pair')}, {join_words(told)}."
 
 
-def _nearly_identical(subject: Subject, content: np.ndarray, constant: np.ndarray) -> Finding:
+def _nearly_identical(subject: AuditedData, content: np.ndarray, constant: np.ndarray) -> Finding:
     x = subject.dataset.x
     hashes, contrast = perceptual_hashes(x, subject.progress)
     candidates = near_pairs(hashes, np.flatnonzero((contrast >= LEAST_CONTRAST) & ~constant))
@@ -158,7 +158,7 @@ def _nearly_identical(subject: Subject, content: np.ndarray, constant: np.ndarra
     return Finding("near-identical", title, level, text, _pair_table(subject, pairs, crossing))
 
 
-def _near_advice(subject: Subject, crossing: dict[str, np.ndarray], at_risk: bool) -> str:
+def _near_advice(subject: AuditedData, crossing: dict[str, np.ndarray], at_risk: bool) -> str:
     text = ""
     if "sides of the split" in crossing:
         text += " The model is tested on what it has seen: put both of a pair on one side, or take one out."
@@ -175,7 +175,7 @@ def _near_advice(subject: Subject, crossing: dict[str, np.ndarray], at_risk: boo
     return text
 
 
-def _pair_table(subject: Subject, pairs: np.ndarray, crossing: dict[str, np.ndarray]) -> FindingTable | None:
+def _pair_table(subject: AuditedData, pairs: np.ndarray, crossing: dict[str, np.ndarray]) -> FindingTable | None:
     """Return the pairs, those first that lie across most."""
     worst = np.argsort(-np.sum([np.zeros(len(pairs)), *crossing.values()], axis=0), kind="stable")[:50]
     columns: list[str] = ["image", "nearly the same", "classes"]

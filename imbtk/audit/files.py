@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.data.decode import reason_of
 from imbtk.data.store import on_all_cores
 from imbtk.wording import plural
@@ -21,7 +21,7 @@ MOST_VALUES = 20
 """A property of more different values than this is no giveaway: sizes of photos, say."""
 
 
-def broken_findings(subject: Subject) -> list[Finding]:
+def broken_findings(subject: AuditedData) -> list[Finding]:
     """Return the finding on files that cannot be read, none where there are no files."""
     broken = subject.faults.broken
     if not broken and _paths(subject) is None:
@@ -43,7 +43,7 @@ def broken_finding(broken: Mapping[str, str]) -> Finding:
     return Finding("broken", title, "error", text, FindingTable(("file", "reason"), tuple(rows)))
 
 
-def file_findings(subject: Subject) -> list[Finding]:
+def file_findings(subject: AuditedData) -> list[Finding]:
     """Return the finding on formats and sizes; of arrays and tables, on their shape."""
     dataset = subject.dataset
     shape = "×".join(map(str, dataset.sample_shape[1:]))
@@ -63,7 +63,7 @@ def file_findings(subject: Subject) -> list[Finding]:
     return [_finding(subject, properties, stored)]
 
 
-def _paths(subject: Subject) -> list[Path] | None:
+def _paths(subject: AuditedData) -> list[Path] | None:
     """Return the files of all rows, None where rows are no files that are at hand."""
     description = subject.dataset.description
     if description.get("source") not in ("folder", "manifest") or "path" not in description:
@@ -82,7 +82,7 @@ def _head(path: Path) -> tuple[str, str, str]:
         return (reason_of(error), "", "")
 
 
-def _finding(subject: Subject, properties: dict[str, list[str]], stored: str) -> Finding:
+def _finding(subject: AuditedData, properties: dict[str, list[str]], stored: str) -> Finding:
     counted = {name: Counter(values).most_common() for name, values in properties.items()}
     text = f"{plural(len(subject.dataset), 'file')}. {stored}"
     level: Level = "ok"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imbtk.audit.findings import Cell, Finding, FindingTable, Level, first_rows
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.authoring.context import Split
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.data.leaks import straddlers
@@ -14,14 +14,14 @@ from imbtk.wording import listing, plural
 __all__ = ["split_findings"]
 
 
-def split_findings(subject: Subject) -> list[Finding]:
+def split_findings(subject: AuditedData) -> list[Finding]:
     """Return the findings on the split that the data give, none if they give none."""
     if subject.split is None or subject.sides is None:
         return []
     return [_counts(subject, subject.sides), _leak(subject, subject.split)]
 
 
-def _counts(subject: Subject, sides: np.ndarray) -> Finding:
+def _counts(subject: AuditedData, sides: np.ndarray) -> Finding:
     dataset = subject.dataset
     counts = [np.bincount(subject.labels[sides == side], minlength=dataset.num_classes) for side in range(3)]
     rows: list[tuple[Cell, ...]] = [
@@ -40,13 +40,13 @@ def _counts(subject: Subject, sides: np.ndarray) -> Finding:
             continue
         title = "A side of the split lacks classes"
         level = "error" if side == 0 or level == "error" else "warning"
-        consequence = "it cannot be learnt" if side == 0 else "figures of it cannot be computed there"
+        consequence = "it cannot be learnt" if side == 0 else "metrics of it cannot be computed there"
         text += f" No {name} {subject.noun} of class {listing(absent)}: {consequence}."
     table = FindingTable(("class", *SPLIT_NAMES), tuple(rows))
     return Finding("split", title, level, text, table)
 
 
-def _leak(subject: Subject, split: Split) -> Finding:
+def _leak(subject: AuditedData, split: Split) -> Finding:
     known = subject.groups is not None
     torn = straddlers(subject.dataset, split)
     one = subject.group_noun
@@ -62,7 +62,7 @@ def _leak(subject: Subject, split: Split) -> Finding:
         return Finding("leak", title, "ok" if known else "note", text)
     text = (
         f"{len(torn):,} {what if len(torn) == 1 else many} on more than one side of the split: {listing(torn, 5)}. "
-        "What the model has seen in training it would be tested on: every figure would be too good. imbtk run refuses "
+        "What the model has seen in training it would be tested on: every metric would be too good. imbtk run refuses "
         "this split: correct it; or have these rows left out of training and validation: --drop-leaks; or let imbtk "
         "split whole groups: --ignore-split."
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from imbtk.audit.findings import MOST_ROWS, Cell, Finding, FindingTable, Level, first_rows
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.wording import listing, plural, several
 
 __all__ = ["group_findings", "group_folders"]
@@ -23,7 +23,7 @@ _HINTS = {
 }
 
 
-def group_findings(subject: Subject) -> list[Finding]:
+def group_findings(subject: AuditedData) -> list[Finding]:
     """Return the findings on groups: how many each class has, and which stand in several classes."""
     if subject.groups is None:
         return [_unknown(subject)]
@@ -32,7 +32,7 @@ def group_findings(subject: Subject) -> list[Finding]:
     return found if mixed is None else [*found, mixed]
 
 
-def _per_class(subject: Subject, groups: np.ndarray) -> Finding:
+def _per_class(subject: AuditedData, groups: np.ndarray) -> Finding:
     dataset = subject.dataset
     rows: list[tuple[Cell, ...]] = []
     for k, name in enumerate(dataset.class_names):
@@ -63,7 +63,7 @@ def _per_class(subject: Subject, groups: np.ndarray) -> Finding:
     return Finding("groups", title, level, text, FindingTable(columns, tuple(rows)))
 
 
-def _several_classes(subject: Subject, groups: np.ndarray) -> Finding | None:
+def _several_classes(subject: AuditedData, groups: np.ndarray) -> Finding | None:
     names = subject.dataset.class_names
     of_pair, class_of_pair = np.divmod(np.unique(groups * len(names) + subject.labels), len(names))
     number, first, classes = np.unique(of_pair, return_index=True, return_counts=True)
@@ -89,10 +89,10 @@ def _several_classes(subject: Subject, groups: np.ndarray) -> Finding | None:
     )
 
 
-def _unknown(subject: Subject) -> Finding:
+def _unknown(subject: AuditedData) -> Finding:
     text = (
         f"Which {subject.noun}s come from one {subject.group_noun} is not known. If some do, a split puts them on "
-        "both sides, and every figure is too good."
+        "both sides, and every metric is too good."
     )
     text += _HINTS.get(str(subject.dataset.description.get("source")), "").format(noun=subject.group_noun)
     candidates = group_folders(subject.dataset.row_names, subject.dataset.num_classes)

@@ -15,7 +15,7 @@ from imbtk.audit.findings import Audit, Finding
 from imbtk.audit.given_split import split_findings
 from imbtk.audit.groups import group_findings
 from imbtk.audit.sample_size import prospect_findings
-from imbtk.audit.subject import Subject, given_split
+from imbtk.audit.subject import AuditedData, given_split
 from imbtk.authoring.context import Split
 from imbtk.console.progress import RunProgress
 from imbtk.data import load
@@ -32,7 +32,7 @@ __all__ = ["OPTIONS", "check", "quick_audit"]
 OPTIONS = (*DataOptions.model_fields, "data", "plugins", "without")
 """Fields of :class:`imbtk.planning.config.RunConfig` that an audit takes."""
 
-_QUESTIONS: tuple[Callable[[Subject], list[Finding]], ...] = (
+_QUESTIONS: tuple[Callable[[AuditedData], list[Finding]], ...] = (
     broken_findings,
     file_findings,
     reading_findings,
@@ -101,7 +101,7 @@ def _audit(data: Any, config: RunConfig, progress: Progress) -> Audit:
             raise
         name = str(source) if isinstance(source, (str, Path)) else type(source).__name__
         return _of_the_rest(name, faults, error)
-    subject = Subject(dataset, given_split(dataset), faults, progress=progress)
+    subject = AuditedData(dataset, given_split(dataset), faults, progress=progress)
     findings = tuple(finding for ask in _QUESTIONS for finding in ask(subject))
     return Audit(dataset.name, _facts(subject), findings)
 
@@ -120,7 +120,7 @@ def _of_the_rest(name: str, faults: Faults, error: DataError) -> Audit:
     return Audit(name, {"broken_files": len(faults.broken)}, (broken_finding(faults.broken), rest))
 
 
-def _facts(subject: Subject) -> dict[str, Any]:
+def _facts(subject: AuditedData) -> dict[str, Any]:
     dataset = subject.dataset
     return {
         "kind": dataset.kind,
@@ -143,5 +143,5 @@ def quick_audit(dataset: Dataset, split: Split | None = None) -> list[dict[str, 
     split : Split, optional
         The split of the run; the data's own unless given.
     """
-    subject = Subject(dataset, split or given_split(dataset), thorough=False)
+    subject = AuditedData(dataset, split or given_split(dataset), thorough=False)
     return [finding.to_json() for ask in _QUESTIONS for finding in ask(subject)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imbtk.audit.findings import Cell, Finding, FindingTable, Level
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.data.hold_out import TEST_SHARE, VALIDATION_SHARE
 from imbtk.evaluation.intervals import Interval, clopper_pearson
@@ -44,7 +44,7 @@ class Prospect:
         return clopper_pearson(SENSITIVITY * units, units) if units else None
 
 
-def prospects_of(subject: Subject, class_number: int) -> tuple[Prospect, ...]:
+def prospects_of(subject: AuditedData, class_number: int) -> tuple[Prospect, ...]:
     """Return what a class would have in training, validation and test, and if every group were tested once."""
     mine = subject.labels == class_number
     groups = np.arange(len(mine)) if subject.groups is None else subject.groups
@@ -70,7 +70,7 @@ def _origins(sides: np.ndarray) -> list[tuple[str, int, float]]:
     ]
 
 
-def _weakest(subject: Subject) -> list[int]:
+def _weakest(subject: AuditedData) -> list[int]:
     """Return the class that is rarest in training, and the one with the fewest groups where that is another."""
     # A run trains on fewer rows than there are where an imbalance is induced.
     labels = subject.labels if subject.split is None else subject.labels[subject.split.train.numpy()]
@@ -87,7 +87,7 @@ def _interval_text(interval: Interval | None) -> str:
     return "none" if interval is None else f"{interval[0]:.2f}–{interval[1]:.2f}"
 
 
-def prospect_findings(subject: Subject) -> list[Finding]:
+def prospect_findings(subject: AuditedData) -> list[Finding]:
     """Return the finding on what the rarest class can be expected to show."""
     chosen = [prospects_of(subject, k) for k in _weakest(subject)]
     unit = subject.noun if subject.groups is None else subject.group_noun
@@ -98,7 +98,7 @@ def prospect_findings(subject: Subject) -> list[Finding]:
     return [Finding("prospects", title, level, text, _table(subject, [p for prospects in chosen for p in prospects]))]
 
 
-def _table(subject: Subject, prospects: Sequence[Prospect]) -> FindingTable:
+def _table(subject: AuditedData, prospects: Sequence[Prospect]) -> FindingTable:
     """Return what each class would have on each side, with intervals for the sides that are evaluated."""
     known, noun = subject.groups is not None, f"{subject.noun}s"
     rows: list[tuple[Cell, ...]] = []
@@ -112,7 +112,7 @@ def _table(subject: Subject, prospects: Sequence[Prospect]) -> FindingTable:
     return FindingTable(columns, tuple(rows))
 
 
-def _text(subject: Subject, rarest: tuple[Prospect, ...], test: Prospect, unit: str) -> str:
+def _text(subject: AuditedData, rarest: tuple[Prospect, ...], test: Prospect, unit: str) -> str:
     train, validation, tested, everyone = rarest
     cut = "The split puts" if subject.split is not None else "A split of 64 / 16 / 20 % puts about"
     text = (

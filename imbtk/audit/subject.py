@@ -14,7 +14,7 @@ from imbtk.data.faults import Faults
 from imbtk.data.store import Progress
 from imbtk.wording import several
 
-__all__ = ["Subject", "given_split"]
+__all__ = ["AuditedData", "given_split"]
 
 
 def given_split(dataset: Dataset) -> Split | None:
@@ -26,7 +26,7 @@ def given_split(dataset: Dataset) -> Split | None:
 
 
 @dataclass(frozen=True)
-class Subject:
+class AuditedData:
     """Data under audit.
 
     Attributes

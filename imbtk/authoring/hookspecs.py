@@ -151,7 +151,7 @@ def imbtk_sources() -> Sequence[Source]:  # type: ignore[empty-body]
 
 @_hook("collect", "module", "metrics")
 def imbtk_metrics() -> Mapping[str, ExtraMetric]:  # type: ignore[empty-body]
-    """Offer figures for the evaluation.
+    """Offer metrics for the evaluation.
 
     Called once, when the first evaluation is made.
 

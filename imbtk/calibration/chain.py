@@ -13,7 +13,7 @@ from imbtk.authoring.prediction import CalibrationMap
 from imbtk.planning.dispatch import Dispatcher, wrong_result
 from imbtk.planning.plan import PlanItem
 
-__all__ = ["calibration_chain", "ordinary_logits", "rehearse_calibration"]
+__all__ = ["calibration_chain", "dry_run_calibration", "ordinary_logits"]
 
 _HOOK = "imbtk_calibrate"
 
@@ -49,7 +49,7 @@ def calibration_chain(
     return made
 
 
-def rehearse_calibration(items: Sequence[PlanItem], labels: np.ndarray, context: RunContext) -> None:
+def dry_run_calibration(items: Sequence[PlanItem], labels: np.ndarray, context: RunContext) -> None:
     """Refuse, before anything is trained, a calibration that cannot be made on these validation rows.
 
     Strategies are asked on copies, with :func:`ordinary_logits`. Without validation rows nothing can be tried.

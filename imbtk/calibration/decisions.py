@@ -31,10 +31,10 @@ __all__ = [
     "OUT_OF_FOLD",
     "VALIDATION",
     "Decision",
-    "Rehearsal",
+    "DecisionDryRun",
     "decide",
     "decision_document",
-    "rehearse_decision",
+    "dry_run_decision",
 ]
 
 
@@ -79,7 +79,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class DecisionDryRun:
     """What is known of a decision before training.
 
     Attributes
@@ -99,9 +99,9 @@ def _fits(item: PlanItem) -> bool:
     return any(name in inspect.signature(hook).parameters for name in _FITTING)
 
 
-def rehearse_decision(
+def dry_run_decision(
     items: Sequence[PlanItem], wanted: str, labels: np.ndarray, groups: np.ndarray | None, context: RunContext
-) -> Rehearsal:
+) -> DecisionDryRun:
     """Refuse, before anything is trained, a decision that cannot be made on these rows.
 
     Strategies are asked on copies, with the logits of a model that knows every row: what fails even then (a floor that
@@ -119,7 +119,7 @@ def rehearse_decision(
 
     Returns
     -------
-    Rehearsal
+    DecisionDryRun
 
     Raises
     ------
@@ -147,15 +147,15 @@ def rehearse_decision(
             found = None
         if found is None:
             answering = Dispatcher(items).answering("imbtk_decide")
-            return Rehearsal("by a strategy", any(map(_fits, answering)))
+            return DecisionDryRun("by a strategy", any(map(_fits, answering)))
     if found is not None and wanted != "trained":
         raise OptionError(
             f"'{found.by}' decides, and --decide {wanted} as well: leave one of them out. With --decide {wanted} "
             f"{_STATED[wanted]} is picked, and no strategy is asked."
         )
     if found is None:
-        return Rehearsal(_STATED[wanted])
-    return Rehearsal(f"by {found.by}", found.fitted)
+        return DecisionDryRun(_STATED[wanted])
+    return DecisionDryRun(f"by {found.by}", found.fitted)
 
 
 def decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMap) -> Decision:

@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 from imbtk.authoring.prediction import CalibrationMap
 from imbtk.evaluation.metrics import calibration_bin, log_losses
 
-__all__ = ["LedgerFit", "calibration_figures", "fit_to_ledger", "ledger_shift", "prior_weights"]
+__all__ = ["LedgerFit", "calibration_metrics", "fit_to_ledger", "ledger_shift", "prior_weights"]
 
 SPREADS = (0.03, 0.1, 0.3, 1.0, 3.0)
 """How far the network may be from the ledger: the standard deviations among which the rows choose."""
@@ -324,7 +324,7 @@ class _Problem:
         return information
 
 
-def calibration_figures(
+def calibration_metrics(
     labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, float]:
     """Return log-loss, Brier score, ECE and classwise ECE of weighted rows.

@@ -11,7 +11,7 @@ from scipy.special import chdtrc
 
 from imbtk.authoring.prediction import CalibrationMap
 from imbtk.calibration.chain import calibration_chain
-from imbtk.calibration.fit import LedgerFit, calibration_figures, fit_to_ledger, ledger_shift, prior_weights
+from imbtk.calibration.fit import LedgerFit, calibration_metrics, fit_to_ledger, ledger_shift, prior_weights
 from imbtk.planning.defaults import STOP_BY
 from imbtk.planning.deployment import deployed
 from imbtk.planning.dispatch import Dispatcher
@@ -91,7 +91,7 @@ def calibrate(prepared: PreparedRun, fit: LedgerFit, logits: np.ndarray) -> Cali
 def calibration_document(
     prepared: PreparedRun, fit: LedgerFit, calibration: CalibrationMap, logits: Logits
 ) -> dict[str, Any]:
-    """Return what ``calibration.json`` holds: the ledger's shift, the measured one, and figures before and after.
+    """Return what ``calibration.json`` holds: the ledger's shift, the measured one, and metrics before and after.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def calibration_document(
 
     Notes
     -----
-    Shifts have mean 0 over the classes, since a number that is common to all of them changes nothing. Figures are at
+    Shifts have mean 0 over the classes, since a number that is common to all of them changes nothing. Metrics are at
     the deployment prior: where a side has other class frequencies, its rows are weighted, and ``weighted`` says so.
     """
     natural, effective = _priors(prepared.plan)
@@ -136,7 +136,7 @@ def calibration_document(
         weights = _figure_weights(labels, natural, prepared.plan.deployment)
         document["weighted"][side] = weights is not None
         for when, used in (("before", CalibrationMap()), ("after", calibration)):
-            figures = calibration_figures(labels, used.probabilities(logits[side]), weights) if len(labels) else None
+            figures = calibration_metrics(labels, used.probabilities(logits[side]), weights) if len(labels) else None
             document[when][side] = figures
     return document
 

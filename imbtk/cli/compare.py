@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand, config_flags
-from imbtk.comparison.settings import ComparisonConfig, make_comparison_config, parse_shard
+from imbtk.comparison.config import ComparisonConfig, make_comparison_config, parse_shard
 
 __all__ = ["command"]
 

@@ -38,7 +38,7 @@ def evaluate(
 
     RUN is a run folder. DATA is a folder with a folder for each class, a CSV manifest or table, an .npz of arrays, or
     what a plugin reads; classes are called as they were in training, and need not all be there. A folder is written
-    with every figure and its interval, the predictions and a page. Nothing is fitted on the new data; rows that the run
+    with every metric and its interval, the predictions and a page. Nothing is fitted on the new data; rows that the run
     was trained or validated on are refused.
 
     \b
@@ -84,7 +84,7 @@ def _print_rest(console: Console, document: Mapping[str, Any], folder: Path) -> 
         if note:
             console.print(Text(f"! {note}"))
     for name in document["missing_classes"]:
-        console.print(Text(f"! the data have no row of class '{name}': its figures, and means over all, are missing"))
+        console.print(Text(f"! the data have no row of class '{name}': its metrics, and means over all, are missing"))
     if document["unreadable"]:
         console.print(Text(f"! {len(document['unreadable'])} rows could not be read and are left out"))
     if document["prior"] is not None:

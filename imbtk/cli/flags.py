@@ -68,8 +68,8 @@ _LONGEST_CHOICE = 24
 class Flag(click.Option):
     """An option with the heading under which it stands in the help."""
 
-    def __init__(self, names: Sequence[str], *, section: str = OTHER, **settings: Any) -> None:
-        super().__init__(names, **settings)
+    def __init__(self, names: Sequence[str], *, section: str = OTHER, **attributes: Any) -> None:
+        super().__init__(names, **attributes)
         self.section = section
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -146,14 +146,14 @@ def config_flags(model: type[BaseModel]) -> list[click.Parameter]:
 
 def _flag(option: OptionDescription, section: str) -> Flag:
     names = _NAMES.get(option.name, (flag_name(option.name),))
-    settings: dict[str, Any] = {"section": section, "help": _help(option), "default": None}
+    attributes: dict[str, Any] = {"section": section, "help": _help(option), "default": None}
     if option.type == "true or false":
-        return Flag([f"{names[-1]}/--no-{names[-1].removeprefix('--')}", option.name], **settings)
-    settings["type"] = _type(option)
-    settings["metavar"] = _metavar(option)
+        return Flag([f"{names[-1]}/--no-{names[-1].removeprefix('--')}", option.name], **attributes)
+    attributes["type"] = _type(option)
+    attributes["metavar"] = _metavar(option)
     if option.type.startswith("list"):
-        settings |= {"multiple": True, "default": ()}
-    return Flag([*names, option.name], **settings)
+        attributes |= {"multiple": True, "default": ()}
+    return Flag([*names, option.name], **attributes)
 
 
 def _type(option: OptionDescription) -> click.ParamType[Any]:

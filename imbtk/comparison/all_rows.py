@@ -18,10 +18,10 @@ from imbtk.comparison.analysis import DECISION
 from imbtk.comparison.cells import cell_folder
 from imbtk.comparison.columns import metric_name
 from imbtk.comparison.comparison import Comparison
+from imbtk.comparison.config import ComparisonConfig
 from imbtk.comparison.folder import ComparisonFolder
-from imbtk.comparison.grid import BASELINE, Cell, PlanRow
+from imbtk.comparison.grid import BASELINE, GridCell, PlanRow
 from imbtk.comparison.protocol import differences, protocol_document
-from imbtk.comparison.settings import ComparisonConfig
 from imbtk.comparison.speed import kept_speed
 from imbtk.comparison.words import unit_noun
 from imbtk.errors import OptionError, PlanError, RunFolderError, did_you_mean
@@ -92,7 +92,7 @@ def prepare_row(
     )
     if found := differences({**folder.protocol, "torch": now["torch"]}, now, ("data name",)):
         raise RunFolderError(
-            f"'{path}' compared something else, and its figures would not speak of this model: {'; '.join(found)}. "
+            f"'{path}' compared something else, and its metrics would not speak of this model: {'; '.join(found)}. "
             "Give the data and plugins that were compared, or compare anew."
         )
     everything, none = torch.arange(len(dataset)), torch.empty(0, dtype=torch.int64)
@@ -135,7 +135,7 @@ def _merged(config: RunConfig, folder: ComparisonFolder, name: str) -> RunConfig
             f"'{key}' was {plan if key == 'strategies' else values[key]}, is {given[key]} here" for key in other
         )
         raise OptionError(
-            f"the row '{name}' is trained as '{folder.folder}' trained it, or its figures would not speak of this "
+            f"the row '{name}' is trained as '{folder.folder}' trained it, or its metrics would not speak of this "
             f"model: {said}. Leave out what differs, or compare anew with it."
         )
     own = {key: given[key] for key in OWN_OPTIONS if key in given}
@@ -174,7 +174,7 @@ def _unseen(folder: ComparisonFolder, row: PlanRow, estimate: dict[str, Any]) ->
     return Unseen(torch.from_numpy(rows[order]), logits, len(parts), epochs, estimate)
 
 
-def _logits(folder: Path, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+def _logits(folder: Path, cell: GridCell) -> tuple[np.ndarray, np.ndarray]:
     place = cell_folder(folder, cell) / LOGITS
     try:
         with np.load(place) as file:
@@ -186,7 +186,7 @@ def _logits(folder: Path, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
         ) from None
 
 
-def _kept_epochs(folder: Path, cell: Cell) -> int:
+def _kept_epochs(folder: Path, cell: GridCell) -> int:
     """Return after how many epochs the weights of a cell are: all, or the best one's where it was stopped early."""
     with (cell_folder(folder, cell) / HISTORY).open(encoding="utf-8", newline="") as file:
         history = list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""From the cells of a folder to ``comparison.json``: figures, tests, verdicts, and what must be said with them."""
+"""From the cells of a folder to ``comparison.json``: metrics, tests, verdicts, and what must be said with them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imbtk._version import __version__
+from imbtk.comparison.config import check_primary, metric_of, metrics_of
 from imbtk.comparison.curves import plan_curves
 from imbtk.comparison.folder import ComparisonFolder
 from imbtk.comparison.grid import BASELINE
 from imbtk.comparison.judging import Judge
 from imbtk.comparison.leak import leak_document
 from imbtk.comparison.metrics import mean_confusion, sensitivity_intervals
-from imbtk.comparison.outcomes import Outcome, Rows, with_decision_moved
-from imbtk.comparison.settings import check_primary, metric_of, metrics_of
+from imbtk.comparison.outcomes import JudgedRows, Outcome, with_decision_moved
 from imbtk.comparison.words import protocol_sentences, row_noun, row_warnings, unit_noun
 from imbtk.errors import RunFolderError
 from imbtk.evaluation.alarms import call_all_costs
-from imbtk.evaluation.figures import missing_figure
 from imbtk.evaluation.intervals import CONFIDENCE
+from imbtk.evaluation.levels import missing_metric
 from imbtk.evaluation.metrics import Missing
 from imbtk.runs.format import COMPARISON
 from imbtk.wording import several
@@ -35,7 +35,7 @@ DECISION = "nothing, with the decision moved"
 """The row of the baseline's networks with another decision: no training of its own."""
 
 CONDITIONAL_ON = (
-    "given these trained models: intervals and tests say how figures would vary over new {units} from where these "
+    "given these trained models: intervals and tests say how metrics would vary over new {units} from where these "
     "came, not over another place"
 )
 
@@ -93,7 +93,7 @@ def analyse(path: Path, offered: Mapping[str, ExtraMetric] | None = None) -> dic
 
 
 def _judged(folder: ComparisonFolder) -> tuple[Judge, dict[str, str]]:
-    """Return the figures of all plans whose cells are done, and why the others are not."""
+    """Return the metrics of all plans whose cells are done, and why the others are not."""
     baseline = folder.plans[0]
     if (lack := folder.lacks(baseline)) is not None:
         raise RunFolderError(
@@ -116,7 +116,7 @@ def _judged(folder: ComparisonFolder) -> tuple[Judge, dict[str, str]]:
     return judge, incomplete
 
 
-def _stated_cost(rows: Rows) -> dict[str, Any] | None:
+def _stated_cost(rows: JudgedRows) -> dict[str, Any] | None:
     """Return the cost matrix, and what deciding every row for one class costs; None where plans state none."""
     if rows.cost is None:
         return None
@@ -128,7 +128,7 @@ def _stated_cost(rows: Rows) -> dict[str, Any] | None:
 
 
 def _place(judge: Judge, entry: Mapping[str, Any]) -> tuple[int, float]:
-    """Return what rows are sorted by: best first, those without a figure last."""
+    """Return what rows are sorted by: best first, those without a metric last."""
     value = entry["figures"][judge.primary]["value"] if entry["complete"] else None
     return (1, 0.0) if value is None else (0, -judge.sign * value)
 
@@ -153,7 +153,7 @@ def _data(judge: Judge, folder: ComparisonFolder) -> dict[str, Any]:
     }
 
 
-def shown_metrics(rows: Rows) -> list[str]:
+def shown_metrics(rows: JudgedRows) -> list[str]:
     """Return the metrics that a comparison of these rows has."""
     asked = [metric_of(key, rows.num_classes) if key != "expected_cost" else key for key in rows.asked]
     return metrics_of(rows.num_classes, asked)
@@ -164,7 +164,7 @@ def _entry(judge: Judge, folder: ComparisonFolder, outcome: Outcome) -> dict[str
     per_class = []
     for k, found in enumerate(sensitivity_intervals(rows, outcome)):
         figure = (
-            missing_figure(found)
+            missing_metric(found)
             if isinstance(found, Missing)
             else {"value": found[0], "interval": list(found[1]), "method": "korn-graubard"}
         )
@@ -185,7 +185,7 @@ def _entry(judge: Judge, folder: ComparisonFolder, outcome: Outcome) -> dict[str
 def _figure(judge: Judge, name: str, metric: str) -> dict[str, Any]:
     value = judge.resampled[name].value[metric]
     if not np.isfinite(value):
-        return missing_figure(Missing("it cannot be computed"))
+        return missing_metric(Missing("it cannot be computed"))
     interval = judge.resampling.interval(judge.resampled[name], metric)
     if isinstance(interval, Missing):
         return {"value": value, "interval": None, "interval_reason": interval.reason}

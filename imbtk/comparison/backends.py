@@ -14,7 +14,7 @@ import cloudpickle
 import joblib
 
 from imbtk.comparison.cells import CellResult, Job, run_cell
-from imbtk.comparison.grid import Cell
+from imbtk.comparison.grid import GridCell
 from imbtk.errors import ImbtkError, OptionError, as_sentence
 
 __all__ = ["Backend", "check_backend", "default_jobs", "run_cells"]
@@ -33,7 +33,7 @@ def default_jobs(device: str) -> int:
 
 def run_cells(
     job: Job,
-    cells: Sequence[Cell],
+    cells: Sequence[GridCell],
     on_result: Callable[[CellResult], None],
     *,
     jobs: int = 1,
@@ -45,7 +45,7 @@ def run_cells(
     Parameters
     ----------
     job : Job
-    cells : sequence of Cell
+    cells : sequence of GridCell
     on_result : callable
         Called here with the result of each cell as it ends, in any order.
     jobs : int

@@ -19,8 +19,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from imbtk.authoring.plugin_files import PluginFile
-from imbtk.comparison.grid import Cell
-from imbtk.comparison.settings import ComparisonConfig
+from imbtk.comparison.config import ComparisonConfig
+from imbtk.comparison.grid import GridCell
 from imbtk.comparison.splits import make_split, with_split
 from imbtk.console.progress import RunProgress
 from imbtk.data.dataset import Dataset
@@ -124,35 +124,35 @@ class CellResult:
     reason: str = ""
 
 
-def cell_folder(folder: Path, cell: Cell) -> Path:
+def cell_folder(folder: Path, cell: GridCell) -> Path:
     """Return the run folder of a cell."""
     return folder / CELLS / cell.name
 
 
-def is_done(folder: Path, cell: Cell) -> bool:
+def is_done(folder: Path, cell: GridCell) -> bool:
     """Return whether a cell came to its end: a run folder has its name only when everything is in it."""
     return (cell_folder(folder, cell) / METRICS).is_file()
 
 
-def failure_of(folder: Path, cell: Cell) -> str | None:
+def failure_of(folder: Path, cell: GridCell) -> str | None:
     """Return why a cell failed when it was last tried, None if it did not."""
     path = _failure_path(folder, cell)
     return str(json.loads(path.read_text(encoding="utf-8"))["reason"]) if path.is_file() else None
 
 
-def _failure_path(folder: Path, cell: Cell) -> Path:
+def _failure_path(folder: Path, cell: GridCell) -> Path:
     place = cell_folder(folder, cell)
     return place.with_name(f"{place.name}.{FAILURE}")
 
 
-def cell_config(config: ComparisonConfig, cell: Cell, out: str | None = None) -> RunConfig:
+def cell_config(config: ComparisonConfig, cell: GridCell, out: str | None = None) -> RunConfig:
     """Return the configuration of a cell's run: the comparison's, with a seed for each repeat."""
     values = {key: getattr(config, key) for key in RunConfig.model_fields}
     values |= {"strategies": (), "fold": 0, "out": out, "discard_unfinished": True, "seed": config.seed + cell.repeat}
     return RunConfig(**values)
 
 
-def prepare_cell(job: Job, cell: Cell, out: str | None = None, catalogue: Catalogue | None = None) -> PreparedRun:
+def prepare_cell(job: Job, cell: GridCell, out: str | None = None, catalogue: Catalogue | None = None) -> PreparedRun:
     """Return the cell's run, checked and ready to train, nothing written.
 
     Raises
@@ -171,7 +171,7 @@ def prepare_cell(job: Job, cell: Cell, out: str | None = None, catalogue: Catalo
     )
 
 
-def run_cell(job: Job, cell: Cell) -> CellResult:
+def run_cell(job: Job, cell: GridCell) -> CellResult:
     """Run a cell into its folder; a failure is written down and not raised.
 
     Notes
@@ -213,7 +213,7 @@ def _move(work: Path, place: Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _write_failure(folder: Path, cell: Cell, error: BaseException) -> CellResult:
+def _write_failure(folder: Path, cell: GridCell, error: BaseException) -> CellResult:
     reason = str(error) if isinstance(error, ImbtkError) else f"{type(error).__name__}: {error}"
     path = _failure_path(folder, cell)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +222,7 @@ def _write_failure(folder: Path, cell: Cell, error: BaseException) -> CellResult
     return CellResult(cell.name, "failed", reason)
 
 
-def clear_work(folder: Path, cells: Sequence[Cell]) -> None:
+def clear_work(folder: Path, cells: Sequence[GridCell]) -> None:
     """Remove what killed processes left of cells, once all cells are done."""
     if all(is_done(folder, cell) for cell in cells):
         shutil.rmtree(folder / CELLS / ".work", ignore_errors=True)

@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from imbtk.comparison.settings import metric_in, metric_of
+from imbtk.comparison.config import metric_in, metric_of
 from imbtk.comparison.words import p_value, row_noun
-from imbtk.wording import NO_FIGURE, one_line, reason_of, several, shorten
+from imbtk.wording import NO_METRIC, one_line, reason_of, several, shorten
 
 __all__ = [
     "VALUES",
-    "Cell",
     "Column",
+    "TableCell",
     "cells",
     "detectable_text",
     "difference_text",
     "figure_of",
-    "figure_texts",
     "metric_name",
+    "metric_texts",
     "metrics_in",
     "of",
     "of_table",
@@ -32,7 +32,7 @@ Document = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 MANY_UNITS = 400
-"""From so many patients (or rows) on figures have three digits."""
+"""From so many patients (or rows) on metrics have three digits."""
 
 _COSTS = ("precision", "alarm_rate")
 """Metrics that show what finding a rare positive costs."""
@@ -55,7 +55,7 @@ _NUMBERS = {"seconds": "{:.3g}", "samples_per_second": "{:,.0f}", "relative": "{
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """What a table says of a plan in one place.
 
     Attributes
@@ -66,7 +66,7 @@ class Cell:
     tone : str
         ``"best"`` of its column, ``"leading"`` for the name of the best plan, a verdict, ``"incomplete"``, or nothing.
     reason : str
-        Why there is no figure, or no interval.
+        Why there is no metric, or no interval.
     """
 
     text: str = ""
@@ -77,11 +77,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, and what it says of a row that has figures; `of` is the class that it is about."""
+    """A column: its heading, and what it says of a row that has metrics; `of` is the class that it is about."""
 
     key: str
     heading: str
-    cell: Callable[[Row], Cell]
+    cell: Callable[[Row], TableCell]
     look: Literal["name", "verdict", "number"] = "number"
     of: str = ""
 
@@ -123,34 +123,37 @@ def of(document: Document, keys: Iterable[str], digits: int | None = None) -> li
         ``"plan"``, ``"verdict"``, ``"difference"``, a key of :data:`VALUES`, a metric, or ``"class:0"`` for the
         sensitivity of the first class.
     digits : int, optional
-        Of figures; as many as the number of units supports unless given.
+        Of metrics; as many as the number of units supports unless given.
     """
     return [_column(document, key, digits) for key in dict.fromkeys(keys)]
 
 
-def cells(shown: Iterable[Column], row: Row) -> list[Cell]:
-    """Return the cells of a row; one without figures has its name, and why in the place of its verdict."""
+def cells(shown: Iterable[Column], row: Row) -> list[TableCell]:
+    """Return the cells of a row; one without metrics has its name, and why in the place of its verdict."""
     if row.get("complete", True):
         return [column.cell(row) for column in shown]
-    said = {"plan": Cell(one_line(row["name"])), "verdict": Cell(f"incomplete: {row['reason']}", tone="incomplete")}
-    return [said.get(column.key, Cell()) for column in shown]
+    said = {
+        "plan": TableCell(one_line(row["name"])),
+        "verdict": TableCell(f"incomplete: {row['reason']}", tone="incomplete"),
+    }
+    return [said.get(column.key, TableCell()) for column in shown]
 
 
 def _column(document: Document, key: str, digits: int | None) -> Column:
     if key == "plan":
         first = _best_plan(document, document["primary"])
-        return Column(key, key, lambda row: Cell(one_line(row["name"]), tone=_tone(row, first, "leading")), "name")
+        return Column(key, key, lambda row: TableCell(one_line(row["name"]), tone=_tone(row, first, "leading")), "name")
     if key == "verdict":
         return Column(key, key, _verdict, "verdict")
     if key == "difference":
-        return Column(key, key, lambda row: Cell(*difference_text(document, row.get("difference"))))
+        return Column(key, key, lambda row: TableCell(*difference_text(document, row.get("difference"))))
     if key in VALUES:
         return Column(key, VALUES[key][1], lambda row: _value(document, key, row))
     best = _best_plan(document, key)
 
-    def cell(row: Row) -> Cell:
+    def cell(row: Row) -> TableCell:
         figure = figure_of(row, key)
-        return Cell(*figure_texts(document, key, figure, digits), _tone(row, best, "best"), reason_of(figure))
+        return TableCell(*metric_texts(document, key, figure, digits), _tone(row, best, "best"), reason_of(figure))
 
     if key.startswith("class:"):
         return Column(key, "sensitivity", cell, of=document["data"]["class_names"][int(key.removeprefix("class:"))])
@@ -161,30 +164,30 @@ def _tone(row: Row, chosen: str | None, tone: str) -> str:
     return tone if row["name"] == chosen else ""
 
 
-def _verdict(row: Row) -> Cell:
+def _verdict(row: Row) -> TableCell:
     if row["kind"] == "baseline":
-        return Cell("baseline", tone="baseline")
+        return TableCell("baseline", tone="baseline")
     p = row["difference"].get("p_holm")
-    return Cell(row["verdict"], f"p {NO_FIGURE if p is None else p_value(p)}", row["verdict"])
+    return TableCell(row["verdict"], f"p {NO_METRIC if p is None else p_value(p)}", row["verdict"])
 
 
-def _value(document: Document, key: str, row: Row) -> Cell:
+def _value(document: Document, key: str, row: Row) -> TableCell:
     path, _ = VALUES[key]
     part = path.partition(".")[0]
     if part == "difference" and row.get("kind") == "baseline":
-        return Cell()
+        return TableCell()
     # Moving the decision trains nothing: the seconds are the baseline's.
     value = None if part == "cost" and row["kind"] == "decision" else value_at(row, path)
     if value is None:
-        return Cell(NO_FIGURE)
+        return TableCell(NO_METRIC)
     if key == "detectable_difference":
-        return Cell(_size_text(document, value))
-    return Cell(_NUMBERS[key].format(value) if key in _NUMBERS else p_text(value))
+        return TableCell(_size_text(document, value))
+    return TableCell(_NUMBERS[key].format(value) if key in _NUMBERS else p_text(value))
 
 
 def p_text(p: float | None) -> str:
     """Return a p-value as people write it, without the sign of equality."""
-    return NO_FIGURE if p is None else p_value(p).removeprefix("= ")
+    return NO_METRIC if p is None else p_value(p).removeprefix("= ")
 
 
 def value_at(row: Row, path: str) -> Any:
@@ -196,7 +199,7 @@ def value_at(row: Row, path: str) -> Any:
 
 
 def figure_of(row: Row, key: str) -> Mapping[str, Any]:
-    """Return the figure of a metric or of a class; one without a value for a row that is not complete."""
+    """Return the entry of a metric or of a class; one without a value for a row that is not complete."""
     if not row["complete"]:
         return {}
     kind, _, k = key.partition(":")
@@ -235,7 +238,7 @@ def per_thousand(figure: Mapping[str, Any]) -> dict[str, Any]:
     return {"value": None if value is None else 1000 * value, "interval": [1000 * end for end in interval or ()]}
 
 
-def figure_texts(
+def metric_texts(
     document: Document, metric: str, figure: Mapping[str, Any], digits: int | None = None
 ) -> tuple[str, str]:
     """Return value and interval of a metric as its column has them, the same digits in a whole table.
@@ -247,7 +250,7 @@ def figure_texts(
     data = document["data"]
     digits = digits or (3 if (data["groups"] or data["rows"]) >= MANY_UNITS else 2)
     value, *ends = (
-        NO_FIGURE if number is None else f"{number:.{digits}f}".replace("-", "−")
+        NO_METRIC if number is None else f"{number:.{digits}f}".replace("-", "−")
         for number in (figure.get("value"), *(figure.get("interval") or ()))
     )
     return value, (" to " if ends and ends[0].startswith("−") else "–").join(ends)

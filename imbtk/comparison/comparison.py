@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from imbtk.comparison.backends import Backend, check_backend
 from imbtk.comparison.cells import clear_work
+from imbtk.comparison.config import ComparisonConfig, make_comparison_config, parse_shard
 from imbtk.comparison.progress import GridProgress
-from imbtk.comparison.settings import ComparisonConfig, make_comparison_config, parse_shard
 from imbtk.comparison.study import prepare_study, run_study
 from imbtk.comparison.writing import write_results
 from imbtk.discovery.catalogue import Catalogue
@@ -61,7 +61,7 @@ def compare(
     config : ComparisonConfig, optional
         Options made before; `options` go on top.
     **options
-        Any field of :class:`imbtk.comparison.settings.ComparisonConfig`: ``folds=5``, ``epochs=20``, ``margin=0.02``.
+        Any field of :class:`imbtk.comparison.config.ComparisonConfig`: ``folds=5``, ``epochs=20``, ``margin=0.02``.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
-from imbtk.comparison.outcomes import Outcome, Rows
+from imbtk.comparison.outcomes import JudgedRows, Outcome
 from imbtk.evaluation.curves import reliability_bins, roc_curve_points
 from imbtk.evaluation.metrics import Missing
 
@@ -16,12 +16,12 @@ __all__ = ["plan_curves"]
 _GRID = np.linspace(0, 1, 101)
 
 
-def plan_curves(rows: Rows, outcome: Outcome, positive: int | None) -> dict[str, Any]:
+def plan_curves(rows: JudgedRows, outcome: Outcome, positive: int | None) -> dict[str, Any]:
     """Return ROC, precision-recall and reliability of a plan as plain numbers.
 
     Parameters
     ----------
-    rows : Rows
+    rows : JudgedRows
     outcome : Outcome
     positive : int, optional
         The positive class of binary data, whose curves they are; without it the ROC curve is the mean over classes, and

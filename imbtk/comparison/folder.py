@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imbtk.comparison.cells import cell_folder, failure_of, is_done
-from imbtk.comparison.grid import Cell, PlanRow
-from imbtk.comparison.outcomes import Outcome, Rows, read_outcome
+from imbtk.comparison.config import ComparisonConfig, make_comparison_config
+from imbtk.comparison.grid import GridCell, PlanRow
+from imbtk.comparison.outcomes import JudgedRows, Outcome, read_outcome
 from imbtk.comparison.protocol import read_protocol
-from imbtk.comparison.settings import ComparisonConfig, make_comparison_config
 from imbtk.planning.plan import Plan
 from imbtk.runs.format import DECISION, METRICS, PLAN
 from imbtk.runs.metrics import read_metrics
@@ -54,10 +54,10 @@ class ComparisonFolder:
         """The positive class of binary data."""
         return None if self.config.positive is None else self.class_names.index(self.config.positive)
 
-    def cells(self, plan: PlanRow, ungrouped: bool = False) -> list[Cell]:
+    def cells(self, plan: PlanRow, ungrouped: bool = False) -> list[GridCell]:
         """Return the cells of a plan."""
         config = self.config
-        return [Cell(plan, r, f, ungrouped) for r in range(config.repeats) for f in range(config.folds)]
+        return [GridCell(plan, r, f, ungrouped) for r in range(config.repeats) for f in range(config.folds)]
 
     def lacks(self, plan: PlanRow, ungrouped: bool = False) -> str | None:
         """Return why a plan cannot be judged, None if all its cells are done."""
@@ -70,7 +70,7 @@ class ComparisonFolder:
         done = sum(is_done(self.folder, cell) for cell in cells)
         return None if done == len(cells) else f"{done} of {len(cells)} cells are done"
 
-    def read(self, plan: PlanRow, ungrouped: bool = False) -> tuple[Rows, Outcome]:
+    def read(self, plan: PlanRow, ungrouped: bool = False) -> tuple[JudgedRows, Outcome]:
         """Return the rows, and what a plan predicted for them."""
         config = self.config
         rows, outcome = read_outcome(

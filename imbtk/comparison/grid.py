@@ -10,12 +10,12 @@ from itertools import combinations
 
 from imbtk.authoring.options import split_specs
 from imbtk.authoring.strategy import Strategy
-from imbtk.comparison.settings import ComparisonConfig
+from imbtk.comparison.config import ComparisonConfig
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import PlanError, did_you_mean
 from imbtk.planning.plan import Plan, StrategyLike
 
-__all__ = ["BASELINE", "Cell", "PlanRow", "grid", "make_rows"]
+__all__ = ["BASELINE", "GridCell", "PlanRow", "grid", "make_rows"]
 
 BASELINE = "nothing"
 """The plan without a strategy, which is always a row."""
@@ -59,7 +59,7 @@ class PlanRow:
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """One training of the grid: a plan on one fold of one repeat.
 
     Attributes
@@ -89,10 +89,10 @@ class Cell:
         return f"'{self.plan.name}', repeat {self.repeat + 1}, fold {self.fold + 1}{ungrouped}"
 
 
-def grid(rows: Sequence[PlanRow], config: ComparisonConfig) -> list[Cell]:
+def grid(rows: Sequence[PlanRow], config: ComparisonConfig) -> list[GridCell]:
     """Return the cells, those of one split side by side: what is stopped early has whole splits, for all plans."""
     return [
-        Cell(row, repeat, fold, ungrouped)
+        GridCell(row, repeat, fold, ungrouped)
         for ungrouped in ((False, True) if config.also_ungrouped else (False,))
         for repeat in range(config.repeats)
         for fold in range(config.folds)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from imbtk.comparison.config import METRICS, ComparisonConfig, metric_of, plugin_metric
 from imbtk.comparison.grid import BASELINE, PlanRow
-from imbtk.comparison.metrics import Resampled, Resampling, Spread, fold_figures, unit_contributions
-from imbtk.comparison.outcomes import Outcome, Rows
-from imbtk.comparison.settings import METRICS, ComparisonConfig, metric_of, plugin_metric
+from imbtk.comparison.metrics import Resampled, Resampling, Spread, fold_metrics, unit_contributions
+from imbtk.comparison.outcomes import JudgedRows, Outcome
 from imbtk.comparison.statistics import (
     Tost,
     corrected_t_test,
@@ -45,15 +45,15 @@ class _Tested:
 
 
 class Judge:
-    """Holds the rows, the resamples, and each plan's figures under them.
+    """Holds the rows, the resamples, and each plan's metrics under them.
 
     Parameters
     ----------
-    rows : Rows
+    rows : JudgedRows
     config : ComparisonConfig
     """
 
-    def __init__(self, rows: Rows, config: ComparisonConfig) -> None:
+    def __init__(self, rows: JudgedRows, config: ComparisonConfig) -> None:
         self.rows, self.config, self.seed = rows, config, config.seed
         self.primary = metric_of(config.primary, rows.num_classes)
         self.resampling = Resampling(rows, config.seed)
@@ -65,12 +65,12 @@ class Judge:
 
     @property
     def primary_name(self) -> str:
-        """The primary figure, with the class whose it is."""
+        """The primary metric, with the class whose it is."""
         rows = self.rows
         return self.metric.named(None if rows.positive is None else rows.class_names[rows.positive])
 
     def add(self, outcome: Outcome) -> None:
-        """Compute the figures of a plan."""
+        """Compute the metrics of a plan."""
         self.outcomes[outcome.name] = outcome
         self.resampled[outcome.name] = self.resampling.of(outcome)
 
@@ -97,7 +97,7 @@ class Judge:
         plan, base = self.outcomes[name], self.outcomes[BASELINE]
         value, spread = self.resampling.contrast(pair, self.primary)
         if not np.isfinite(value):
-            return _Tested({"value": None, "reason": "a figure of the two cannot be computed", "p": None}, None)
+            return _Tested({"value": None, "reason": "a metric of the two cannot be computed", "p": None}, None)
         linear = is_linear(self.primary, (plan, base))
         p = paired_p_value(self.rows, plan, base, self.primary, self.seed)
         entry: dict[str, Any] = {
@@ -126,7 +126,7 @@ class Judge:
 
     def _secondary(self, plan: Outcome, base: Outcome) -> dict[str, Any]:
         """Return the tests that others would ask for; they decide nothing here."""
-        differences = fold_figures(self.rows, plan, self.primary) - fold_figures(self.rows, base, self.primary)
+        differences = fold_metrics(self.rows, plan, self.primary) - fold_metrics(self.rows, base, self.primary)
         found: dict[str, Any] = {"corrected_t_test": None, "mcnemar": None}
         if np.isfinite(differences).all():
             share = float(np.mean([cost.test / cost.train for cost in base.costs]))
@@ -175,7 +175,7 @@ class Judge:
         return float(2 * stats.t.sf(abs(value) / spread.error, spread.degrees))
 
 
-def _offered(rows: Rows, name: str) -> Metric:
+def _offered(rows: JudgedRows, name: str) -> Metric:
     return plugin_metric(name, bool(getattr(rows.extra[name], "higher_is_better", True)))
 
 

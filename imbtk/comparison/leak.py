@@ -9,7 +9,7 @@ from imbtk.comparison.folder import ComparisonFolder
 from imbtk.comparison.grid import BASELINE
 from imbtk.comparison.judging import Judge
 from imbtk.comparison.metrics import Resampling, sensitivity_intervals
-from imbtk.comparison.outcomes import Outcome, Rows, with_decision_moved
+from imbtk.comparison.outcomes import JudgedRows, Outcome, with_decision_moved
 from imbtk.evaluation.metrics import Missing
 from imbtk.wording import several
 
@@ -19,7 +19,7 @@ __all__ = ["leak_document"]
 def leak_document(
     folder: ComparisonFolder, judge: Judge, incomplete: Mapping[str, str], decision: str
 ) -> dict[str, Any]:
-    """Return the figures with patients ignored, and by how much that flatters each plan.
+    """Return the metrics with patients ignored, and by how much that flatters each plan.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def leak_document(
     return {"reason": None, "rows": found}
 
 
-def _leaky(judge: Judge, rows: Rows, outcome: Outcome) -> dict[str, Any]:
-    """Return a plan's figure with the interval that such a study would print, and how much of it the leak made.
+def _leaky(judge: Judge, rows: JudgedRows, outcome: Outcome) -> dict[str, Any]:
+    """Return a plan's metric with the interval that such a study would print, and how much of it the leak made.
 
     The same rows are predicted with and without the leak, so the difference is paired; its interval is over patients.
     """

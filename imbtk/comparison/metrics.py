@@ -1,4 +1,4 @@
-"""Figures of out-of-fold predictions with all repeats, and their intervals over patients.
+"""Metrics of out-of-fold predictions with all repeats, and their intervals over patients.
 
 Counts (accuracy, balanced accuracy, G-mean, macro F1, MCC, sensitivities) are computed for each repeat over its pooled
 out-of-fold predictions, then averaged over repeats. Rankings and losses (AUROC, AUPRC, log-loss, Brier) are computed
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from imbtk.comparison.outcomes import Outcome, Rows
-from imbtk.comparison.settings import METRICS
+from imbtk.comparison.config import METRICS
+from imbtk.comparison.outcomes import JudgedRows, Outcome
 from imbtk.evaluation.alarms import decision_costs, partial_auroc, sensitivity_at_specificity
 from imbtk.evaluation.bootstrap import RESAMPLES, SMALL_STRATUM, degrees_of_freedom
 from imbtk.evaluation.intervals import CONFIDENCE, Interval, korn_graubard, studentized
@@ -28,7 +28,7 @@ from imbtk.evaluation.resampling import (
     bootstrap_weights,
     jackknife_weights,
     make_strata,
-    replicate_figures,
+    replicate_metrics,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ __all__ = [
     "Resampling",
     "Spread",
     "figures",
-    "fold_figures",
+    "fold_metrics",
     "hit_rates",
     "mean_confusion",
     "sensitivity_intervals",
@@ -58,19 +58,19 @@ Figures = dict[str, np.ndarray]
 
 
 def figures(
-    rows: Rows, outcome: Outcome, unit: np.ndarray, weights: np.ndarray, families: Collection[str] = FAMILIES
+    rows: JudgedRows, outcome: Outcome, unit: np.ndarray, weights: np.ndarray, families: Collection[str] = FAMILIES
 ) -> Figures:
-    """Return the figures under every set of weights, each (B,): NaN where one cannot be computed.
+    """Return the metrics under every set of weights, each (B,): NaN where one cannot be computed.
 
     Parameters
     ----------
-    rows : Rows
+    rows : JudgedRows
     outcome : Outcome
     unit : ndarray of int64, shape (N,)
     weights : ndarray of float64, shape (U, B)
-        Of the units: ones for the figures themselves.
+        Of the units: ones for the metrics themselves.
     families : collection of str
-        Which figures: see :func:`imbtk.evaluation.resampling.replicate_figures`; OFFERED takes whole weights.
+        Which metrics: see :func:`imbtk.evaluation.resampling.replicate_metrics`; OFFERED takes whole weights.
     """
     parts: list[Figures] = []
     of = partial(_of, rows, outcome, unit=unit, weights=weights)
@@ -83,21 +83,21 @@ def figures(
     return {name: value for part in parts for name, value in part.items()}
 
 
-def fold_figures(rows: Rows, outcome: Outcome, name: str) -> np.ndarray:
-    """Return a figure of each cell's test rows, repeat by repeat, (R · F,)."""
+def fold_metrics(rows: JudgedRows, outcome: Outcome, name: str) -> np.ndarray:
+    """Return a metric of each cell's test rows, repeat by repeat, (R · F,)."""
     unit, weights = np.zeros(len(rows.labels), dtype=np.int64), np.ones((1, 1))
     of = partial(_of, rows, outcome, unit=unit, weights=weights, families=[*FAMILIES, OFFERED])
     cells = [of(r, where=rows.fold[r] == f) for r, f in _cells(rows)]
     return np.array([float(cell[name][0]) for cell in cells])
 
 
-def _cells(rows: Rows) -> Iterator[tuple[int, int]]:
+def _cells(rows: JudgedRows) -> Iterator[tuple[int, int]]:
     for r in range(len(rows.fold)):
         for f in range(int(rows.fold[r].max()) + 1):
             yield r, f
 
 
-def _predictions(rows: Rows, outcome: Outcome, repeat: int, where: np.ndarray) -> Predictions:
+def _predictions(rows: JudgedRows, outcome: Outcome, repeat: int, where: np.ndarray) -> Predictions:
     return Predictions(
         rows.labels[where],
         outcome.predicted[repeat, where],
@@ -108,7 +108,7 @@ def _predictions(rows: Rows, outcome: Outcome, repeat: int, where: np.ndarray) -
 
 
 def _of(
-    rows: Rows,
+    rows: JudgedRows,
     outcome: Outcome,
     repeat: int,
     where: np.ndarray,
@@ -117,7 +117,7 @@ def _of(
     families: Collection[str],
 ) -> Figures:
     predictions, unit = _predictions(rows, outcome, repeat, where), unit[where]
-    found = replicate_figures(predictions, unit, weights, families)
+    found = replicate_metrics(predictions, unit, weights, families)
     if OFFERED in families:
         found |= {name: _repeated(metric, predictions, unit, weights) for name, metric in rows.extra.items()}
     if "decisions" in families:
@@ -159,7 +159,7 @@ def whole_weights(weights: np.ndarray, stratum: np.ndarray) -> np.ndarray:
 
 
 def _means(parts: Sequence[Figures]) -> Figures:
-    """Return the mean of each figure over the parts in which it can be computed."""
+    """Return the mean of each metric over the parts in which it can be computed."""
     means = {}
     for name in parts[0]:
         values = np.stack([part[name] for part in parts])
@@ -172,12 +172,12 @@ def _means(parts: Sequence[Figures]) -> Figures:
 
 @dataclass(frozen=True)
 class Resampled:
-    """The figures of one plan: as they are, over bootstrap resamples, and with single units left out.
+    """The metrics of one plan: as they are, over bootstrap resamples, and with single units left out.
 
     Attributes
     ----------
     value : dict of str to float
-        NaN where a figure cannot be computed.
+        NaN where a metric cannot be computed.
     drawn : dict of str to ndarray, shape (B,)
     left : dict of str to ndarray, shape (J,)
     """
@@ -189,7 +189,7 @@ class Resampled:
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard error and degrees of freedom of a figure or of a difference."""
+    """Standard error and degrees of freedom of a metric or of a difference."""
 
     error: float
     degrees: float
@@ -201,16 +201,16 @@ class Spread:
 
 
 class Resampling:
-    """One set of resamples of the units, the same for all plans, so that their figures are paired.
+    """One set of resamples of the units, the same for all plans, so that their metrics are paired.
 
     Parameters
     ----------
-    rows : Rows
+    rows : JudgedRows
     seed : int
     resamples : int
     """
 
-    def __init__(self, rows: Rows, seed: int, resamples: int = RESAMPLES) -> None:
+    def __init__(self, rows: JudgedRows, seed: int, resamples: int = RESAMPLES) -> None:
         self.rows, self.unit, self._seed, self._resamples = rows, rows.unit, seed, resamples
         self.strata: Strata = make_strata(rows.labels, rows.groups, rows.num_classes)
         self.weights_left, self.left_out = jackknife_weights(self.strata, SMALL_STRATUM)
@@ -221,8 +221,8 @@ class Resampling:
         for start in range(0, self._resamples, step):
             yield bootstrap_weights(self.strata, min(step, self._resamples - start), rng)
 
-    def of(self, outcome: Outcome, rows: Rows | None = None) -> Resampled:
-        """Return a plan's figures under the resamples; `rows` where its folds are others than those of the rest."""
+    def of(self, outcome: Outcome, rows: JudgedRows | None = None) -> Resampled:
+        """Return a plan's metrics under the resamples; `rows` where its folds are others than those of the rest."""
         rows = rows or self.rows
         ones = np.ones((len(self.strata.stratum), 1))
         value = self._figures(rows, outcome, ones)
@@ -234,14 +234,14 @@ class Resampling:
             {name: left.get(name, np.zeros(0)) for name in value},
         )
 
-    def _figures(self, rows: Rows, outcome: Outcome, weights: np.ndarray) -> Figures:
+    def _figures(self, rows: JudgedRows, outcome: Outcome, weights: np.ndarray) -> Figures:
         found = figures(rows, outcome, self.unit, weights)
         if rows.extra:
             found |= figures(rows, outcome, self.unit, whole_weights(weights, self.strata.stratum), [OFFERED])
         return found
 
     def spread(self, drawn: np.ndarray, left: np.ndarray) -> Spread | Missing:
-        """Return the standard error of resampled figures, or why there is none."""
+        """Return the standard error of resampled metrics, or why there is none."""
         finite = drawn[np.isfinite(drawn)]
         if len(self.strata.stratum) < 2:
             return Missing("the spread between groups cannot be seen in fewer than two")
@@ -251,7 +251,7 @@ class Resampling:
         return Spread(error, max(1.0, degrees_of_freedom(error**2, left, self.left_out, self.strata)))
 
     def interval(self, plan: Resampled, name: str) -> Interval | Missing:
-        """Return the interval of a figure: Student's on a scale where the figure is unbounded."""
+        """Return the interval of a metric: Student's on a scale where the metric is unbounded."""
         value = plan.value[name]
         if not np.isfinite(value):
             return Missing("it cannot be computed")
@@ -267,7 +267,7 @@ class Resampling:
         return studentized(value, spread.error, spread.degrees, scale)
 
     def contrast(self, plans: Sequence[tuple[float, Resampled]], name: str) -> tuple[float, Spread | Missing]:
-        """Return a weighted sum of plans' figures, ``[(1, a), (-1, b)]`` for a difference, and its spread."""
+        """Return a weighted sum of plans' metrics, ``[(1, a), (-1, b)]`` for a difference, and its spread."""
         value = sum(factor * plan.value[name] for factor, plan in plans)
         drawn = np.sum([factor * plan.drawn[name] for factor, plan in plans], axis=0)
         left = np.sum([factor * plan.left[name] for factor, plan in plans], axis=0)
@@ -277,7 +277,7 @@ class Resampling:
         return float(value), spread
 
 
-def hit_rates(rows: Rows, outcome: Outcome) -> np.ndarray:
+def hit_rates(rows: JudgedRows, outcome: Outcome) -> np.ndarray:
     """Return in which share of the repeats each row was decided rightly, (N,); NaN where it was always left open."""
     decided = outcome.predicted >= 0
     hits = (outcome.predicted == rows.labels).sum(axis=0)
@@ -285,12 +285,12 @@ def hit_rates(rows: Rows, outcome: Outcome) -> np.ndarray:
         return np.asarray(np.where(decided.any(axis=0), hits / decided.sum(axis=0), np.nan))
 
 
-def unit_contributions(rows: Rows, outcome: Outcome, name: str) -> np.ndarray:
-    """Return what each unit adds to the balanced accuracy or the accuracy, (U,): their sum is the figure.
+def unit_contributions(rows: JudgedRows, outcome: Outcome, name: str) -> np.ndarray:
+    """Return what each unit adds to the balanced accuracy or the accuracy, (U,): their sum is the metric.
 
     Parameters
     ----------
-    rows : Rows
+    rows : JudgedRows
     outcome : Outcome
         Without abstentions.
     name : "balanced_accuracy" or "accuracy"
@@ -302,7 +302,7 @@ def unit_contributions(rows: Rows, outcome: Outcome, name: str) -> np.ndarray:
     return np.bincount(rows.unit, weights=hit_rates(rows, outcome) * share[rows.labels])
 
 
-def sensitivity_intervals(rows: Rows, outcome: Outcome) -> list[tuple[float, Interval] | Missing]:
+def sensitivity_intervals(rows: JudgedRows, outcome: Outcome) -> list[tuple[float, Interval] | Missing]:
     """Return the sensitivity of each class, averaged over repeats, with Korn and Graubard's interval over units.
 
     A row counts once, with the share of repeats in which it was found: repeats add no rows.
@@ -319,7 +319,7 @@ def sensitivity_intervals(rows: Rows, outcome: Outcome) -> list[tuple[float, Int
     return found
 
 
-def mean_confusion(rows: Rows, outcome: Outcome) -> np.ndarray:
+def mean_confusion(rows: JudgedRows, outcome: Outcome) -> np.ndarray:
     """Return the confusion matrix, truth by decision, averaged over repeats: float64 (K, K)."""
     everyone = np.ones(len(rows.labels), dtype=bool)
     counts = [confusion_counts(_predictions(rows, outcome, r, everyone)) for r in range(len(rows.fold))]

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from imbtk.comparison.cells import cell_folder
-from imbtk.comparison.grid import Cell, PlanRow
+from imbtk.comparison.grid import GridCell, PlanRow
 from imbtk.errors import RunFolderError
 from imbtk.runs.format import CALIBRATION, HISTORY, PLAN, PREDICTIONS
 
 if TYPE_CHECKING:
     from imbtk.authoring.context import ExtraMetric
 
-__all__ = ["Cost", "Outcome", "Rows", "read_outcome", "with_decision_moved"]
+__all__ = ["CellCost", "JudgedRows", "Outcome", "read_outcome", "with_decision_moved"]
 
 
 @dataclass(frozen=True)
-class Rows:
+class JudgedRows:
     """The rows that all plans are judged on. R repeats, N rows, F folds.
 
     Attributes
@@ -69,7 +69,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Cost:
+class CellCost:
     """What a cell cost: seconds of training, samples a second, and rows on each side of its split."""
 
     seconds: float
@@ -90,7 +90,7 @@ class Outcome:
     probabilities : ndarray of float64, shape (R, N, K)
     priors : ndarray of float64, shape (R, N, K)
         The class frequencies at which a row's probabilities hold: those of its cell.
-    costs : tuple of Cost
+    costs : tuple of CellCost
         Of the cells, repeat by repeat.
     """
 
@@ -98,7 +98,7 @@ class Outcome:
     predicted: np.ndarray
     probabilities: np.ndarray
     priors: np.ndarray
-    costs: tuple[Cost, ...] = ()
+    costs: tuple[CellCost, ...] = ()
 
 
 def with_decision_moved(baseline: Outcome, name: str) -> Outcome:
@@ -128,7 +128,7 @@ def read_outcome(
     *,
     ungrouped: bool = False,
     positive: int | None = None,
-) -> tuple[Rows, Outcome]:
+) -> tuple[JudgedRows, Outcome]:
     """Return the rows and what a plan predicted, from the run folders of its cells.
 
     Raises
@@ -137,7 +137,7 @@ def read_outcome(
         If a cell cannot be read, or test folds are not all rows once.
     """
     cells = [
-        [_read_cell(folder, Cell(plan, r, f, ungrouped), class_names) for f in range(folds)] for r in range(repeats)
+        [_read_cell(folder, GridCell(plan, r, f, ungrouped), class_names) for f in range(folds)] for r in range(repeats)
     ]
     # A test side that the data give is in no fold: the other rows are numbered anew, in their order.
     judged = np.unique(np.concatenate([cell["row"] for cell in cells[0]]))
@@ -163,11 +163,11 @@ def read_outcome(
     known = bool((groups != "").all())
     numbers = np.unique(groups.astype(str), return_inverse=True)[1].astype(np.int64) if known else None
     costs = tuple(cell["cost"] for line in cells for cell in line)
-    rows = Rows(labels, numbers, tuple(class_names), fold, positive)
+    rows = JudgedRows(labels, numbers, tuple(class_names), fold, positive)
     return rows, Outcome(plan.name, predicted, probabilities, priors, costs)
 
 
-def _read_cell(folder: Path, cell: Cell, class_names: Sequence[str]) -> dict[str, Any]:
+def _read_cell(folder: Path, cell: GridCell, class_names: Sequence[str]) -> dict[str, Any]:
     import pandas as pd
 
     place = cell_folder(folder, cell)
@@ -193,11 +193,11 @@ def _read_cell(folder: Path, cell: Cell, class_names: Sequence[str]) -> dict[str
         ) from None
 
 
-def _cost(place: Path) -> Cost:
+def _cost(place: Path) -> CellCost:
     import pandas as pd
 
     history = pd.read_csv(place / HISTORY)
     seconds = float(history["seconds"].sum())
     samples = float((history["seconds"] * history["samples_per_second"]).sum())
     split = json.loads((place / PLAN).read_text(encoding="utf-8"))["split"]
-    return Cost(seconds, samples / seconds if seconds else 0.0, int(split["train"]), int(split["test"]))
+    return CellCost(seconds, samples / seconds if seconds else 0.0, int(split["train"]), int(split["test"]))

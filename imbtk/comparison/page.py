@@ -65,7 +65,7 @@ def _lead(document: Mapping[str, Any]) -> list[Block]:
     if not document["data"]["groups"]:
         blocks.append(
             Banner(
-                f"These figures assume that no two {several(row_noun(document['data']))} come from one {noun}.",
+                f"These metrics assume that no two {several(row_noun(document['data']))} come from one {noun}.",
                 "warning",
                 f"{several(noun).capitalize()} unknown",
             )
@@ -77,7 +77,7 @@ def _lead(document: Mapping[str, Any]) -> list[Block]:
         blocks.append(Banner(f"{plural(len(said) - _MOST_BANNERS, 'more warning')}, under Warnings.", "warning"))
     for row in document["rows"]:
         if not row["complete"]:
-            blocks.append(Banner(f"{sentence(row['reason'])} It is in no figure below.", "error", f"“{row['name']}”"))
+            blocks.append(Banner(f"{sentence(row['reason'])} It is in no metric below.", "error", f"“{row['name']}”"))
     return blocks
 
 
@@ -91,7 +91,7 @@ def _tiles(document: Mapping[str, Any]) -> Tiles:
     chosen = [row for row in rows if row["kind"] in ("baseline", "decision")]
     best = [row for row in rows if row["kind"] == "plan"][:1]
     for row in (*chosen[::-1], *best):
-        value, interval = columns.figure_texts(document, primary, row["figures"][primary])
+        value, interval = columns.metric_texts(document, primary, row["figures"][primary])
         words = {"baseline": "nothing (baseline)", "decision": "nothing, decision moved"}.get(row["kind"], "best plan")
         extra = [shorten(row["name"], 28)] if row["kind"] == "plan" else []
         lines = (interval or "no interval", *extra, row.get("verdict") or "")
@@ -225,7 +225,7 @@ def _model_section(document: Mapping[str, Any], folder: Path) -> Section:
     lines = tuple((Cell(what), Cell(command, look="code")) for what, command in model_commands(document, folder))
     noun = several(row_noun(document["data"]))
     text = (
-        f"Each command trains one row on all {noun} of the data and keeps the figures of this page as its estimate. "
+        f"Each command trains one row on all {noun} of the data and keeps the metrics of this page as its estimate. "
         "The same works for every row of the table. Probabilities and thresholds are fitted on what the models of the "
         f"first repeat said of {noun} that they had not seen."
     )

@@ -7,24 +7,24 @@ from functools import partial
 from typing import Any
 
 from imbtk.comparison import columns
-from imbtk.comparison.columns import Cell, Column, difference_text, figure_texts, p_text
+from imbtk.comparison.columns import Column, TableCell, difference_text, metric_texts, p_text
 from imbtk.comparison.words import row_noun, unit_noun
 from imbtk.report import blocks
 from imbtk.report.blocks import Banner, Block, Details, Section, Table, Text, name_cell
 from imbtk.report.drawings import Drawings
-from imbtk.wording import NO_FIGURE, join_words, sentence, several, shorten
+from imbtk.wording import NO_METRIC, join_words, sentence, several, shorten
 
 __all__ = ["interactions_section", "page_table", "table_section", "ungrouped_section"]
 
 
 def page_table(shown: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Return a table of a page, the best figure of each column with a star."""
+    """Return a table of a page, the best metric of each column with a star."""
     head = [blocks.Cell(column.headed(16), look="number" if column.look == "number" else "text") for column in shown]
     lines = [zip(shown, columns.cells(shown, row), strict=True) for row in rows]
     return Table(tuple(head), tuple(tuple(_cell(*pair) for pair in line) for line in lines))
 
 
-def _cell(column: Column, cell: Cell) -> blocks.Cell:
+def _cell(column: Column, cell: TableCell) -> blocks.Cell:
     if column.look == "name":
         return name_cell(cell.text, 40)
     star = "★ " if cell.tone == "best" else ""
@@ -32,15 +32,15 @@ def _cell(column: Column, cell: Cell) -> blocks.Cell:
 
 
 def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
-    """Return the table: figures, differences, verdicts; all other figures and tests behind a click."""
+    """Return the table: metrics, differences, verdicts; all other metrics and tests behind a click."""
     rows = [row for row in document["rows"] if row["complete"]]
     table = page_table(columns.of_table(document, "page"), rows)
     drawings.add_table("comparison", [c.text for c in table.head], [[c.text for c in line] for line in table.rows])
     found: list[Block] = [
         table,
         Text(
-            f"Below each figure its 95 % interval over {several(unit_noun(document))}, each with all its repeats, "
-            "given these trained models. The best figure of a column is marked ★. Differences are to the baseline; "
+            f"Below each metric its 95 % interval over {several(unit_noun(document))}, each with all its repeats, "
+            "given these trained models. The best metric of a column is marked ★. Differences are to the baseline; "
             f"p-values are Holm-adjusted over the rows and belong to {document['primary_name']} alone: no other column "
             "was tested.",
             "quiet",
@@ -48,7 +48,7 @@ def table_section(document: Mapping[str, Any], drawings: Drawings) -> Section:
     ]
     found += [text for text in (_cost_text(document),) if text is not None]
     figures = columns.of(document, ("plan", *columns.metrics_in(document)))
-    found.append(Details("All figures", (page_table(figures, rows),)))
+    found.append(Details("All metrics", (page_table(figures, rows),)))
     if (tests := _tests_table(document)) is not None:
         found.append(Details("All tests, secondary ones among them", (tests,)))
     found += [
@@ -99,9 +99,9 @@ def interactions_section(document: Mapping[str, Any]) -> list[Section]:
         "quiet",
     )
     shown = (
-        Column("pair", "pair", lambda entry: Cell(entry["pair"]), "name"),
-        Column("interaction", "interaction", lambda entry: Cell(*difference_text(document, entry))),
-        Column("p_holm", "p (Holm)", lambda entry: Cell(p_text(entry["p_holm"]))),
+        Column("pair", "pair", lambda entry: TableCell(entry["pair"]), "name"),
+        Column("interaction", "interaction", lambda entry: TableCell(*difference_text(document, entry))),
+        Column("p_holm", "p (Holm)", lambda entry: TableCell(p_text(entry["p_holm"]))),
     )
     texts = tuple(Text(entry["words"]) for entry in found)
     return [Section("Pairs", "pairs", (*texts, page_table(shown, found), lead))]
@@ -133,15 +133,18 @@ def _leak_columns(document: Mapping[str, Any], nouns: str) -> list[Column]:
     primary, names = document["primary"], document["data"]["class_names"]
     kept = {row["name"]: row["figures"][primary] for row in document["rows"] if row["complete"]}
 
-    def sensitivity(k: int, row: Mapping[str, Any]) -> Cell:
+    def sensitivity(k: int, row: Mapping[str, Any]) -> TableCell:
         value = row["sensitivities"][k]
-        return Cell(NO_FIGURE if value is None else f"{value:.2f}")
+        return TableCell(NO_METRIC if value is None else f"{value:.2f}")
+
+    def cell(figure: Mapping[str, Any]) -> TableCell:
+        return TableCell(*metric_texts(document, primary, figure))
 
     few = range(len(names)) if len(names) <= 3 else ()
     return [
         *columns.of(document, ["plan"]),
-        Column("kept", f"{nouns} kept apart", lambda row: Cell(*figure_texts(document, primary, kept[row["name"]]))),
-        Column("ignored", f"{nouns} ignored", lambda row: Cell(*figure_texts(document, primary, row["figure"]))),
-        Column("flattered", "flattered by", lambda row: Cell(*difference_text(document, row["flatters_by"]))),
+        Column("kept", f"{nouns} kept apart", lambda row: cell(kept[row["name"]])),
+        Column("ignored", f"{nouns} ignored", lambda row: cell(row["figure"])),
+        Column("flattered", "flattered by", lambda row: TableCell(*difference_text(document, row["flatters_by"]))),
         *[Column(f"class:{k}", f"{shorten(names[k], 16)}, ignored", partial(sensitivity, k)) for k in few],
     ]

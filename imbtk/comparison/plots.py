@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from imbtk.comparison.settings import metric_in, metric_of
+from imbtk.comparison.config import metric_in, metric_of
 from imbtk.report.figures import Figures
 from imbtk.report.palette import (
     BLUE,

@@ -13,8 +13,8 @@ import torch
 
 from imbtk._version import __version__
 from imbtk.authoring.plugin_files import PluginFile
+from imbtk.comparison.config import ComparisonConfig
 from imbtk.comparison.grid import PlanRow
-from imbtk.comparison.settings import ComparisonConfig
 from imbtk.comparison.splits import compared_rows
 from imbtk.data.dataset import Dataset
 from imbtk.errors import RunFolderError
@@ -152,7 +152,7 @@ def check_folder(folder: Path, protocol: Mapping[str, Any]) -> None:
             found.append(f"plans: it has {listed}, this command has not (plans may be added, never left out)")
         if found:
             raise RunFolderError(
-                f"'{folder}' holds another comparison, and figures of the two cannot stand in one table: "
+                f"'{folder}' holds another comparison, and metrics of the two cannot stand in one table: "
                 + "; ".join(found)
                 + ". Give the same options to go on with it, or another --out."
             )

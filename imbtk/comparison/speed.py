@@ -13,8 +13,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from imbtk.comparison.cells import Job, prepare_cell
-from imbtk.comparison.grid import Cell
-from imbtk.comparison.settings import ComparisonConfig
+from imbtk.comparison.config import ComparisonConfig
+from imbtk.comparison.grid import GridCell
 from imbtk.planning.prepared import PreparedRun
 from imbtk.runs.format import SPEED
 from imbtk.training.fitting import make_network, own_random_state
@@ -25,10 +25,10 @@ __all__ = ["kept_speed", "settled_once"]
 _NAMES = ("precision", "memory_format")
 
 
-def settled_once(folder: Path, job: Job, cells: Sequence[Cell]) -> ComparisonConfig:
+def settled_once(folder: Path, job: Job, cells: Sequence[GridCell]) -> ComparisonConfig:
     """Return the configuration with what every cell trains with: as the folder says, else tried now and written there.
 
-    Figures of cells that were trained with different settings would not be comparable, and a trial hangs on the
+    Metrics of cells that were trained with different settings would not be comparable, and a trial hangs on the
     machine and on the moment: whoever is first with the folder decides for all shards and for every later command.
 
     Parameters
@@ -36,7 +36,7 @@ def settled_once(folder: Path, job: Job, cells: Sequence[Cell]) -> ComparisonCon
     folder : Path
         Of the comparison.
     job : Job
-    cells : sequence of Cell
+    cells : sequence of GridCell
         All of them.
     """
     config, path = job.config, folder / SPEED
@@ -64,7 +64,7 @@ def _write_first(path: Path, text: str) -> None:
     own.unlink()
 
 
-def _settled_cell(job: Job, cells: Sequence[Cell]) -> PreparedRun:
+def _settled_cell(job: Job, cells: Sequence[GridCell]) -> PreparedRun:
     """Return the first cell's run, settled under the conditions of a cell."""
     threads, before = job.config.threads or 1, torch.get_num_threads()
     try:

@@ -1,4 +1,4 @@
-"""Is it chance? One paired test of one figure, and beside it what others would ask for, labelled as secondary."""
+"""Is it chance? One paired test of one metric, and beside it what others would ask for, labelled as secondary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from imbtk.comparison.metrics import OFFERED, Spread, figures, unit_contributions
-from imbtk.comparison.outcomes import Outcome, Rows
+from imbtk.comparison.outcomes import JudgedRows, Outcome
 
 __all__ = [
     "ALPHA",
@@ -47,11 +47,11 @@ FAMILY = {
     "log_loss": "probabilities",
     "brier": "probabilities",
 }
-"""Which of the resampled figures a metric is among; decisions unless named here or with a number in its key."""
+"""Which of the resampled metrics a metric is among; decisions unless named here or with a number in its key."""
 
 
-def family_of(name: str, rows: Rows) -> str:
-    """Return which of the resampled figures a metric is among."""
+def family_of(name: str, rows: JudgedRows) -> str:
+    """Return which of the resampled metrics a metric is among."""
     return OFFERED if name in rows.extra else FAMILY.get(name, "rankings" if "@" in name else "decisions")
 
 
@@ -90,15 +90,15 @@ def sign_flip(contributions: np.ndarray, seed: int) -> float:
     return float(result.pvalue)
 
 
-def swap_test(rows: Rows, first: Outcome, second: Outcome, name: str, seed: int) -> float:
-    """Return the p-value of the same test for a figure that is no sum over units: plans are swapped unit by unit.
+def swap_test(rows: JudgedRows, first: Outcome, second: Outcome, name: str, seed: int) -> float:
+    """Return the p-value of the same test for a metric that is no sum over units: plans are swapped unit by unit.
 
     Parameters
     ----------
-    rows : Rows
+    rows : JudgedRows
     first, second : Outcome
     name : str
-        A figure over all classes.
+        A metric over all classes.
     seed : int
     """
     unit = rows.unit
@@ -126,7 +126,7 @@ def swap_test(rows: Rows, first: Outcome, second: Outcome, name: str, seed: int)
     found = np.abs(np.concatenate(differences))
     if not np.isfinite(found[0]):
         return float("nan")
-    # A pattern in which the figure cannot be computed counts against the difference.
+    # A pattern in which the metric cannot be computed counts against the difference.
     as_large = ~(found[1:] < found[0] - 1e-12 * (1 + found[0]))
     return float((1 + as_large.sum()) / (1 + swaps))
 
@@ -153,7 +153,7 @@ def corrected_t_test(differences: np.ndarray, test_share: float) -> tuple[float,
     Parameters
     ----------
     differences : ndarray of float64, shape (J,)
-        Of each train-test split: J = folds × repeats, figures of several seeds averaged before.
+        Of each train-test split: J = folds × repeats, metrics of several seeds averaged before.
     test_share : float
         Test rows over training rows, n₂ / n₁.
 
@@ -263,12 +263,12 @@ def verdict(difference: float, p_holm: float, p_equivalent: float | None) -> Ver
 
 
 def is_linear(name: str, outcomes: Sequence[Outcome]) -> bool:
-    """Return whether a figure is a sum over units: then signs are flipped, otherwise plans swapped."""
+    """Return whether a metric is a sum over units: then signs are flipped, otherwise plans swapped."""
     return name in ("balanced_accuracy", "accuracy") and all((o.predicted >= 0).all() for o in outcomes)
 
 
-def paired_p_value(rows: Rows, first: Outcome, second: Outcome, name: str, seed: int) -> float:
-    """Return the p-value of the primary test: two plans, one figure, units as the pairs."""
+def paired_p_value(rows: JudgedRows, first: Outcome, second: Outcome, name: str, seed: int) -> float:
+    """Return the p-value of the primary test: two plans, one metric, units as the pairs."""
     if is_linear(name, (first, second)):
         return sign_flip(unit_contributions(rows, first, name) - unit_contributions(rows, second, name), seed)
     return swap_test(rows, first, second, name, seed)

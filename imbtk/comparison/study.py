@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from imbtk.comparison.backends import Backend, default_jobs, run_cells
 from imbtk.comparison.cells import Job, failure_of, is_done, prepare_cell
-from imbtk.comparison.grid import Cell, PlanRow, grid, make_rows
+from imbtk.comparison.config import ComparisonConfig, check_primary, metric_of
+from imbtk.comparison.grid import GridCell, PlanRow, grid, make_rows
 from imbtk.comparison.progress import GridProgress
 from imbtk.comparison.protocol import check_folder, default_folder, protocol_document
-from imbtk.comparison.settings import ComparisonConfig, check_primary, metric_of
 from imbtk.comparison.speed import settled_once
 from imbtk.comparison.splits import make_splits, split_note
 from imbtk.data.dropping import write_left_out
@@ -37,7 +37,7 @@ class Study:
     ----------
     job : Job
     folder : Path
-    cells : list of Cell
+    cells : list of GridCell
     left_out : dict of str to str
         Plans that make no sense for the data, with the reason.
     device : str
@@ -47,12 +47,12 @@ class Study:
 
     job: Job
     folder: Path
-    cells: list[Cell]
+    cells: list[GridCell]
     left_out: dict[str, str]
     device: str
     offered: Mapping[str, ExtraMetric]
 
-    def open_cells(self) -> list[Cell]:
+    def open_cells(self) -> list[GridCell]:
         """Return the cells that are neither done nor failed."""
         return [c for c in self.cells if not is_done(self.folder, c) and failure_of(self.folder, c) is None]
 
@@ -72,7 +72,7 @@ def prepare_study(
     metric_of(config.primary, dataset.num_classes)  # refuses what these data have not
     make_splits(dataset, config.folds, config.repeats, config.seed)
     job = Job(config, "", dataset)
-    resolved = prepare_cell(job, Cell(rows[0], 0, 0), catalogue=catalogue).model.config
+    resolved = prepare_cell(job, GridCell(rows[0], 0, 0), catalogue=catalogue).model.config
     names = ("model", "epochs", "early_stop", "patience", "lr", "weight_decay", "positive")
     config = config.model_copy(update={name: getattr(resolved, name) for name in names})
     rows, left_out = _sensible(Job(config, "", dataset), rows, catalogue)
@@ -99,7 +99,7 @@ def _sensible(job: Job, rows: Sequence[PlanRow], catalogue: Catalogue) -> tuple[
     kept, left_out = [], {}
     for row in rows:
         try:
-            prepare_cell(job, Cell(row, 0, 0), catalogue=catalogue)
+            prepare_cell(job, GridCell(row, 0, 0), catalogue=catalogue)
         except ImbtkError as error:
             if row.required:
                 raise type(error)(f"the plan '{row.name}' cannot be compared: {error}") from None

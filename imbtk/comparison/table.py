@@ -8,14 +8,14 @@ from typing import Any
 
 from imbtk import files
 from imbtk.comparison import columns
-from imbtk.comparison.settings import metric_in
+from imbtk.comparison.config import metric_in
 from imbtk.wording import one_line
 
 __all__ = ["csv_text", "html_table", "markdown_table", "records"]
 
 
 def records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return one flat record a plan, best first: figures, interval ends, difference, p-values, verdict, cost."""
+    """Return one flat record a plan, best first: metrics, interval ends, difference, p-values, verdict, cost."""
     return [_record(document, row) for row in document["rows"]]
 
 
@@ -55,7 +55,7 @@ def csv_text(document: Mapping[str, Any]) -> str:
 
 
 def markdown_table(document: Mapping[str, Any]) -> str:
-    """Return the table in Markdown, the best figure of each column in bold."""
+    """Return the table in Markdown, the best metric of each column in bold."""
     head, *rows = _lines(document, "**")
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines)
@@ -70,13 +70,13 @@ def html_table(document: Mapping[str, Any]) -> str:
 
 
 def _lines(document: Mapping[str, Any], mark: str = "") -> list[list[str]]:
-    """Return head and rows, each cell on one line, `mark` around the best figure of a column."""
+    """Return head and rows, each cell on one line, `mark` around the best metric of a column."""
     shown = columns.of_table(document, "markdown")
     rows = [zip(shown, columns.cells(shown, row), strict=True) for row in document["rows"]]
     return [[one_line(column.headed()) for column in shown], *([_text(*pair, mark) for pair in row] for row in rows)]
 
 
-def _text(column: columns.Column, cell: columns.Cell, mark: str) -> str:
+def _text(column: columns.Column, cell: columns.TableCell, mark: str) -> str:
     mark = mark if cell.tone == "best" else ""
     # The p-value below a verdict has a column of its own here.
     below = f" ({cell.below})" if cell.below and column.look == "number" else ""

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from imbtk.comparison import columns
-from imbtk.comparison.columns import Cell, Column, detectable_text, difference_text
-from imbtk.comparison.settings import metric_in
+from imbtk.comparison.columns import Column, TableCell, detectable_text, difference_text
+from imbtk.comparison.config import metric_in
 from imbtk.comparison.words import model_commands, row_noun, unit_noun
 from imbtk.runs.format import REPORT
 from imbtk.wording import one_line, several, shorten
@@ -35,7 +35,7 @@ _STYLES = {
 
 
 def print_table(console: Console, document: Mapping[str, Any], folder: Path) -> None:
-    """Print the table, best plan first, the best figure of each column marked.
+    """Print the table, best plan first, the best metric of each column marked.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def _heading(column: Column) -> str:
     return "\n".join(wrap(column.heading, 14, break_long_words=False))
 
 
-def _text(cell: Cell) -> Text:
+def _text(cell: TableCell) -> Text:
     return Text.assemble((cell.text, _STYLES.get(cell.tone, "")), (f"\n{cell.below}" if cell.below else "", "dim"))
 
 
@@ -96,7 +96,7 @@ def _protocol_line(document: Mapping[str, Any]) -> str:
 
 def _foot(document: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"Below each figure its 95 % interval over {several(unit_noun(document))}, given these trained models. "
+        f"Below each metric its 95 % interval over {several(unit_noun(document))}, given these trained models. "
         f"Differences to the baseline{' in points' if metric_in(document, document['primary']).share else ''}; "
         "p: permutation test, Holm-adjusted."
     ]

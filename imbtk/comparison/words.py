@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from imbtk.comparison.outcomes import Rows
-from imbtk.comparison.settings import metric_in
-from imbtk.evaluation.figures import FEW_GROUPS
+from imbtk.comparison.config import metric_in
+from imbtk.comparison.outcomes import JudgedRows
+from imbtk.evaluation.levels import FEW_GROUPS
 from imbtk.evaluation.metric_table import Metric
 from imbtk.wording import join_words, plural, several
 
@@ -42,8 +42,8 @@ def unit_noun(document: Mapping[str, Any]) -> str:
     return str(document["unit"]) if document["data"]["groups"] else row_noun(document["data"])
 
 
-def row_warnings(rows: Rows, entries: Sequence[Mapping[str, Any]], noun: str = "row") -> list[str]:
-    """Return what must be said of the figures; `noun` is what a row is called."""
+def row_warnings(rows: JudgedRows, entries: Sequence[Mapping[str, Any]], noun: str = "row") -> list[str]:
+    """Return what must be said of the metrics; `noun` is what a row is called."""
     found = []
     if rows.groups is None:
         found.append(
@@ -137,7 +137,7 @@ def interaction_words(entry: Mapping[str, Any], metric: Metric, metric_name: str
     entry : mapping
         Of ``comparison.json``.
     metric : Metric
-        Which the figures are of.
+        Which the metrics are of.
     metric_name : str
         With the class whose metric it is.
     """
@@ -185,16 +185,16 @@ def protocol_sentences(document: Mapping[str, Any]) -> list[str]:
         "The baseline has no strategy. “Nothing, with the decision moved” is the same networks with another decision: "
         "the "
         "class with the largest calibrated probability divided by its class frequency.",
-        "Figures. Sensitivities, accuracy, balanced accuracy, G-mean, macro F1 and MCC were computed for each repeat "
+        "Metrics. Sensitivities, accuracy, balanced accuracy, G-mean, macro F1 and MCC were computed for each repeat "
         "over its "
         "pooled out-of-fold predictions and averaged over repeats; AUROC, AUPRC, log-loss and Brier score in each "
         "fold, "
         "then averaged.",
         f"Intervals are at 95 % over {several(unit)}, each with all its repeats, given these trained models: for "
         f"sensitivities Clopper–Pearson on the effective number of {noun} (Korn and Graubard 1998), for all other "
-        f"figures and for paired differences a bootstrap of {several(unit)} stratified by class (Rao and Wu 1988) with "
+        f"metrics and for paired differences a bootstrap of {several(unit)} stratified by class (Rao and Wu 1988) with "
         "Student's t.",
-        f"Test. One figure, {document['primary_name']}, was tested once for each plan against the baseline, "
+        f"Test. One metric, {document['primary_name']}, was tested once for each plan against the baseline, "
         "two-sided, by a "
         f"permutation test that swaps the two plans' names {unit} by {unit} ({tested} changes its sign), with Holm's "
         "adjustment over all rows. Interactions of pairs are a family of their own. The corrected resampled t-test "

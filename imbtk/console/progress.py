@@ -137,7 +137,7 @@ class RunProgress:
             self._told_duration = True
 
     def on_epoch(self, epoch: int, record: Mapping[str, float]) -> None:
-        """Show an epoch's figures: loss, balanced accuracy, the worst class's sensitivity."""
+        """Show an epoch's metrics: loss, balanced accuracy, the worst class's sensitivity."""
         if self.quiet:
             return
         self._figures = ""

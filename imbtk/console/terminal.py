@@ -13,8 +13,8 @@ from imbtk.evaluation.metric_table import OVERALL_METRICS
 from imbtk.runs.format import DECISION
 from imbtk.runs.reading import sample_kind
 from imbtk.wording import (
-    figure_text,
     fitted_on_words,
+    metric_text,
     one_line,
     per_cent,
     plural,
@@ -72,7 +72,7 @@ def print_plan(console: Console, plan_document: Mapping[str, Any]) -> None:
 def print_results(
     console: Console, metrics_document: Mapping[str, Any], run_folder: Path, *, kind: str | None = None
 ) -> None:
-    """Print the figures of each class with their intervals, and where the run folder is.
+    """Print the metrics of each class with their intervals, and where the run folder is.
 
     Parameters
     ----------
@@ -97,9 +97,9 @@ def print_results(
         console.print(Text(f"{side.capitalize()}, per {unit} ({plural(level['n'], unit)})", style="bold"))
         console.print(_results(metrics_document, level))
         overall = level["overall"]
-        figures = [f"balanced accuracy {figure_text(overall['balanced_accuracy'])}"]
-        figures += _ranking_figures(metrics_document["positive_class"], overall)
-        figures += [f"accuracy {figure_text(overall['accuracy'])}"]
+        figures = [f"balanced accuracy {metric_text(overall['balanced_accuracy'])}"]
+        figures += _ranking_metrics(metrics_document["positive_class"], overall)
+        figures += [f"accuracy {metric_text(overall['accuracy'])}"]
         console.print(Text("  " + "\n  ".join(figures)))
         warnings += [warning["text"] for warning in level["warnings"]]
     if (estimate := estimate_of(metrics_document)) is not None:
@@ -119,21 +119,21 @@ def print_results(
 
 
 def _print_groups(console: Console, metrics: Mapping[str, Any], level: Mapping[str, Any]) -> None:
-    """Print by which rule a group has its class, or why there are no figures per group where there might be."""
+    """Print by which rule a group has its class, or why there are no metrics per group where there might be."""
     from rich.text import Text
 
     noun = metrics["group_name"]
     if "per_class" in level and metrics["group_label"]:
         console.print(Text(f"  Per {noun}: {rule_words(metrics['group_label'], noun)}.", style="dim"))
     elif "--group-label" in level.get("reason", ""):
-        console.print(_warning(f"no figures per {noun}: {level['reason']}."))
+        console.print(_warning(f"no metrics per {noun}: {level['reason']}."))
 
 
-def _ranking_figures(positive: str | None, overall: Mapping[str, Any]) -> list[str]:
+def _ranking_metrics(positive: str | None, overall: Mapping[str, Any]) -> list[str]:
     """Return what the probabilities are worth as a ranking: of two classes the positive one's, else means."""
     of = None if positive is None else shorten(positive, 18)
     keys = ("macro_auroc", "macro_auprc") if of is None else ("auroc", "auprc")
-    found = [f"{OVERALL_METRICS[key].named(of)} {figure_text(overall[key])}" for key in keys]
+    found = [f"{OVERALL_METRICS[key].named(of)} {metric_text(overall[key])}" for key in keys]
     if of is not None:
         found[-1] += f", by guessing {share_text(overall['auprc_floor'])}"
     return found
@@ -271,7 +271,7 @@ def _results(metrics: Mapping[str, Any], level: Mapping[str, Any]) -> Table:
         if place == gap:
             table.add_row(Text(f"… {len(classes) - len(shown)} more", style="dim"))
         figures = classes[k]
-        cells = [figure_text(figures[key]) for key in keys]
+        cells = [metric_text(figures[key]) for key in keys]
         name = Text(shorten(figures["name"], 18), style="bold red" if k == rare else "")
         table.add_row(name, f"{figures['support']:,}", *cells)
     reasons = dict.fromkeys(

@@ -51,7 +51,7 @@ def straddlers(dataset: Dataset, split: Split) -> list[Straddler]:
 
 
 def check_split(dataset: Dataset, split: Split) -> None:
-    """Refuse a split that cannot be trained on, or whose figures would be a lie.
+    """Refuse a split that cannot be trained on, or whose metrics would be a lie.
 
     Parameters
     ----------
@@ -125,5 +125,5 @@ def _check_groups(dataset: Dataset, split: Split) -> None:
         remedy = "Whoever splits must keep groups whole"
     raise DataError(
         f"{dataset.name}: {blame} {kind} on more than one side: {listing(torn, 10)}. What the model has "
-        f"seen in training it would be tested on, and the figures would be too good. {remedy}."
+        f"seen in training it would be tested on, and the metrics would be too good. {remedy}."
     )

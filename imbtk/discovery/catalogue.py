@@ -240,7 +240,7 @@ class Catalogue:
                 yield answer, plugin
 
     def extra_metrics(self) -> dict[str, ExtraMetric]:
-        """Return the figures that plugins offer, by name; one that raises is named with its plugin.
+        """Return the metrics that plugins offer, by name; one that raises is named with its plugin.
 
         Raises
         ------

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Block", "Docstring", "Entry", "parse_blocks", "parse_docstring", "parse_entries"]
+__all__ = ["DocBlock", "Docstring", "Entry", "parse_blocks", "parse_docstring", "parse_entries"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Docstring:
 
 
 @dataclass(frozen=True)
-class Block:
+class DocBlock:
     """A piece of text that is laid out as one.
 
     Attributes
@@ -86,40 +86,40 @@ def parse_entries(section: str) -> list[Entry]:
     return entries
 
 
-def parse_blocks(text: str) -> list[Block]:
+def parse_blocks(text: str) -> list[DocBlock]:
     """Cut text into paragraphs, items of lists, formulas (indented) and tables (between lines of ``===``).
 
     Terms with indented explanations become items as well.
     """
-    blocks: list[Block] = []
+    blocks: list[DocBlock] = []
     for part in re.split(r"\n\s*\n", text.strip("\n")):
         if not part.strip():
             continue
         lines = part.split("\n")
         if lines[0].startswith("==="):
-            blocks.append(Block("table", "", _table(lines)))
+            blocks.append(DocBlock("table", "", _table(lines)))
         elif all(line.startswith("    ") for line in lines if line.strip()):
-            blocks.append(Block("formula", textwrap.dedent(part)))
+            blocks.append(DocBlock("formula", textwrap.dedent(part)))
         elif len(lines) > 1 and lines[1].startswith("    ") and not lines[0].startswith((" ", "- ")):
-            blocks.extend(Block("item", f"{e.name}: {e.description}") for e in parse_entries(part))
+            blocks.extend(DocBlock("item", f"{e.name}: {e.description}") for e in parse_entries(part))
         else:
             blocks.extend(_prose(lines))
     return blocks
 
 
-def _prose(lines: list[str]) -> Iterator[Block]:
+def _prose(lines: list[str]) -> Iterator[DocBlock]:
     """Yield a paragraph, or the items of a list and the paragraph before it."""
     kind: Literal["paragraph", "item"] = "paragraph"
     gathered: list[str] = []
     for line in lines:
         if line.startswith("- "):
             if gathered:
-                yield Block(kind, " ".join(gathered))
+                yield DocBlock(kind, " ".join(gathered))
             kind, gathered = "item", [line[2:].strip()]
         elif line.strip():
             gathered.append(line.strip())
     if gathered:
-        yield Block(kind, " ".join(gathered))
+        yield DocBlock(kind, " ".join(gathered))
 
 
 def _table(lines: list[str]) -> tuple[tuple[str, ...], ...]:

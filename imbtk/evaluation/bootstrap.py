@@ -1,4 +1,4 @@
-"""Intervals of all figures that are no proportions, from one bootstrap."""
+"""Intervals of all metrics that are no proportions, from one bootstrap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imbtk.evaluation.resampling import (
     bootstrap_weights,
     jackknife_weights,
     make_strata,
-    replicate_figures,
+    replicate_metrics,
 )
 
 __all__ = ["RESAMPLES", "SCALES", "SMALL_STRATUM", "bootstrap_intervals", "degrees_of_freedom"]
@@ -26,7 +26,7 @@ SCALES: dict[str, Scale] = {
     **{key: metric.scale for key, metric in OVERALL_METRICS.items() if metric.scale and key != "accuracy"},
     **{f"class:{key}": metric.scale for key, metric in CLASS_METRICS.items() if metric.scale},
 }
-"""Figures that get a bootstrap interval, and the scale on which it is symmetric."""
+"""Metrics that get a bootstrap interval, and the scale on which it is symmetric."""
 
 _MOST_MISSING = 0.05
 
@@ -43,13 +43,13 @@ _FEWEST_RESAMPLES, _WORK = 200, 50_000_000
 def bootstrap_intervals(
     predictions: Predictions, values: Mapping[str, Value], seed: int, resamples: int = RESAMPLES
 ) -> dict[str, Interval | Missing]:
-    """Return the interval of each figure, or why it has none.
+    """Return the interval of each metric, or why it has none.
 
     Parameters
     ----------
     predictions : Predictions
     values : mapping of str to float or Missing
-        The figures, by the keys of :data:`SCALES`; those of a class as ``class:f1:0``.
+        The metrics, by the keys of :data:`SCALES`; those of a class as ``class:f1:0``.
     seed : int
     resamples : int
         0 asks for no interval. Of more than 50,000 rows fewer are drawn, 200 at least: a standard error to 5 %.
@@ -58,7 +58,7 @@ def bootstrap_intervals(
     -----
     The standard error is that of a class-stratified bootstrap over groups with Rao and Wu's weights; its degrees of
     freedom are Satterthwaite's, from the jackknife variance that each class's groups add; the interval is Student's on
-    a scale where the figure is unbounded. With ten groups in the rarer class it covers 89 to 95 %, percentiles of
+    a scale where the metric is unbounded. With ten groups in the rarer class it covers 89 to 95 %, percentiles of
     the same resamples 81 to 92 % (``docs/statistics.md``).
     """
     if resamples == 0:
@@ -86,21 +86,21 @@ def _replicates(predictions: Predictions, strata: Strata, seed: int, resamples: 
     resamples = min(resamples, max(_FEWEST_RESAMPLES, _WORK // len(predictions.labels)))
     step = _columns(predictions, resamples)
     chunks = [
-        replicate_figures(predictions, strata.unit, bootstrap_weights(strata, min(step, resamples - start), rng))
+        replicate_metrics(predictions, strata.unit, bootstrap_weights(strata, min(step, resamples - start), rng))
         for start in range(0, resamples, step)
     ]
     return _joined(chunks)
 
 
 def _jackknife(predictions: Predictions, strata: Strata) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the figures without one group each, and the strata of these groups."""
+    """Return the metrics without one group each, and the strata of these groups."""
     step = _columns(predictions)
     parts: list[dict[str, np.ndarray]] = []
     left_out: list[np.ndarray] = []
     while not parts or len(left_out[-1]) == step:
         start = step * len(parts)
         weights, stratum = jackknife_weights(strata, SMALL_STRATUM, slice(start, start + step))
-        parts.append(replicate_figures(predictions, strata.unit, weights))
+        parts.append(replicate_metrics(predictions, strata.unit, weights))
         left_out.append(stratum)
     return _joined(parts), np.concatenate(left_out)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from imbtk.wording import figure_text
+from imbtk.wording import metric_text
 
 __all__ = ["estimate_of", "estimate_words"]
 
@@ -24,6 +24,6 @@ def estimate_words(found: Mapping[str, Any]) -> str:
     return (
         f"This model was trained on all rows, so no row is left to test it on. Its estimate is the comparison's, of "
         f"models of the same plan that were each trained on part of the rows and tested on the others "
-        f"({found['folds']} folds{times}): {primary['name']} {figure_text(primary)}."
+        f"({found['folds']} folds{times}): {primary['name']} {metric_text(primary)}."
         f"{verdict}"
     )

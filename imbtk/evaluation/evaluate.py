@@ -1,4 +1,4 @@
-"""All figures of one side of a split, with their intervals, as ``metrics.json`` holds them."""
+"""All metrics of one side of a split, with their intervals, as ``metrics.json`` holds them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.evaluation.bootstrap import RESAMPLES
-from imbtk.evaluation.figures import Asked, level_figures, missing_figure
 from imbtk.evaluation.groups import per_group
 from imbtk.evaluation.intervals import CONFIDENCE
+from imbtk.evaluation.levels import Asked, level_metrics, missing_metric
 from imbtk.evaluation.metrics import Missing, Predictions, rarer_class
 from imbtk.wording import several
 
@@ -37,7 +37,7 @@ def evaluate(
     resamples: int = RESAMPLES,
     extra_metrics: Mapping[str, ExtraMetric] | None = None,
 ) -> dict[str, Any]:
-    """Return every figure of one side, per row and per group, as plain JSON values.
+    """Return every metric of one side, per row and per group, as plain JSON values.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ def evaluate(
     groups : ndarray of int64, shape (N,), optional
         Patient of each row; None where that is not known.
     group_truth : ndarray of int64, shape (N,), optional
-        The class of each row's group; without it the class of its rows, and no figures per group where rows of one
+        The class of each row's group; without it the class of its rows, and no metrics per group where rows of one
         group have several.
     group_name : str
         What a group is called.
     train_counts : sequence of int, length K, optional
-        Training rows per class, for many-, medium- and few-shot figures.
+        Training rows per class, for many-, medium- and few-shot metrics.
     positive : int, optional
         The positive class of binary data; the one that is rarer in training unless given.
     seed : int
@@ -89,10 +89,10 @@ def evaluate(
     asked = Asked(train_counts, group_name, seed, resamples, extra_metrics or {})
     grouped = per_group(rows, logits, decision, group_truth, group_name)
     return {
-        "per_row": level_figures(rows, "row", asked),
-        "per_group": missing_figure(grouped)
+        "per_row": level_metrics(rows, "row", asked),
+        "per_group": missing_metric(grouped)
         if isinstance(grouped, Missing)
-        else level_figures(grouped, "group", asked),
+        else level_metrics(grouped, "group", asked),
     }
 
 
@@ -134,7 +134,7 @@ def metrics_document(
         "train_counts": None if train_counts is None else [int(count) for count in train_counts],
         "confidence_level": CONFIDENCE,
         "conditional_on": (
-            f"given this trained model: intervals say how the figures would vary over new {several(group_name)} (or "
+            f"given this trained model: intervals say how the metrics would vary over new {several(group_name)} (or "
             "rows) from where these came, not over another training, another split or another place"
         ),
         "bootstrap_resamples": resamples,

@@ -62,7 +62,7 @@ def per_group(
     if truth is None and (mixed := mixed_groups(predictions.labels, groups)):
         have = "has" if mixed == 1 else "have"
         return Missing(
-            f"{mixed} of {len(starts)} {several(noun)} {have} rows of several classes, so figures are per row, and "
+            f"{mixed} of {len(starts)} {several(noun)} {have} rows of several classes, so metrics are per row, and "
             f"their intervals resample {several(noun)}. Say what class such a {noun} is with --group-label any:CLASS, "
             "majority, or column:NAME"
         )

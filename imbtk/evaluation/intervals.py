@@ -121,7 +121,7 @@ def sensitivity_interval(found: np.ndarray, groups: np.ndarray | None = None) ->
 
 
 def mover_mean(values: np.ndarray, intervals: np.ndarray) -> Interval:
-    """Return the interval of a mean of independent figures from their own intervals.
+    """Return the interval of a mean of independent metrics from their own intervals.
 
     Parameters
     ----------
@@ -171,18 +171,18 @@ def satterthwaite(variances: np.ndarray, degrees: np.ndarray) -> float:
 
 
 def studentized(value: float, spread: float, degrees: float, scale: Scale) -> Interval:
-    """Return ``g⁻¹(g(value) ± t · g'(value) · spread)``: a t interval on a scale where the figure is unbounded.
+    """Return ``g⁻¹(g(value) ± t · g'(value) · spread)``: a t interval on a scale where the metric is unbounded.
 
     Parameters
     ----------
     value : float
-        The figure, inside its range.
+        The metric, inside its range.
     spread : float
         Its standard error.
     degrees : float
         Degrees of freedom of the standard error.
     scale : "logit", "log" or "fisher"
-        For figures in (0, 1), (0, ∞) and (−1, 1).
+        For metrics in (0, 1), (0, ∞) and (−1, 1).
 
     References
     ----------

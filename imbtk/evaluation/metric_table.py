@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 Scale = Literal["logit", "log", "fisher"]
-"""On what a metric is unbounded: for figures in (0, 1), (0, ∞) and (−1, 1)."""
+"""On what a metric is unbounded: for metrics in (0, 1), (0, ∞) and (−1, 1)."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Metric:
         return name[0].upper() + name[1:]
 
     def difference(self, value: float) -> str:
-        """Return a difference of two figures with its sign: in points for shares, as it is for others.
+        """Return a difference of two metrics with its sign: in points for shares, as it is for others.
 
         Examples
         --------

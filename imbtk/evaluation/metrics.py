@@ -1,6 +1,6 @@
-"""Figures of labelled predictions, each a number or the reason why there is none.
+"""Metrics of labelled predictions, each a number or the reason why there is none.
 
-N units (rows or patients), K classes. A figure that cannot be computed is a :class:`Missing`, never 0.
+N units (rows or patients), K classes. A metric that cannot be computed is a :class:`Missing`, never 0.
 ``docs/statistics.md`` gives the formula and the source of each.
 """
 
@@ -34,10 +34,10 @@ __all__ = [
     "Predictions",
     "Value",
     "calibration_bin",
-    "class_figures",
+    "class_metrics",
     "confusion_counts",
     "log_losses",
-    "overall_figures",
+    "overall_metrics",
     "rarer_class",
     "shot_classes",
 ]
@@ -51,7 +51,7 @@ MANY_SHOT, FEW_SHOT = 100, 20
 
 @dataclass(frozen=True)
 class Missing:
-    """A figure that cannot be computed, and why."""
+    """A metric that cannot be computed, and why."""
 
     reason: str
 
@@ -169,17 +169,17 @@ def shot_classes(train_counts: Sequence[int] | np.ndarray) -> dict[str, list[int
     return shots
 
 
-def class_figures(predictions: Predictions) -> list[dict[str, Value]]:
-    """Return the figures of each class against the rest.
+def class_metrics(predictions: Predictions) -> list[dict[str, Value]]:
+    """Return the metrics of each class against the rest.
 
     Sensitivity, specificity, precision and F1 are over decided units; AUROC, AUPRC (average precision), Brier (mean of
     ``(p_k − [y = k])²``) and calibration error over all.
     """
-    decisions = _decision_figures(predictions)
-    return [figures | _score_figures(predictions, k) for k, figures in enumerate(decisions)]
+    decisions = _decision_metrics(predictions)
+    return [figures | _score_metrics(predictions, k) for k, figures in enumerate(decisions)]
 
 
-def _decision_figures(predictions: Predictions) -> list[dict[str, Value]]:
+def _decision_metrics(predictions: Predictions) -> list[dict[str, Value]]:
     keep, names = predictions.decided, predictions.class_names
     if not keep.any():
         return [dict.fromkeys(("sensitivity", "specificity", "precision", "f1"), Missing("no decided rows"))] * len(
@@ -203,7 +203,7 @@ def _decision_figures(predictions: Predictions) -> list[dict[str, Value]]:
     return entries
 
 
-def _score_figures(predictions: Predictions, k: int) -> dict[str, Value]:
+def _score_metrics(predictions: Predictions, k: int) -> dict[str, Value]:
     truth, score = predictions.labels == k, predictions.probabilities[:, k]
     name = predictions.class_names[k]
     if not len(truth):
@@ -222,14 +222,14 @@ def _calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
     return float(np.abs(gap).sum() / len(confidence))
 
 
-def overall_figures(predictions: Predictions, per_class: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
-    """Return the figures over all classes, and of two classes those of the positive one.
+def overall_metrics(predictions: Predictions, per_class: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
+    """Return the metrics over all classes, and of two classes those of the positive one.
 
     Parameters
     ----------
     predictions : Predictions
     per_class : sequence of mapping
-        What :func:`class_figures` gave.
+        What :func:`class_metrics` gave.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc, expit, logit, ndtr, stdtrit
 
-__all__ = ["Comparison", "PriorEstimate", "compare_confidence", "estimate_prior"]
+__all__ = ["PriorEstimate", "PriorShiftTest", "compare_confidence", "estimate_prior"]
 
 _ROUNDS = 10_000
 _STILL = 1e-9
@@ -108,7 +108,7 @@ def _intervals(ratios: np.ndarray, prior: np.ndarray, groups: np.ndarray | None)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PriorShiftTest:
     """How sure the model is of new rows, against how sure it would be if only class frequencies differed.
 
     Attributes
@@ -134,7 +134,7 @@ def compare_confidence(
     reference_labels: np.ndarray,
     reference_groups: np.ndarray | None,
     prior: np.ndarray,
-) -> Comparison | None:
+) -> PriorShiftTest | None:
     """Return whether new rows are as sure as labelled reference rows, weighted to the new class frequencies.
 
     If only class frequencies differ, the mean of the largest probability over the new rows is that over the reference
@@ -154,7 +154,7 @@ def compare_confidence(
 
     Returns
     -------
-    Comparison or None
+    PriorShiftTest or None
         None where a class that matters has no reference rows, or the spread cannot be told.
     """
     seen, variance = _clustered_mean(probabilities.max(axis=1), groups)
@@ -171,7 +171,7 @@ def compare_confidence(
     if not np.isfinite(variance) or variance <= 0:
         return None
     z = (seen - expected) / float(np.sqrt(variance))
-    return Comparison(seen, float(expected), float(z), float(2 * ndtr(-abs(z))))
+    return PriorShiftTest(seen, float(expected), float(z), float(2 * ndtr(-abs(z))))
 
 
 def _clustered_mean(values: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:

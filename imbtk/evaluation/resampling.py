@@ -1,6 +1,6 @@
-"""The class-stratified bootstrap over groups, for all figures at once.
+"""The class-stratified bootstrap over groups, for all metrics at once.
 
-A resample is a weight for each group, so a figure of all resamples is a few matrix products: rows are never copied.
+A resample is a weight for each group, so a metric of all resamples is a few matrix products: rows are never copied.
 U groups (or rows where groups are not known), R resamples, N rows, K classes.
 """
 
@@ -14,7 +14,7 @@ from scipy import sparse
 
 from imbtk.evaluation.metrics import Predictions, log_losses
 
-__all__ = ["Strata", "bootstrap_weights", "jackknife_weights", "make_strata", "replicate_figures"]
+__all__ = ["Strata", "bootstrap_weights", "jackknife_weights", "make_strata", "replicate_metrics"]
 
 Array = np.ndarray
 _TINY = np.finfo(np.float64).tiny
@@ -38,7 +38,7 @@ class Strata:
     Notes
     -----
     A stratum of one group shows no spread, so it is collapsed into the smallest other one (Cochran 1977, "Sampling
-    techniques", section 5A.12): its class is then missing from some resamples, and figures that need it have no
+    techniques", section 5A.12): its class is then missing from some resamples, and metrics that need it have no
     interval.
     """
 
@@ -121,10 +121,10 @@ def jackknife_weights(strata: Strata, largest: int, part: slice = slice(None)) -
     return weights, stratum
 
 
-def replicate_figures(
+def replicate_metrics(
     predictions: Predictions, unit: Array, weights: Array, families: Collection[str] = FAMILIES
 ) -> dict[str, Array]:
-    """Return the figures under every set of weights, NaN where one cannot be computed.
+    """Return the metrics under every set of weights, NaN where one cannot be computed.
 
     Calibration errors are not among them: resampling adds to their bias.
 
@@ -134,12 +134,12 @@ def replicate_figures(
     unit : ndarray of int64, shape (N,)
     weights : ndarray of float64, shape (U, R)
     families : collection of str
-        Which figures: of decisions, of rankings, of probabilities.
+        Which metrics: of decisions, of rankings, of probabilities.
 
     Returns
     -------
     dict of str to ndarray
-        Figures over all classes of shape (R,), figures of a class of shape (K, R), the latter named ``class:f1`` and
+        Metrics over all classes of shape (R,), metrics of a class of shape (K, R), the latter named ``class:f1`` and
         so on.
     """
     with np.errstate(divide="ignore", invalid="ignore"):

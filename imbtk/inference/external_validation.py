@@ -90,7 +90,7 @@ def evaluate_new(
     discard_unfinished: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a run on new data and write a folder: figures, predictions and page where there are labels.
+    """Evaluate a run on new data and write a folder: metrics, predictions and page where there are labels.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def _refusal(data: str, met: dict[str, Any]) -> str:
     if met["groups"]:
         names = " Groups are compared by name: if these are others of the same names, say --allow-seen too."
     return (
-        f"'{data}' is not new to this run: {met['said']} Figures on such rows say nothing about new ones. Take them "
+        f"'{data}' is not new to this run: {met['said']} Metrics on such rows say nothing about new ones. Take them "
         "out (split.csv of the run names its test rows), or evaluate all the same with --allow-seen (allow_seen=True "
         f"in Python): page and evaluation.json will say how many were seen.{names}"
     )

@@ -31,7 +31,7 @@ def evaluate(
     quiet: bool = False,
     **options: Any,
 ) -> Evaluation:
-    """Evaluate a trained run on new data, and write a folder with figures, predictions and a page.
+    """Evaluate a trained run on new data, and write a folder with metrics, predictions and a page.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from imbtk.evaluation.prior_shift import Comparison, compare_confidence, estimate_prior
+from imbtk.evaluation.prior_shift import PriorShiftTest, compare_confidence, estimate_prior
 from imbtk.inference.predictor import Predictor
 from imbtk.models.saving import read_description
 from imbtk.runs.reading import RunRecord
@@ -65,7 +65,7 @@ def prior_document(
 
 def _compared(
     record: RunRecord, natural: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None, prior: np.ndarray
-) -> Comparison | None:
+) -> PriorShiftTest | None:
     side = record.predictions.get("test") or record.predictions.get("validation")
     if side is None or not len(side.truth):
         return None

@@ -163,7 +163,7 @@ def _split(data: RunData) -> dict[str, Any]:
         "note": (
             f"No {noun} is on two sides."
             if groups is not None
-            else f"{several(noun).capitalize()} are not known: these figures assume that no two rows come from one "
+            else f"{several(noun).capitalize()} are not known: these metrics assume that no two rows come from one "
             f"{noun}."
         ),
     }

@@ -11,8 +11,8 @@ import torch
 
 from imbtk.authoring.context import Rows, RunContext, Split
 from imbtk.authoring.draw import Draw
-from imbtk.calibration.chain import rehearse_calibration
-from imbtk.calibration.decisions import OUT_OF_FOLD, VALIDATION, Rehearsal, rehearse_decision
+from imbtk.calibration.chain import dry_run_calibration
+from imbtk.calibration.decisions import OUT_OF_FOLD, VALIDATION, DecisionDryRun, dry_run_decision
 from imbtk.data.dataset import Dataset
 from imbtk.data.leaks import check_split
 from imbtk.data.normalise import Normalisation, feature_scale, features_of
@@ -132,12 +132,12 @@ def prepare_split(
     known = split.validation if unseen is None else unseen.rows
     prepared = _built(config, catalogue, dataset, plan, model, split=split, dropped=dropped, folds=folds, known=known)
     context = prepared.plan.phases[-1].context
-    rehearse_calibration(plan.items, dataset.labels[known].numpy(), context)
+    dry_run_calibration(plan.items, dataset.labels[known].numpy(), context)
     why = _not_out_of_fold(folds, inner)
     try:
         models = len(inner) if unseen is None else unseen.models
         unseen_rows = torch.cat([cut.test for cut in inner]) if inner else known
-        rehearsal = _rehearsed(plan, config, dataset, unseen_rows, models, context)
+        rehearsal = _decision_dry_run(plan, config, dataset, unseen_rows, models, context)
     except ImbtkError as error:
         # Whoever fails on few rows may advise folds, which there are already.
         error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
@@ -234,13 +234,13 @@ def _resolved(
     )
 
 
-def _rehearsed(
+def _decision_dry_run(
     plan: Plan, config: RunConfig, dataset: Dataset, rows: torch.Tensor, models: int, context: RunContext
-) -> Rehearsal:
+) -> DecisionDryRun:
     """Return how a class is going to be picked, rehearsed with the rows that this will be fitted on."""
     groups = dataset.known_groups(rows)
     kind = OUT_OF_FOLD if models else VALIDATION
-    rehearsal = rehearse_decision(
+    rehearsal = dry_run_decision(
         plan.items,
         config.decide,
         dataset.labels[rows].numpy(),

@@ -160,7 +160,7 @@ class Results(RunFolder):
         return by_row
 
     def write_calibration(self, document: Mapping[str, Any]) -> None:
-        """Write ``calibration.json``: how logits became probabilities, with figures before and after."""
+        """Write ``calibration.json``: how logits became probabilities, with metrics before and after."""
         self.write_json("calibration", document)
 
     def write_decision(self, document: Mapping[str, Any]) -> None:

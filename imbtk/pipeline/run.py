@@ -147,7 +147,7 @@ def _told(folder: Results, done: _Done, failed: Sequence[str], progress: RunProg
 
 
 def _heard(metric: ExtraMetric, failures: list[str]) -> ExtraMetric:
-    """Return a plugin's metric that notes in `failures`, once, what went wrong: then the figure is missing."""
+    """Return a plugin's metric that notes in `failures`, once, what went wrong: then the metric is missing."""
 
     def heard(labels: np.ndarray, probabilities: np.ndarray) -> float:
         try:

@@ -70,7 +70,7 @@ class RunConfig(DataOptions):
     clip_norm: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
     early_stop: EarlyStopMetric | None = Field(
         None,
-        description="Keep the best epoch of the last phase by this figure of the validation rows; unless given, "
+        description="Keep the best epoch of the last phase by this metric of the validation rows; unless given, "
         "corrected_log_loss where epochs are left open too, none where they are given.",
     )
     patience: int | None = Field(None, ge=1, description="With early_stop: stop after so many epochs without a gain.")

@@ -62,7 +62,7 @@ def choose_epochs(rows: int, kind: str) -> int:
 def choose_stopping(
     epochs: int, kind: str, validation_rows: int, patience: int | None
 ) -> tuple[EarlyStopMetric, int | None]:
-    """Return by which figure the best of at most `epochs` epochs is kept, and how many may go by without a gain.
+    """Return by which metric the best of at most `epochs` epochs is kept, and how many may go by without a gain.
 
     Parameters
     ----------

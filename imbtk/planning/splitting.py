@@ -165,7 +165,7 @@ def absent_classes(dataset: Dataset, split: Split) -> tuple[str, ...]:
         if absent:
             names = ", ".join(f"'{name}'" for name in absent[:10])
             said.append(
-                f"the split left no {side} row of class {names}: figures of such a class cannot be computed. A "
+                f"the split left no {side} row of class {names}: metrics of such a class cannot be computed. A "
                 "stratified split puts every class on every side."
             )
     return tuple(said)

@@ -1,4 +1,4 @@
-"""The section on calibration: what the ledger said, what was measured, and figures before and after."""
+"""The section on calibration: what the ledger said, what was measured, and metrics before and after."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from imbtk.report.blocks import Block, Cell, Details, Section, Table, Text, name
 from imbtk.report.palette import class_colours
 from imbtk.runs.format import CALIBRATION
 from imbtk.runs.reading import RunRecord
-from imbtk.wording import NO_FIGURE, one_line, per_cent, plural
+from imbtk.wording import NO_METRIC, one_line, per_cent, plural
 
 __all__ = ["calibration_section"]
 
 FIGURES = ("log_loss", "brier", "ece", "classwise_ece")
-"""Figures of ``calibration.json``."""
+"""Metrics of ``calibration.json``."""
 
 
 def calibration_section(record: RunRecord) -> Section:
@@ -29,13 +29,13 @@ def calibration_section(record: RunRecord) -> Section:
     found = _read(record)
     if found is None:
         return Section("Calibration", "calibration", (Text("The run kept no record of its calibration.", "quiet"),))
-    blocks: list[Block] = [Text(_intro(record, found)), _figure_table(found, record.metrics.get("positive_class"))]
+    blocks: list[Block] = [Text(_intro(record, found)), _metric_table(found, record.metrics.get("positive_class"))]
     if any(found["weighted"].values()):
         sides = " and ".join(side for side, weighted in found["weighted"].items() if weighted)
         blocks.append(
             Text(
                 f"The {sides} {record.noun}s have other class frequencies than the place where the model is used: "
-                "they are weighted here, so these figures differ from those of the other tables.",
+                "they are weighted here, so these metrics differ from those of the other tables.",
                 "quiet",
             )
         )
@@ -77,7 +77,7 @@ def _intro(record: RunRecord, found: dict[str, Any]) -> str:
     return f"{words} Temperature: {found['temperature']:.3g} (above 1, the network was too sure of itself)."
 
 
-def _figure_table(found: dict[str, Any], positive: str | None) -> Table:
+def _metric_table(found: dict[str, Any], positive: str | None) -> Table:
     sides = [
         side for side in ("out_of_fold", "validation", "test") if found["before"].get(side) and found["after"].get(side)
     ]
@@ -99,7 +99,7 @@ _WHEN = ("before", "after")
 
 
 def _number(value: float | None) -> Cell:
-    return Cell(NO_FIGURE if value is None else f"{value:.4f}", look="number")
+    return Cell(NO_METRIC if value is None else f"{value:.4f}", look="number")
 
 
 def _shift_table(record: RunRecord, found: dict[str, Any]) -> Table:

@@ -17,7 +17,7 @@ from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.report.palette import class_colours
 from imbtk.runs.reading import RunRecord
-from imbtk.wording import NO_FIGURE, plural, several, shorten, value_text
+from imbtk.wording import NO_METRIC, plural, several, shorten, value_text
 
 __all__ = ["curves_section"]
 
@@ -101,7 +101,7 @@ def _thresholds(level: Level, units: Predictions, k: int, names: Sequence[str]) 
     rows = tuple(
         (
             Cell(str(first)),
-            *(Cell(NO_FIGURE if value is None else f"{value:.3f}", look="number") for value in shares),
+            *(Cell(NO_METRIC if value is None else f"{value:.3f}", look="number") for value in shares),
             Cell(f"{1000 * alarms:.1f}", look="number"),
         )
         for first, *shares, alarms in lines

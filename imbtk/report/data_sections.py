@@ -88,7 +88,7 @@ def _leak_banner(record: RunRecord) -> Banner:
     noun = record.group_noun
     if not record.groups_known:
         return Banner(
-            f"These figures assume that no two {record.noun}s come from one {noun}. If some do, the results look "
+            f"These metrics assume that no two {record.noun}s come from one {noun}. If some do, the results look "
             f"better than they are. Tell imbtk the {several(noun)} (a manifest column, or --group-pattern).",
             "warning",
             f"{several(noun).capitalize()} unknown",

@@ -16,7 +16,7 @@ from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.runs.format import CALIBRATION, DECISION
 from imbtk.runs.reading import RunRecord
-from imbtk.wording import figure_text, fitted_on_words, join_words, one_line, per_cent, shorten
+from imbtk.wording import fitted_on_words, join_words, metric_text, one_line, per_cent, shorten
 
 __all__ = ["decision_section"]
 
@@ -75,12 +75,12 @@ def _floor_banner(record: RunRecord, floor: Mapping[str, Any]) -> Banner:
     on = ""
     if fitted:
         good = "a little too good, since the threshold was chosen on them"
-        on = f" On {kind} {record.noun}s: {figure_text(fitted)}, {good}."
+        on = f" On {kind} {record.noun}s: {metric_text(fitted)}, {good}."
     if test is None:
         text = f"There is no test {record.noun} of “{name}” to see whether a sensitivity of {least} holds.{on}"
         return Banner(text, "warning", "Floor not tested")
     seen = (
-        f"On test {record.noun}s the sensitivity for “{name}” is {figure_text(test)}; at least {least} was asked for."
+        f"On test {record.noun}s the sensitivity for “{name}” is {metric_text(test)}; at least {least} was asked for."
     )
     if not floor["held_on_test"]:
         return Banner(f"{seen}{on}", "error", "The floor did not hold on test rows")
@@ -112,7 +112,7 @@ def _side(name: str) -> str:
 
 
 def _elsewhere(record: RunRecord, drawings: Drawings) -> list[Block]:
-    """Return the predictive values over the prevalence, for two classes whose figures are known."""
+    """Return the predictive values over the prevalence, for two classes whose metrics are known."""
     levels = levels_of(record, main_side(record))
     positive = record.metrics.get("positive_class")
     if record.num_classes != 2 or positive not in record.class_names or not levels:
@@ -150,7 +150,7 @@ def _predictive_values(
     head = ("prevalence", *(f"{what}{end}" for end in ("", "_low", "_high") for what in ("ppv", "npv")))
     caption = (
         f"Expected positive and negative predictive value where “{shorten(positive, 40)}” is rarer or commoner, from "
-        f"sensitivity {figure_text(sensitivity)} and specificity {figure_text(specificity)} ({level.words}), if these "
+        f"sensitivity {metric_text(sensitivity)} and specificity {metric_text(specificity)} ({level.words}), if these "
         "stay what they are. Shaded: both at the lower or both at the upper end of their 95 % intervals."
     )
     return drawings.add("predictive_values", figure, (head, rows), caption)

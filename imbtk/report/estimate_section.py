@@ -14,7 +14,7 @@ __all__ = ["estimate_section", "estimate_tiles"]
 
 
 def estimate_tiles(record: RunRecord, found: Mapping[str, Any]) -> list[Tile]:
-    """Return the primary figure and the sensitivities of up to three classes, as estimated."""
+    """Return the primary metric and the sensitivities of up to three classes, as estimated."""
     primary = next(figure for figure in found["figures"] if figure["metric"] == found["primary"])
     tiles = [_tile(primary["name"].capitalize(), primary)]
     if record.num_classes <= 3:
@@ -28,7 +28,7 @@ def _tile(label: str, figure: Mapping[str, Any]) -> Tile:
 
 
 def estimate_section(found: Mapping[str, Any]) -> Section:
-    """Return all figures of the comparison's row with their intervals, and what they are."""
+    """Return all metrics of the comparison's row with their intervals, and what they are."""
     head = (Cell("Figure"), Cell("Estimate", look="number"), Cell("95 % interval", look="number"))
     lines: list[tuple[Cell, ...]] = [_line(Cell(figure["name"]), figure) for figure in found["figures"]]
     lines += [_line(name_cell(f"Sensitivity, {entry['name']}"), entry["sensitivity"]) for entry in found["per_class"]]
@@ -37,7 +37,7 @@ def estimate_section(found: Mapping[str, Any]) -> Section:
         Table(head, tuple(lines)),
         Text(
             f"Row “{one_line(found['row'])}” of the comparison in {one_line(found['comparison'])}; intervals over "
-            f"{several(found['unit'])}. These figures are {sentence(found['conditional_on'])[0].lower()}"
+            f"{several(found['unit'])}. These metrics are {sentence(found['conditional_on'])[0].lower()}"
             f"{sentence(found['conditional_on'])[1:]} Probabilities and the decision were fitted on what the models of "
             f"the first repeat said of rows that they had not seen: {plural(found['models'], 'model')}.",
             "quiet",

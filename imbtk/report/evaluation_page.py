@@ -57,14 +57,14 @@ def _banners(record: RunRecord, document: Mapping[str, Any]) -> list[Block]:
     met = document["seen"]
     if met["said"]:
         title = "Not new to the model" if met["refused"] else ""
-        flatters = " These figures flatter the model." if met["refused"] else ""
+        flatters = " These metrics flatter the model." if met["refused"] else ""
         banners.append(Banner(met["said"] + flatters, "error" if met["refused"] else "note", title))
     if not record.groups_known:
-        text = f"These figures assume that no two {record.noun}s come from one {record.group_noun}."
+        text = f"These metrics assume that no two {record.noun}s come from one {record.group_noun}."
         banners.append(Banner(text, "warning", f"{several(record.group_noun).capitalize()} unknown"))
     if missing := document["missing_classes"]:
         named = ", ".join(f"“{shorten(name, 30)}”" for name in missing[:10])
-        text = f"The data have no {record.noun} of {named}: figures of such a class, and means over all, are missing."
+        text = f"The data have no {record.noun} of {named}: metrics of such a class, and means over all, are missing."
         banners.append(Banner(text, "warning", "Classes without a case"))
     if lost := document["unreadable"]:
         banners.append(Banner(f"{plural(len(lost), record.noun)} could not be read and are left out.", "warning"))

@@ -1,4 +1,4 @@
-"""What a run's page says first: the verdict in a sentence, the headline figures, the warnings."""
+"""What a run's page says first: the verdict in a sentence, the headline metrics, the warnings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def verdict_sentences(record: RunRecord) -> list[Block]:
 
 
 def headline_tiles(record: RunRecord) -> Tiles:
-    """Return the headline figures: per group where there are any, with the figure per row below."""
+    """Return the headline metrics: per group where there are any, with the metric per row below."""
     levels = levels_of(record, main_side(record))
     tiles = [_data_tile(record)]
     if (found := estimate_of(record.metrics)) is not None:

@@ -27,7 +27,7 @@ class Level:
     metrics : mapping
         The level's object in ``metrics.json``.
     predictions : Predictions, optional
-        What the figures are made from.
+        What the metrics are made from.
     """
 
     side: str

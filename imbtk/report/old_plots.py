@@ -1,4 +1,4 @@
-"""Methods that drew one figure each: they go with imbtk 0.2."""
+"""Methods that drew one metric each: they go with imbtk 0.2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class OldPlots:
     """Answers ``plot_…()`` with one of ``figures``, and says so."""
 
     _old_plots: ClassVar[dict[str, str]]
-    """Name of a method -> that of the figure, with places for the arguments `per` and `side`."""
+    """Name of a method -> that of the metric, with places for the arguments `per` and `side`."""
 
     if not TYPE_CHECKING:
 
@@ -26,7 +26,7 @@ class OldPlots:
 
             def plot(per: str = "row", side: str = "test") -> Figure:
                 figure = self._old_plots[name].format(per=per, side=side)
-                warnings.warn(f"{name}() goes with imbtk 0.2. Write .figures['{figure}'].", FutureWarning, stacklevel=2)
+                warnings.warn(f"{name}() goes with imbtk 0.2. Write .metrics['{figure}'].", FutureWarning, stacklevel=2)
                 return self.figures[figure]
 
             return plot

@@ -90,7 +90,7 @@ def write_page(
     banners: Sequence[Block],
     sections: Sequence[Section],
 ) -> Path:
-    """Write the page of a record with its figures into the record's folder; return its path."""
+    """Write the page of a record with its metrics into the record's folder; return its path."""
     html = render_page(
         title=shorten(data_name(record), 80),
         kicker=kicker,
@@ -135,7 +135,7 @@ def render_page(
     lead : sequence of Block
         What is said first.
     tiles : Tiles
-        The headline figures.
+        The headline metrics.
     sections : sequence of Section
     source : str
         What the page is made from, for its foot.
@@ -182,7 +182,7 @@ def _header_banners(record: RunRecord, failures: Sequence[str]) -> list[Block]:
     if not record.groups_known:
         found.append(
             Banner(
-                f"These figures assume that no two {record.noun}s come from one {record.group_noun}.",
+                f"These metrics assume that no two {record.noun}s come from one {record.group_noun}.",
                 "warning",
                 f"{several(record.group_noun).capitalize()} unknown",
             )

@@ -46,7 +46,7 @@ __all__ = [
 PER_CLASS = {
     key: CLASS_METRICS[key].headed() for key in ("sensitivity", "specificity", "precision", "f1", "auroc", "auprc")
 }
-"""Figures of the per-class table, with their headings."""
+"""Metrics of the per-class table, with their headings."""
 
 
 def learning_section(record: RunRecord, drawings: Drawings) -> Section:
@@ -78,14 +78,14 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
 
 
 def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
-    """Return per-class tables and figures with intervals, and the overall figures."""
+    """Return per-class tables and metrics with intervals, and the overall metrics."""
     side = main_side(record)
     levels = levels_of(record, side)
     conditional = record.metrics.get("conditional_on")
     intro = (
         "Sensitivity: of the cases that truly are of a class, the share that the model finds. Specificity: of the "
         "cases that are not, the share that it leaves out. Precision: of the cases that it calls so, the share that "
-        "are. Below each figure its 95 % interval: what other "
+        "are. Below each metric its 95 % interval: what other "
         f"{several(record.group_noun)} of the same kind could have given."
     )
     blocks: list[Block] = [Text(intro)]
@@ -105,15 +105,15 @@ def per_class_section(record: RunRecord, drawings: Drawings) -> Section:
 
 
 def _about_groups(record: RunRecord, side: str) -> list[Block]:
-    """Return what class a group is by the figures above, or why there are none per group."""
+    """Return what class a group is by the metrics above, or why there are none per group."""
     parts, noun = record.metrics.get(side) or {}, record.group_noun
     reason = parts.get("per_group", {}).get("reason")
     if not reason:
         words = rule_words(record.metrics.get("group_label"), noun)
         return [Text(f"Per {noun}: the mean of its {record.noun}s' probabilities is decided on; {words}.", "quiet")]
     if any(warning["code"] == "mixed-groups" for warning in parts["per_row"].get("warnings", ())):
-        return [Banner(sentence(reason), "note", f"No figures per {noun}")]
-    return [Text(f"No figures per {noun}: {one_line(reason).rstrip('.')}.", "quiet")]
+        return [Banner(sentence(reason), "note", f"No metrics per {noun}")]
+    return [Text(f"No metrics per {noun}: {one_line(reason).rstrip('.')}.", "quiet")]
 
 
 def _sensitivity_plot(record: RunRecord, level: Level, drawings: Drawings) -> Plot:
@@ -134,7 +134,7 @@ def _sensitivity_plot(record: RunRecord, level: Level, drawings: Drawings) -> Pl
     return drawings.add(f"sensitivity_{level.slug}", drawn, (head, data), caption, width=width)
 
 
-def _figure_cell(figure: Mapping[str, Any] | None) -> Cell:
+def _metric_cell(figure: Mapping[str, Any] | None) -> Cell:
     return Cell(value_text(figure), reason_of(figure), "number", sub=interval_text(figure))
 
 
@@ -143,14 +143,14 @@ def _share_cell(figure: Mapping[str, Any] | None) -> Cell:
 
 
 def per_class_table(record: RunRecord, level: Level) -> Table:
-    """Return the figures of each class at a level, with intervals and support."""
+    """Return the metrics of each class at a level, with intervals and support."""
     _, rare = class_colours(record.train_counts, record.num_classes)
     rows = []
     for k, figures in enumerate(level.metrics["per_class"]):
         groups = figures["groups"]
         below = plural(groups, record.group_noun) if groups is not None and level.metrics["unit"] != "group" else ""
         support = Cell(f"{figures['support']:,}", look="number", sub=below)
-        cells = (_figure_cell(figures[key]) for key in PER_CLASS)
+        cells = (_metric_cell(figures[key]) for key in PER_CLASS)
         rows.append((name_cell(figures["name"], rare=k == rare), support, *cells))
     head = (
         Cell("Class"),
@@ -173,7 +173,7 @@ def _overall_metrics(levels: Sequence[Level], positive: str | None) -> list[Metr
 
 
 def overall_table(levels: Sequence[Level], positive: str | None = None) -> Table:
-    """Return the figures over all classes, one column per level.
+    """Return the metrics over all classes, one column per level.
 
     Parameters
     ----------
@@ -185,17 +185,17 @@ def overall_table(levels: Sequence[Level], positive: str | None = None) -> Table
     for metric in _overall_metrics(levels, positive):
         figures = [level.metrics["overall"].get(metric.key) for level in levels]
         name = metric.headed(None if positive is None else shorten(positive, 28))
-        shown = _share_cell if metric.key == "auprc_floor" else _figure_cell
+        shown = _share_cell if metric.key == "auprc_floor" else _metric_cell
         rows.append((Cell(name, sub=metric.meaning), *(shown(figure) for figure in figures)))
     shots = {"many": "more than 100", "medium": "20 to 100", "few": "fewer than 20"}
     for key, words in shots.items():
         figures = [level.metrics["shots"][key] for level in levels]
         if any(figure["value"] is not None for figure in figures):
             meaning = f"mean sensitivity of classes with {words} training rows"
-            rows.append((Cell(f"{key.capitalize()}-shot", sub=meaning), *(_figure_cell(f) for f in figures)))
+            rows.append((Cell(f"{key.capitalize()}-shot", sub=meaning), *(_metric_cell(f) for f in figures)))
     extra = dict.fromkeys(key for level in levels for key in level.metrics["extra"])
     for key in extra:
-        rows.append((name_cell(key), *(_figure_cell(level.metrics["extra"].get(key)) for level in levels)))
+        rows.append((name_cell(key), *(_metric_cell(level.metrics["extra"].get(key)) for level in levels)))
     head = (Cell("All classes together"), *(Cell(level.words, look="number") for level in levels))
     return Table(head, tuple(rows), "Over all classes")
 

@@ -41,7 +41,7 @@ def _from_first(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document of schema 1 as schema 2 has it.
 
     There rows and groups were called images and patients; the plain names of ranking metrics were those of means over
-    classes; and where rows of a group had several classes, they were told apart by the truth: such figures are left
+    classes; and where rows of a group had several classes, they were told apart by the truth: such metrics are left
     out.
     """
     found = {"group_name": "group", "group_label": None, **document, "schema_version": METRICS.schema}

@@ -7,7 +7,7 @@ from imbtk.errors import PlanError
 from imbtk.planning.overcorrection import find_overcorrection
 from imbtk.planning.phases import BuiltPhase, build_phase
 from imbtk.planning.plan import Plan, PlanItem, PlannedPhase
-from imbtk.training.dry_run import rehearse
+from imbtk.training.dry_run import dry_run
 
 __all__ = ["build_phases"]
 
@@ -42,7 +42,7 @@ def build_phases(
         item.strategy.check_run(context)
     phases = tuple(build_phase(planned, rows, context) for planned in plan.phases(context.epochs))
     for phase in phases:
-        rehearse(phase.planned, phase.context)
+        dry_run(phase.planned, phase.context)
 
     def rebuild(phase: BuiltPhase, items: tuple[PlanItem, ...]) -> BuiltPhase:
         copies = tuple(item.copy() for item in items)

@@ -19,12 +19,12 @@ from imbtk.errors import StrangersCode
 from imbtk.planning.dispatch import BatchState, Dispatcher, bind, random_states_kept, remedy, who, wrong_result
 from imbtk.planning.plan import PlanItem, PlannedPhase
 
-__all__ = ["rehearse"]
+__all__ = ["dry_run"]
 
 SAMPLES = 2
 
 
-def rehearse(planned: PlannedPhase, context: RunContext, width: int | None = None) -> None:
+def dry_run(planned: PlannedPhase, context: RunContext, width: int | None = None) -> None:
     """Call criterion, adjustments, augmentation and mixing of a phase on copies of its strategies.
 
     Parameters

@@ -36,10 +36,10 @@ from imbtk.planning.plan import PlanItem
 from imbtk.planning.prepared import PreparedRun, RunPlan
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
-from imbtk.training.dry_run import rehearse
+from imbtk.training.config import EpochRecord, TrainingConfig
+from imbtk.training.dry_run import dry_run
 from imbtk.training.loop import train
-from imbtk.training.settings import EpochRecord, TrainingSettings
-from imbtk.training.settling import training_settings
+from imbtk.training.settling import training_config
 from imbtk.training.setup import optimizer_for
 from imbtk.training.validation import predict
 
@@ -70,14 +70,14 @@ class Fitted:
     history : list of dict
         One record for each epoch.
     batches : Batches
-    settings : TrainingSettings
+    training : TrainingConfig
     """
 
     network: Network
     prepared: PreparedRun
     history: list[EpochRecord]
     batches: Batches
-    settings: TrainingSettings
+    training: TrainingConfig
 
     def logits(self, rows: torch.Tensor) -> np.ndarray:
         """Return the logits of rows of the data set, (n, K) float64.
@@ -87,7 +87,7 @@ class Fitted:
         TrainingError
             If they are not finite: training went out of bounds, though its last losses were finite.
         """
-        logits: np.ndarray = predict(self.network, self.batches, rows, self.settings).double().numpy()
+        logits: np.ndarray = predict(self.network, self.batches, rows, self.training).double().numpy()
         bad = rows[~torch.from_numpy(logits).isfinite().all(1)].tolist()
         if bad:
             raise TrainingError(
@@ -119,10 +119,10 @@ def fit(
         End after so many epochs, whatever the clock says.
     """
     config, validation = prepared.model.config, prepared.data.split.validation
-    settings = training_settings(prepared, network)
+    training = training_config(prepared, network)
     if most_epochs is not None:
-        settings = dataclasses.replace(settings, seconds=math.inf, most_epochs=most_epochs)
-    if settings.channels_last:
+        training = dataclasses.replace(training, seconds=math.inf, most_epochs=most_epochs)
+    if training.channels_last:
         network.to(memory_format=torch.channels_last)
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
     history = train(
@@ -131,15 +131,15 @@ def fit(
         prepared.plan.phases,
         batches=batches,
         validation=(validation, prepared.data.dataset.labels[validation]),
-        settings=settings,
+        config=training,
         checkpoint=checkpoint,
         on_epoch=on_epoch,
         on_step=on_step,
     )
     trained = tuple(phase for phase in prepared.plan.phases if phase.planned.phase.start <= history[-1]["epoch"])
     prepared = dataclasses.replace(prepared, plan=dataclasses.replace(prepared.plan, phases=trained))
-    _refit(prepared, network, batches, settings)
-    return Fitted(network, prepared, history, batches, settings)
+    _refit(prepared, network, batches, training)
+    return Fitted(network, prepared, history, batches, training)
 
 
 def needs_rows(item: PlanItem, hook: str) -> bool:
@@ -236,26 +236,26 @@ def make_network(prepared: PreparedRun) -> Network:
         network.freeze_backbone()
     smallest = min(phase.smallest_batch for phase in prepared.plan.phases)
     check_smallest_batch(network, smallest, prepared.model.config.batch_size)
-    _rehearse_with_features(prepared.plan, network)
+    _dry_run_with_features(prepared.plan, network)
     start_at_prior(network.head, first)
     return network.to(prepared.model.device)
 
 
-def _rehearse_with_features(plan: RunPlan, network: Network) -> None:
+def _dry_run_with_features(plan: RunPlan, network: Network) -> None:
     """Try the criteria that ask for features, now that their width is known."""
     for phase in plan.phases:
         if "features" in getattr(phase.criterion, "wanted", ()):
             width = feature_width(network.backbone, network.sample_shape, network.model_name)
-            rehearse(phase.planned, phase.context, width)
+            dry_run(phase.planned, phase.context, width)
 
 
-def _refit(prepared: PreparedRun, network: Network, batches: Batches, settings: TrainingSettings) -> None:
+def _refit(prepared: PreparedRun, network: Network, batches: Batches, training: TrainingConfig) -> None:
     """Let strategies refit the head on the frozen features of the training rows."""
     dispatcher = Dispatcher(prepared.plan.strategies.items)
     if not dispatcher.answering("imbtk_refit"):
         return
     rows = prepared.data.split.train
-    features = predict(network, batches, rows, settings, features=True).to(prepared.model.device)
+    features = predict(network, batches, rows, training, features=True).to(prepared.model.device)
     labels = prepared.data.dataset.labels[rows].to(prepared.model.device)
 
     def check(head: Any, item: PlanItem) -> torch.nn.Module:

@@ -16,9 +16,9 @@ from imbtk.models.network import Network
 from imbtk.planning.phases import BuiltPhase
 from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.checkpoint import Checkpoint, training_state
+from imbtk.training.config import EpochRecord, TrainingConfig
 from imbtk.training.losses import EpochLosses
 from imbtk.training.schedule import Schedule
-from imbtk.training.settings import EpochRecord, TrainingSettings
 from imbtk.training.step import take_step, trained_parameters
 from imbtk.training.validation import validate
 
@@ -53,7 +53,7 @@ def train(
     phases: Sequence[BuiltPhase],
     batches: Batches,
     validation: tuple[torch.Tensor, torch.Tensor],
-    settings: TrainingSettings,
+    config: TrainingConfig,
     checkpoint: Checkpoint | None,
     on_epoch: Callable[[int, EpochRecord], None] = lambda epoch, record: None,
     on_step: Callable[[int, int, float], None] | None = None,
@@ -71,7 +71,7 @@ def train(
     batches : Batches
     validation : tuple of Tensor
         Rows (n,) of the data set and their labels (n,); n may be 0.
-    settings : TrainingSettings
+    config : TrainingConfig
     checkpoint : Checkpoint, optional
         Where the state goes.
     on_epoch : callable
@@ -95,15 +95,15 @@ def train(
     progress = _Progress()
     state = partial(training_state, network, optimizer, phases, progress.history)
     total = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
-    schedule = Schedule(optimizer, total, settings.schedule, settings.warmup)
+    schedule = Schedule(optimizer, total, config.schedule, config.warmup)
     started = clock()
-    for phase, epoch in _epochs(phases, settings.most_epochs):
+    for phase, epoch in _epochs(phases, config.most_epochs):
         stretch, began = phase.planned.phase, clock()
         if epoch == stretch.start:
             phase_batches = batches.phase(phase)
         # Global, since dropout knows nothing else; anew for each epoch, so that what an epoch draws hangs on the epoch
         # alone: a resumed run, or one with other strategies before, draws the same.
-        torch.manual_seed(network_seed(settings.seed, epoch))
+        torch.manual_seed(network_seed(config.seed, epoch))
         if checkpoint is not None:
             checkpoint.copy_if_due(state)
         try:
@@ -112,7 +112,7 @@ def train(
                 optimizer,
                 phase_batches,
                 epoch=epoch,
-                settings=settings,
+                config=config,
                 schedule=schedule,
                 step=progress.step,
                 on_step=on_step,
@@ -131,17 +131,17 @@ def train(
             "seconds": seconds,
             "samples_per_second": phase.order_length / seconds,
             "train_loss": loss,
-            **validate(network, batches, validation, settings, phase.ledger.believed),
+            **validate(network, batches, validation, config, phase.ledger.believed),
         }
         progress.history.append(record)
         on_epoch(epoch, record)
         if checkpoint is not None:
             checkpoint.save_if_due(state)
-        if phase is phases[-1] and settings.early_stop and _keep_best(network, progress, epoch, settings):
+        if phase is phases[-1] and config.early_stop and _keep_best(network, progress, epoch, config):
             break
         now = clock()
         # What comes next takes as long as what came last: it is begun only if it ends in time.
-        if now - started + (now - began) > settings.seconds and epoch + 1 < phases[-1].planned.phase.stop:
+        if now - started + (now - began) > config.seconds and epoch + 1 < phases[-1].planned.phase.stop:
             for earlier in progress.history:
                 earlier["out_of_time"] = float(earlier is record)
             break
@@ -163,7 +163,7 @@ def _train_epoch(
     optimizer: torch.optim.Optimizer,
     phase_batches: PhaseBatches,
     epoch: int,
-    settings: TrainingSettings,
+    config: TrainingConfig,
     schedule: Schedule,
     step: int,
     on_step: Callable[[int, int, float], None] | None,
@@ -179,7 +179,7 @@ def _train_epoch(
     for rows, labels, places in phase_batches.epoch(epoch):
         # Rows to a batch: gather, cast, augment, normalise, mix. Random numbers hang on a sample's place in the epoch's
         # order, `first` on, and not on the batch it is in.
-        x, target = phase_batches.load(labels, places, epoch, first, settings.seed)
+        x, target = phase_batches.load(labels, places, epoch, first, config.seed)
         schedule.set(step)
         taken = take_step(
             network,
@@ -190,7 +190,7 @@ def _train_epoch(
             rows,
             parameters=parameters,
             weights=weights,
-            settings=settings,
+            config=config,
         )
         seen.add(taken.loss, rows, taken.losses, taken.features, taken.logits)
         step += 1
@@ -208,9 +208,9 @@ def looking_is_free(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-def _keep_best(network: Network, progress: _Progress, epoch: int, settings: TrainingSettings) -> bool:
+def _keep_best(network: Network, progress: _Progress, epoch: int, config: TrainingConfig) -> bool:
     """Remember the best epoch of the last phase; return whether patience is at its end."""
-    metric = settings.early_stop or ""
+    metric = config.early_stop or ""
     value = progress.history[-1][f"validation_{metric}"]
     score = -value if metric.endswith("loss") else value  # of losses the smallest is the best
     if score > progress.best_value:
@@ -218,4 +218,4 @@ def _keep_best(network: Network, progress: _Progress, epoch: int, settings: Trai
         progress.best_state = {k: v.detach().clone() for k, v in network.state_dict().items()}
     for record in progress.history:
         record["kept"] = float(record["epoch"] == progress.best_epoch)
-    return settings.patience is not None and epoch - (progress.best_epoch or 0) >= settings.patience
+    return config.patience is not None and epoch - (progress.best_epoch or 0) >= config.patience

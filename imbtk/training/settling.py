@@ -12,19 +12,19 @@ import torch
 from imbtk.models.network import Network, prefers_channels_last
 from imbtk.planning.prepared import PreparedRun, RunModel
 from imbtk.training.batches import Batches
-from imbtk.training.settings import TrainingSettings
+from imbtk.training.config import TrainingConfig
 from imbtk.training.setup import choose_memory_format, choose_precision, optimizer_for
-from imbtk.training.speed import Speed, rounds_worth, try_settings, work
+from imbtk.training.speed import Speed, rounds_worth, try_configs, work
 
-__all__ = ["expected_seconds", "settled", "training_settings"]
+__all__ = ["expected_seconds", "settled", "training_config"]
 
 Precision = Literal["fp32", "bf16"]
 
 
-def training_settings(prepared: PreparedRun, network: Network) -> TrainingSettings:
+def training_config(prepared: PreparedRun, network: Network) -> TrainingConfig:
     """Return how to train; precision and memory format by rule where they are still open."""
     config = prepared.model.config
-    return TrainingSettings(
+    return TrainingConfig(
         seed=config.seed,
         schedule=config.schedule,
         warmup=config.warmup,
@@ -55,7 +55,7 @@ def settled(prepared: PreparedRun, network: Network, trainings: int = 1) -> Prep
         With ``speed`` if settings were tried: where the precision is ``auto`` and training takes long enough.
     """
     speed = _tried(prepared, network, trainings * (1 + len(prepared.inner)))
-    chosen = training_settings(prepared, network) if speed is None else speed.taken
+    chosen = training_config(prepared, network) if speed is None else speed.taken
     update = {
         "precision": chosen.precision,
         "memory_format": "channels-last" if chosen.channels_last else "contiguous",
@@ -73,10 +73,10 @@ def _tried(prepared: PreparedRun, network: Network, trainings: int) -> Speed | N
     config, phases = prepared.model.config, prepared.plan.phases
     if config.precision != "auto":
         return None
-    # The figures at full precision are those that the others must agree with.
-    settings = dataclasses.replace(training_settings(prepared, network), precision="fp32")
+    # The metrics at full precision are those that the others must agree with.
+    training = dataclasses.replace(training_config(prepared, network), precision="fp32")
     formats = (False, True) if config.memory_format == "auto" and prefers_channels_last(network) else ()
-    candidates = list(product(get_args(Precision), formats or (settings.channels_last,)))
+    candidates = list(product(get_args(Precision), formats or (training.channels_last,)))
     steps = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
     rows = sum(phase.order_length * phase.planned.phase.epochs for phase in phases)
     rounds = rounds_worth(trainings * work(network, rows), trainings * steps, len(candidates))
@@ -89,11 +89,11 @@ def _tried(prepared: PreparedRun, network: Network, trainings: int) -> Speed | N
 
     try:
         with torch.random.fork_rng(devices=[prepared.model.device] if prepared.model.device.type == "cuda" else []):
-            return try_settings(
+            return try_configs(
                 network,
                 phases[0],
                 batches,
-                settings=settings,
+                config=training,
                 optimizer=optimizer,
                 candidates=candidates,
                 rounds=rounds,

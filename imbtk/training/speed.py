@@ -18,15 +18,15 @@ from imbtk.models.network import Network
 from imbtk.models.trial import trial_output
 from imbtk.planning.phases import BuiltPhase, on_copies
 from imbtk.training.batches import Batches, PhaseBatches
+from imbtk.training.config import TrainingConfig
 from imbtk.training.loop import network_seed
 from imbtk.training.schedule import Schedule
-from imbtk.training.settings import TrainingSettings
 from imbtk.training.step import take_step, trained_parameters
 
-__all__ = ["AGREEMENT", "GAIN", "Speed", "Tried", "rounds_worth", "try_settings", "work"]
+__all__ = ["AGREEMENT", "GAIN", "Speed", "Tried", "rounds_worth", "try_configs", "work"]
 
 GAIN = 0.05
-"""How much less time than the default another setting must take to be worth its change of the figures."""
+"""How much less time than the default another setting must take to be worth its change of the metrics."""
 AGREEMENT = 0.02
 """How far the mean loss of the tried steps may be from that at full precision, as a share of it."""
 LEAST_WORK = 5e11
@@ -112,7 +112,7 @@ def work(network: Network, rows: int) -> float:
     return float(multiplications) * rows
 
 
-def rounds_worth(multiplications: float, steps: int, settings: int) -> int:
+def rounds_worth(multiplications: float, steps: int, config: int) -> int:
     """Return how many steps of each setting are worth timing in a training; 0 for one that is soon over anyway.
 
     A function of the training alone and of no clock: which trainings are tried is the same on every machine.
@@ -123,7 +123,7 @@ def rounds_worth(multiplications: float, steps: int, settings: int) -> int:
         Of the whole training's forward passes, from :func:`work`.
     steps : int
         Of the whole training.
-    settings : int
+    config : int
         How many there are to try; each takes a step more to warm up.
 
     Examples
@@ -131,15 +131,15 @@ def rounds_worth(multiplications: float, steps: int, settings: int) -> int:
     >>> rounds_worth(1e9, 10_000, 4), rounds_worth(1e13, 10_000, 4), rounds_worth(1e13, 400, 4)
     (0, 8, 3)
     """
-    rounds = int(SHARE * steps / settings) - 1
+    rounds = int(SHARE * steps / config) - 1
     return 0 if multiplications < LEAST_WORK or rounds < FEWEST_ROUNDS else min(rounds, MOST_ROUNDS)
 
 
-def try_settings(
+def try_configs(
     network: Network,
     phase: BuiltPhase,
     batches: Batches,
-    settings: TrainingSettings,
+    config: TrainingConfig,
     optimizer: Optimizer,
     candidates: Sequence[tuple[Literal["fp32", "bf16"], bool]],
     rounds: int,
@@ -155,7 +155,7 @@ def try_settings(
     phase : BuiltPhase
         The first one.
     batches : Batches
-    settings : TrainingSettings
+    config : TrainingConfig
         The default, of full precision.
     optimizer : callable
         ``network -> Optimizer``.
@@ -176,10 +176,10 @@ def try_settings(
     """
     copied = on_copies(phase)
     phase_batches, device = batches.phase(copied), batches.device
-    loaded, loading = _loaded(phase_batches, copied, settings.seed, rounds + 1, clock)
+    loaded, loading = _loaded(phase_batches, copied, config.seed, rounds + 1, clock)
     trials = []
     for precision, channels_last in candidates:
-        own = dataclasses.replace(settings, precision=precision, channels_last=channels_last)
+        own = dataclasses.replace(config, precision=precision, channels_last=channels_last)
         trials.append((own, _steps(network, copied, own, optimizer, loaded, total)))
     seconds: list[list[float]] = [[] for _ in trials]
     losses: list[list[float]] = [[] for _ in trials]
@@ -194,11 +194,11 @@ def try_settings(
         Tried(own.precision, own.channels_last, min(times[1:]), sum(found) / len(found))
         for (own, _), times, found in zip(trials, seconds, losses, strict=True)
     )
-    return _chosen(tried, settings, loading)
+    return _chosen(tried, config, loading)
 
 
-def _chosen(tried: tuple[Tried, ...], settings: TrainingSettings, loading: float) -> Speed:
-    wanted = (settings.precision, settings.channels_last)
+def _chosen(tried: tuple[Tried, ...], config: TrainingConfig, loading: float) -> Speed:
+    wanted = (config.precision, config.channels_last)
     default = next(entry for entry in tried if (entry.precision, entry.channels_last) == wanted)
     safe = [entry for entry in tried if abs(entry.loss - default.loss) <= AGREEMENT * abs(default.loss)]
     fastest = min(safe, key=lambda entry: entry.seconds, default=default)
@@ -223,25 +223,25 @@ def _loaded(
 def _steps(
     network: Network,
     phase: BuiltPhase,
-    settings: TrainingSettings,
+    config: TrainingConfig,
     make_optimizer: Optimizer,
     loaded: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
     total: int,
 ) -> Iterator[torch.Tensor]:
     """Yield the loss of each of the first steps of a training, over and over the loaded batches."""
     network = copy.deepcopy(network)
-    network.to(memory_format=torch.channels_last if settings.channels_last else torch.contiguous_format)
+    network.to(memory_format=torch.channels_last if config.channels_last else torch.contiguous_format)
     network.train()
     optimizer = make_optimizer(network)
-    schedule, parameters = Schedule(optimizer, total, settings.schedule, settings.warmup), trained_parameters(optimizer)
+    schedule, parameters = Schedule(optimizer, total, config.schedule, config.warmup), trained_parameters(optimizer)
     weights = None if phase.weights is None else phase.weights.to(loaded[0][1].device)
     step = 0
     while True:
         rows, x, target = loaded[step % len(loaded)]
-        torch.manual_seed(network_seed(settings.seed, step))
+        torch.manual_seed(network_seed(config.seed, step))
         schedule.set(step)
         taken = take_step(
-            network, optimizer, phase, x, target, rows, parameters=parameters, weights=weights, settings=settings
+            network, optimizer, phase, x, target, rows, parameters=parameters, weights=weights, config=config
         )
         step += 1
         yield taken.loss.detach()

@@ -12,7 +12,7 @@ from torch import nn
 from imbtk.errors import PluginError
 from imbtk.models.network import Network
 from imbtk.planning.phases import BuiltPhase
-from imbtk.training.settings import TrainingSettings
+from imbtk.training.config import TrainingConfig
 
 __all__ = ["Step", "check_losses", "take_step", "trained_parameters", "weighted_mean"]
 
@@ -36,7 +36,7 @@ def take_step(
     *,
     parameters: Sequence[nn.Parameter],
     weights: torch.Tensor | None,
-    settings: TrainingSettings,
+    config: TrainingConfig,
 ) -> Step:
     """Take one step of an optimiser down the loss of a batch.
 
@@ -55,13 +55,13 @@ def take_step(
         What is trained: see :func:`trained_parameters`.
     weights : Tensor, shape (K,), optional
         On the device.
-    settings : TrainingSettings
+    config : TrainingConfig
     """
     # Forward. Where half precision is asked for, only here: the criterion is given float32, since exponentials of
     # margins and focal powers overflow in anything less.
-    if settings.channels_last:
+    if config.channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
-    half = settings.precision == "bf16"
+    half = config.precision == "bf16"
     with torch.autocast(x.device.type, torch.bfloat16) if half else contextlib.nullcontext():
         features = network.backbone(x)
         logits = network.classify(features)
@@ -79,8 +79,8 @@ def take_step(
     # Backward, clip, update.
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
-    if settings.clip_norm:
-        nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+    if config.clip_norm:
+        nn.utils.clip_grad_norm_(parameters, config.clip_norm)
     optimizer.step()
     return Step(loss, losses, features, logits)
 

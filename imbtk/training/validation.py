@@ -1,4 +1,4 @@
-"""What a network says of rows that it is not trained on: logits, and figures by which the best epoch can be kept."""
+"""What a network says of rows that it is not trained on: logits, and metrics by which the best epoch can be kept."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import torch
 from imbtk.models.forward import forward
 from imbtk.models.network import Network
 from imbtk.training.batches import Batches
-from imbtk.training.settings import EpochRecord, TrainingSettings
+from imbtk.training.config import EpochRecord, TrainingConfig
 
-__all__ = ["predict", "validate", "validation_figures"]
+__all__ = ["predict", "validate", "validation_metrics"]
 
 _ROWS_AT_ONCE = 256
 
@@ -18,32 +18,32 @@ def predict(
     network: Network,
     batches: Batches,
     rows: torch.Tensor,
-    settings: TrainingSettings,
+    config: TrainingConfig,
     features: bool = False,
 ) -> torch.Tensor:
     """Return logits (n, K), or features (n, D), of rows of the data set, without augmentation, float32 on the CPU."""
     inputs = (batches.samples(part) for part in torch.split(rows, _ROWS_AT_ONCE))
-    return forward(network, inputs, features=features, channels_last=settings.channels_last)
+    return forward(network, inputs, features=features, channels_last=config.channels_last)
 
 
 def validate(
     network: Network,
     batches: Batches,
     validation: tuple[torch.Tensor, torch.Tensor],
-    settings: TrainingSettings,
+    config: TrainingConfig,
     believed: torch.Tensor,
 ) -> EpochRecord:
-    """Return the figures of an epoch on validation rows, over the classes that they have; none without rows.
+    """Return the metrics of an epoch on validation rows, over the classes that they have; none without rows.
 
-    `believed` as in :func:`validation_figures`.
+    `believed` as in :func:`validation_metrics`.
     """
     rows, labels = validation
     if not len(rows):
         return {}
-    return validation_figures(predict(network, batches, rows, settings), labels, believed)
+    return validation_metrics(predict(network, batches, rows, config), labels, believed)
 
 
-def validation_figures(logits: torch.Tensor, labels: torch.Tensor, believed: torch.Tensor) -> dict[str, float]:
+def validation_metrics(logits: torch.Tensor, labels: torch.Tensor, believed: torch.Tensor) -> dict[str, float]:
     """Return the columns of ``history.csv`` about validation rows, over the classes that they have.
 
     Parameters

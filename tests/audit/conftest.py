@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.data.dataset import Dataset
 
 Draw = Callable[..., Image.Image]
-MakeSubject = Callable[..., Subject]
+MakeSubject = Callable[..., AuditedData]
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def make_subject() -> MakeSubject:
 
     def make(
         labels: list[int], groups: list[int] | None = None, x: torch.Tensor | None = None, **settings: object
-    ) -> Subject:
+    ) -> AuditedData:
         settings.setdefault("thorough", True)
         thorough, split = bool(settings.pop("thorough")), settings.pop("split", None)
         x = torch.arange(len(labels), dtype=torch.float32)[:, None] if x is None else x
@@ -63,6 +63,6 @@ def make_subject() -> MakeSubject:
             feature_names=tuple(f"x{d}" for d in range(x.shape[1])) if x.ndim == 2 else (),
             **settings,  # type: ignore[arg-type]
         )
-        return Subject(dataset, split=split, thorough=thorough)  # type: ignore[arg-type]
+        return AuditedData(dataset, split=split, thorough=thorough)  # type: ignore[arg-type]
 
     return make

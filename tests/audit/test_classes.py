@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from imbtk.audit.classes import class_findings, effective_number_of_samples
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.data.dataset import InducedImbalance
 
-MakeSubject = Callable[..., Subject]
+MakeSubject = Callable[..., AuditedData]
 
 
 def test_effective_numbers_are_a_geometric_series() -> None:

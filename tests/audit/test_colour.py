@@ -12,10 +12,10 @@ from PIL import Image
 
 from imbtk.audit import colour
 from imbtk.audit.colour import colour_findings, colour_histograms, learn_colour
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 
 Draw = Callable[..., Image.Image]
-MakeSubject = Callable[..., Subject]
+MakeSubject = Callable[..., AuditedData]
 
 
 def stored(*images: Image.Image) -> torch.Tensor:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 
 from imbtk.audit.content import column_findings, domain_findings, reading_findings
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 
-MakeSubject = Callable[..., Subject]
+MakeSubject = Callable[..., AuditedData]
 
 
 def test_the_domain_and_what_follows_from_it(make_subject: MakeSubject) -> None:

@@ -10,18 +10,18 @@ from PIL import Image
 
 from imbtk.audit.duplicates import copy_findings
 from imbtk.audit.findings import Finding
-from imbtk.audit.subject import Subject, given_split
+from imbtk.audit.subject import AuditedData, given_split
 from imbtk.data.faults import Faults
 
 Draw = Callable[..., Image.Image]
-MakeSubject = Callable[..., Subject]
+MakeSubject = Callable[..., AuditedData]
 
 
 def stored(*images: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2).contiguous()
 
 
-def named(subject: Subject) -> dict[str, Finding]:
+def named(subject: AuditedData) -> dict[str, Finding]:
     return {finding.name: finding for finding in copy_findings(subject)}
 
 
@@ -51,7 +51,7 @@ def test_identical_images(make_subject: MakeSubject, picture: Draw) -> None:
 
 def test_conflicts_are_an_error(make_subject: MakeSubject, picture: Draw) -> None:
     plain = make_subject([0, 1], x=stored(picture(1), picture(2)))
-    subject = Subject(plain.dataset, faults=Faults(conflicts=[(("x.png", "a"), ("y.png", "b"))]))
+    subject = AuditedData(plain.dataset, faults=Faults(conflicts=[(("x.png", "a"), ("y.png", "b"))]))
     finding = copy_findings(subject)[0]
     assert (finding.name, finding.level) == ("conflicting-labels", "error")
     assert finding.text.startswith("Identical images have different labels, 1 time.")
@@ -65,7 +65,7 @@ def test_near_copies_across_patients_classes_and_sides(make_subject: MakeSubject
     dataset = make_subject(
         [0, 0, 0, 1, 1, 1], [0, 0, 1, 2, 3, 4], x=x, given_split=torch.tensor([0, 0, 0, 2, 0, 0])
     ).dataset
-    finding = named(Subject(dataset, given_split(dataset)))["near-identical"]
+    finding = named(AuditedData(dataset, given_split(dataset)))["near-identical"]
     assert (finding.level, finding.title) == ("warning", "6 images nearly identical to another")
     assert "6 images in 3 sets are nearly the same" in finding.text
     assert "Of 3 pairs, 1 across sides of the split, 1 across classes and 2 across patients." in finding.text

@@ -11,17 +11,17 @@ import torch
 from PIL import Image
 
 from imbtk.audit.files import broken_findings, file_findings, giveaway
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 from imbtk.data import load
 from imbtk.data.faults import Faults
 
 Draw = Callable[..., Image.Image]
-MakeSubject = Callable[..., Subject]
+MakeSubject = Callable[..., AuditedData]
 
 
 def test_formats_and_sizes(folder: Path, picture: Draw) -> None:
     picture(50).resize((30, 10)).convert("L").save(folder / "ill" / "i9-0.jpg")
-    (finding,) = file_findings(Subject(load(folder)))
+    (finding,) = file_findings(AuditedData(load(folder)))
     assert finding.level == "ok"
     assert finding.title == "Files: PNG and 1 more, 64×64 and 1 more, RGB and 1 more"
     assert "13 files. Stored at 64×64 pixels, in colour" in finding.text
@@ -29,7 +29,7 @@ def test_formats_and_sizes(folder: Path, picture: Draw) -> None:
     assert finding.table is not None
     assert ("format", "JPEG", 1) in finding.table.rows
     assert ("size", "64×64", 12) in finding.table.rows
-    (quick,) = file_findings(Subject(load(folder), thorough=False))
+    (quick,) = file_findings(AuditedData(load(folder), thorough=False))
     assert quick.title == "Files: png and 1 more"
 
 
@@ -37,7 +37,7 @@ def test_a_format_that_gives_the_class_away(folder: Path) -> None:
     for path in list((folder / "ill").iterdir()):
         Image.open(path).save(path.with_suffix(".bmp"))
         path.unlink()
-    (finding,) = file_findings(Subject(load(folder)))
+    (finding,) = file_findings(AuditedData(load(folder)))
     assert finding.level == "warning"
     assert "The format of the file alone nearly gives the class away" in finding.text
     assert "The size" not in finding.text
@@ -65,8 +65,8 @@ def test_arrays_and_tables(make_subject: MakeSubject) -> None:
 
 def test_broken_files_are_all_named(folder: Path) -> None:
     dataset = load(folder)
-    assert broken_findings(Subject(dataset))[0].level == "ok"
-    (finding,) = broken_findings(Subject(dataset, faults=Faults(broken={"a.png": "the file is empty"})))
+    assert broken_findings(AuditedData(dataset))[0].level == "ok"
+    (finding,) = broken_findings(AuditedData(dataset, faults=Faults(broken={"a.png": "the file is empty"})))
     assert (finding.level, finding.title) == ("error", "1 file cannot be read")
     assert finding.table is not None
     assert finding.table.rows == (("a.png", "the file is empty"),)
@@ -75,6 +75,6 @@ def test_broken_files_are_all_named(folder: Path) -> None:
 def test_a_file_that_has_gone_since_is_said_so(folder: Path) -> None:
     dataset = load(folder)
     (folder / "ill" / "i0-0.png").unlink()
-    (finding,) = file_findings(Subject(dataset))
+    (finding,) = file_findings(AuditedData(dataset))
     assert finding.table is not None
     assert ("format", "no such file or directory", 1) in finding.table.rows

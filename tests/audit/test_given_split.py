@@ -7,16 +7,16 @@ from collections.abc import Callable
 import torch
 
 from imbtk.audit.given_split import split_findings
-from imbtk.audit.subject import Subject, given_split
+from imbtk.audit.subject import AuditedData, given_split
 
-MakeSubject = Callable[..., Subject]
+MakeSubject = Callable[..., AuditedData]
 
 
 def audited(
     make_subject: MakeSubject, labels: list[int], groups: list[int] | None, sides: list[int], **more: object
-) -> Subject:
+) -> AuditedData:
     subject = make_subject(labels, groups, given_split=torch.tensor(sides), **more)
-    return Subject(subject.dataset, given_split(subject.dataset))
+    return AuditedData(subject.dataset, given_split(subject.dataset))
 
 
 def test_no_split_no_finding(make_subject: MakeSubject) -> None:
@@ -54,7 +54,7 @@ def test_identical_images_leak_too(make_subject: MakeSubject) -> None:
 def test_classes_that_a_side_lacks(make_subject: MakeSubject) -> None:
     untestable = split_findings(audited(make_subject, [0, 1, 0, 1], None, [0, 0, 2, 0]))[0]
     assert untestable.level == "warning"
-    assert "No test row of class 'b': figures of it cannot be computed there." in untestable.text
+    assert "No test row of class 'b': metrics of it cannot be computed there." in untestable.text
     assert "What it lacks (validation) is cut from its training rows." in untestable.text
     unlearnable = split_findings(audited(make_subject, [0, 1, 0, 1], None, [0, 2, 2, 1]))[0]
     assert unlearnable.level == "error"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from imbtk.audit.groups import group_findings, group_folders
-from imbtk.audit.subject import Subject
+from imbtk.audit.subject import AuditedData
 
-MakeSubject = Callable[..., Subject]
+MakeSubject = Callable[..., AuditedData]
 
 
 def test_patients_of_each_class(make_subject: MakeSubject) -> None:
@@ -40,7 +40,7 @@ def test_only_patients_that_are_listed_are_looked_up(
 ) -> None:
     labels, groups = [0, 1] * 200, [number // 2 for number in range(400)]
     subject, asked = make_subject(labels, groups), []
-    monkeypatch.setattr(Subject, "group_name", lambda self, group: asked.append(group) or f"p{group}")
+    monkeypatch.setattr(AuditedData, "group_name", lambda self, group: asked.append(group) or f"p{group}")
     finding = group_findings(subject)[1]
     assert finding.text.startswith("200 of 200 patients have rows of more than one class.")
     assert finding.table is not None

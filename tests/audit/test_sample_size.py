@@ -9,13 +9,13 @@ import torch
 from scipy import stats
 
 from imbtk.audit.sample_size import Prospect, prospect_findings, prospects_of
-from imbtk.audit.subject import Subject, given_split
+from imbtk.audit.subject import AuditedData, given_split
 from imbtk.authoring.context import Split
 
-MakeSubject = Callable[..., Subject]
+MakeSubject = Callable[..., AuditedData]
 
 
-def numbers(subject: Subject, k: int) -> list[tuple[str, int, int]]:
+def numbers(subject: AuditedData, k: int) -> list[tuple[str, int, int]]:
     return [(p.side, p.groups, p.rows) for p in prospects_of(subject, k)]
 
 
@@ -27,7 +27,7 @@ def test_shares_of_a_split_by_chance(make_subject: MakeSubject) -> None:
 def test_a_given_split_and_what_it_lacks(make_subject: MakeSubject) -> None:
     labels, sides = [0] * 20 + [1] * 60, [0] * 20 + [0] * 50 + [2] * 10
     dataset = make_subject(labels, given_split=torch.tensor(sides)).dataset
-    found = numbers(Subject(dataset, given_split(dataset)), 1)
+    found = numbers(AuditedData(dataset, given_split(dataset)), 1)
     # Validation is cut from the 50 training rows: 16 of 80 per cent.
     assert found == [("train", 40, 40), ("validation", 10, 10), ("test", 10, 10), ("all (folds)", 60, 60)]
 
@@ -68,7 +68,7 @@ def test_the_class_that_is_rarest_in_training_is_named_where_rows_were_taken_awa
     dataset = make_subject([0] * 40 + [1] * 60).dataset
     train, test = torch.arange(0, 45), torch.cat([torch.arange(30, 40), torch.arange(80, 100)])
     split = Split(train[train != 35], torch.arange(70, 80), test[test != 30])
-    [finding] = prospect_findings(Subject(dataset, split))
+    [finding] = prospect_findings(AuditedData(dataset, split))
     assert f"5, 10 and 20 rows of the rarest class, '{dataset.class_names[1]}'" in finding.text.replace(
         "images", "rows"
     )

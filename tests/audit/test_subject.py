@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import torch
 
-from imbtk.audit.subject import Subject, given_split
+from imbtk.audit.subject import AuditedData, given_split
 from imbtk.authoring.context import Split
 
-MakeSubject = Callable[..., Subject]
+MakeSubject = Callable[..., AuditedData]
 
 
 def test_sides_and_names(make_subject: MakeSubject) -> None:

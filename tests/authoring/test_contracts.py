@@ -20,7 +20,7 @@ from imbtk.planning.phases import build_phase
 from imbtk.planning.plan import PlanItem, PlannedPhase
 from imbtk.planning.splitting import make_folds
 from imbtk.testing import check_strategy
-from imbtk.training.dry_run import rehearse
+from imbtk.training.dry_run import dry_run
 
 LABELS = torch.tensor([0] * 8 + [1] * 4)
 COUNTS = torch.tensor([8, 4])
@@ -338,7 +338,7 @@ def core_refuses(strategy: Strategy, hook: str) -> None:
         logits = np.zeros((12, 2))
         calibration_chain([item], CalibrationMap(), logits, LABELS.numpy(), CONTEXT)
     elif hook in ("imbtk_criterion", "imbtk_augment", "imbtk_mix"):
-        rehearse(planned, dataclasses.replace(CONTEXT, kind="images", sample_shape=(1, 3, 3)))
+        dry_run(planned, dataclasses.replace(CONTEXT, kind="images", sample_shape=(1, 3, 3)))
     else:
         build_phase(planned, rows(), CONTEXT)
 

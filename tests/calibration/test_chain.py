@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from imbtk import CalibrationMap, RunContext, Strategy, hookimpl, option
-from imbtk.calibration.chain import calibration_chain, ordinary_logits, rehearse_calibration
+from imbtk.calibration.chain import calibration_chain, dry_run_calibration, ordinary_logits
 from imbtk.errors import DataError, PluginError
 from imbtk.planning.plan import PlanItem
 
@@ -62,20 +62,20 @@ def test_links_come_one_after_the_other() -> None:
 )
 def test_a_wrong_map_is_named(what: Any, message: str) -> None:
     with pytest.raises(PluginError, match=message) as caught:
-        rehearse_calibration(items(Warmer(), Returns(what=what)), LABELS, CONTEXT)
+        dry_run_calibration(items(Warmer(), Returns(what=what)), LABELS, CONTEXT)
     assert str(caught.value).startswith("strategy 'returns' (acme 1.2) ")
 
 
 def test_the_rehearsal_is_on_copies_and_a_refusal_is_the_strategys_own() -> None:
     strategy = Warmer()
-    rehearse_calibration(items(strategy), LABELS, CONTEXT)
+    dry_run_calibration(items(strategy), LABELS, CONTEXT)
     assert not hasattr(strategy, "_rows")
     with pytest.raises(DataError, match=r"too few rows"):
-        rehearse_calibration(items(Returns(what=DataError("too few rows"))), LABELS, CONTEXT)
+        dry_run_calibration(items(Returns(what=DataError("too few rows"))), LABELS, CONTEXT)
 
 
 def test_without_validation_rows_nothing_is_asked() -> None:
-    rehearse_calibration(items(Returns()), LABELS[:0], CONTEXT)
+    dry_run_calibration(items(Returns()), LABELS[:0], CONTEXT)
 
 
 def test_ordinary_logits_are_often_right_and_seldom_sure() -> None:

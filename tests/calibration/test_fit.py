@@ -8,8 +8,8 @@ from scipy.special import expit, log_softmax
 from sklearn.linear_model import LogisticRegression
 
 from imbtk.calibration import fit as calibration
-from imbtk.calibration.fit import calibration_figures, fit_to_ledger, ledger_shift, prior_weights
-from imbtk.evaluation.metrics import Predictions, class_figures, overall_figures
+from imbtk.calibration.fit import calibration_metrics, fit_to_ledger, ledger_shift, prior_weights
+from imbtk.evaluation.metrics import Predictions, class_metrics, overall_metrics
 
 NATURAL = np.array([0.95, 0.05])
 UNIFORM = np.array([0.5, 0.5])
@@ -48,7 +48,7 @@ def test_a_network_that_follows_the_ledger_reaches_the_posterior() -> None:
     fresh, truth = scores(100_000, NATURAL, seed=1)
     posterior = log_softmax(fresh + np.log(NATURAL), axis=1)
     best = -posterior[np.arange(len(truth)), truth].mean()
-    assert calibration_figures(truth, fit.map.probabilities(fresh))["log_loss"] < 1.005 * best
+    assert calibration_metrics(truth, fit.map.probabilities(fresh))["log_loss"] < 1.005 * best
     assert fit.spread <= 0.1
 
 
@@ -99,7 +99,7 @@ def test_few_patients_stay_nearer_to_the_ledger_and_do_better_on_fresh_ones() ->
     for seed in range(12):
         logits, labels, groups = cohort(25, seed)
         fits = [fit_to_ledger(logits, labels, natural, UNIFORM, True, groups=known) for known in (None, groups)]
-        losses.append([calibration_figures(truth, fit.map.probabilities(fresh))["log_loss"] for fit in fits])
+        losses.append([calibration_metrics(truth, fit.map.probabilities(fresh))["log_loss"] for fit in fits])
     by_rows, by_patients = np.mean(losses, axis=0)
     assert by_patients < by_rows - 0.005
 
@@ -204,8 +204,8 @@ def test_figures_are_those_of_the_evaluation() -> None:
     probabilities = rng.dirichlet(np.ones(3), 300)
     labels = rng.integers(0, 3, 300)
     predictions = Predictions(labels, probabilities.argmax(1), probabilities, ("a", "b", "c"))
-    reference = overall_figures(predictions, class_figures(predictions))
-    found = calibration_figures(labels, probabilities)
+    reference = overall_metrics(predictions, class_metrics(predictions))
+    found = calibration_metrics(labels, probabilities)
     assert found == pytest.approx({name: reference[name] for name in found})
 
 
@@ -215,8 +215,8 @@ def test_a_weight_of_two_is_a_row_twice() -> None:
     probabilities, labels = np.stack([1 - p, p], axis=1), rng.integers(0, 2, 50)
     times = rng.integers(1, 4, 50)
     repeated = np.repeat(np.arange(50), times)
-    assert calibration_figures(labels, probabilities, times.astype(float)) == pytest.approx(
-        calibration_figures(labels[repeated], probabilities[repeated])
+    assert calibration_metrics(labels, probabilities, times.astype(float)) == pytest.approx(
+        calibration_metrics(labels[repeated], probabilities[repeated])
     )
 
 
@@ -224,7 +224,7 @@ def test_log_loss_of_a_certain_mistake_is_that_of_scikit_learn() -> None:
     from sklearn.metrics import log_loss
 
     labels, probabilities = np.array([0, 1]), np.array([[0.0, 1.0], [0.2, 0.8]])
-    assert calibration_figures(labels, probabilities)["log_loss"] == pytest.approx(log_loss(labels, probabilities))
+    assert calibration_metrics(labels, probabilities)["log_loss"] == pytest.approx(log_loss(labels, probabilities))
 
 
 def test_rows_that_chose_the_epoch_may_temper_and_not_sharpen() -> None:

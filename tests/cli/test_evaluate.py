@@ -76,11 +76,11 @@ def test_patients_of_both_classes_are_evaluated_per_row_unless_told(call: Call, 
     assert result.exit_code == 0, result.stderr
     side = json.loads(Path("rows/metrics.json").read_text())["test"]
     assert side["per_group"]["value"] is None
-    assert "patients have rows of several classes, so figures are per row" in side["per_group"]["reason"]
+    assert "patients have rows of several classes, so metrics are per row" in side["per_group"]["reason"]
     assert "Test, per patient" not in result.stdout
-    assert "! no figures per patient: " in result.stdout
+    assert "! no metrics per patient: " in result.stdout
     page = Path("rows/report.html").read_text()
-    assert "No figures per patient" in page
+    assert "No metrics per patient" in page
     assert ", per patient" not in page
 
     p = Predictor.load(table_run).predict_proba(frame)[:, 1]
@@ -129,7 +129,7 @@ def test_images_in_class_folders_with_one_class_and_a_broken_file(call: Call, im
     result = call("evaluate", image_run, "in", "--out", "ev", "--group-pattern", r"(m\d+)_", "--allow-seen")
     assert result.exit_code == 0, result.stderr
     said = " ".join(result.stdout.split())
-    assert "! the data have no row of class 'benign': its figures, and means over all, are missing" in said
+    assert "! the data have no row of class 'benign': its metrics, and means over all, are missing" in said
     assert "! 1 rows could not be read and are left out" in result.stdout
     assert "! 36 of 45 images equal one that this run was trained or validated on (malignant/m0_0.png, " in said
     assert "Test, per image (45 images)" in result.stdout

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel, Field
 
 from imbtk.cli.flags import ARGUMENTS, OTHER, SECTIONS, Flag, SectionedCommand, config_flags, flag_name
-from imbtk.comparison.settings import ComparisonConfig
+from imbtk.comparison.config import ComparisonConfig
 from imbtk.planning.config import RunConfig
 
 

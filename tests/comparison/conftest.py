@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from imbtk.comparison.comparison import Comparison, compare
-from imbtk.comparison.outcomes import Cost, Outcome, Rows
+from imbtk.comparison.outcomes import CellCost, JudgedRows, Outcome
 
 QUICK: dict[str, Any] = {"epochs": 2, "folds": 3, "repeats": 2, "group_column": "patient", "jobs": 1, "quiet": True}
 
@@ -52,7 +52,7 @@ def finished(patients_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Co
 
 
 @pytest.fixture
-def simulate() -> Callable[..., tuple[Rows, list[Outcome]]]:
+def simulate() -> Callable[..., tuple[JudgedRows, list[Outcome]]]:
     """Return a function that makes rows and the outcomes of some plans from nothing."""
     return simulated
 
@@ -67,7 +67,7 @@ def simulated(
     folds: int = 4,
     lift: float = 0.0,
     grouped: bool = True,
-) -> tuple[Rows, list[Outcome]]:
+) -> tuple[JudgedRows, list[Outcome]]:
     """Return rows and outcomes whose scores share a patient's effect; `lift` is what the first plan has over others."""
     rng = np.random.default_rng(seed)
     k = len(patients)
@@ -76,7 +76,7 @@ def simulated(
     groups = np.repeat(np.arange(len(labels_of)), sizes)
     labels = labels_of[groups]
     fold_of = np.stack([_dealt(labels_of, folds, rng) for _ in range(repeats)])
-    rows = Rows(labels, groups if grouped else None, tuple(f"c{i}" for i in range(k)), fold_of[:, groups])
+    rows = JudgedRows(labels, groups if grouped else None, tuple(f"c{i}" for i in range(k)), fold_of[:, groups])
     shared = rng.normal(scale=0.8, size=(len(labels_of), k))[groups] + rng.normal(scale=0.8, size=(len(labels), k))
     truth = np.eye(k)[labels]
     outcomes = []
@@ -85,7 +85,9 @@ def simulated(
         noise = own + rng.normal(scale=0.5, size=(repeats, len(labels), k))
         scores = (1.2 + lift * (plan == 0)) * truth + shared + noise
         p = np.exp(scores) / np.exp(scores).sum(axis=2, keepdims=True)
-        costs = tuple(Cost(1.0 + plan, 100.0, 3 * len(labels) // 4, len(labels) // 4) for _ in range(repeats * folds))
+        costs = tuple(
+            CellCost(1.0 + plan, 100.0, 3 * len(labels) // 4, len(labels) // 4) for _ in range(repeats * folds)
+        )
         outcomes.append(Outcome(f"plan {plan}", p.argmax(axis=2), p, np.full_like(p, 1 / k), costs))
     return rows, outcomes
 

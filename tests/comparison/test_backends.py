@@ -10,8 +10,8 @@ import pytest
 
 from imbtk.comparison.backends import default_jobs, run_cells
 from imbtk.comparison.cells import CellResult, Job, cell_folder
-from imbtk.comparison.grid import Cell, PlanRow
-from imbtk.comparison.settings import make_comparison_config
+from imbtk.comparison.config import make_comparison_config
+from imbtk.comparison.grid import GridCell, PlanRow
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import OptionError
 from imbtk.planning.plan import Plan
@@ -22,9 +22,9 @@ def job_in(folder: Path, patients_csv: Path) -> Job:
     return Job(make_comparison_config(values), str(folder))
 
 
-def cells_of(text: str = "") -> list[Cell]:
+def cells_of(text: str = "") -> list[GridCell]:
     built = Plan.build(text.split(), Catalogue())
-    return [Cell(PlanRow(str(built), built), 0, fold) for fold in range(3)]
+    return [GridCell(PlanRow(str(built), built), 0, fold) for fold in range(3)]
 
 
 def predictions(folder: Path) -> list[str]:

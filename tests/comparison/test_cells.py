@@ -23,8 +23,8 @@ from imbtk.comparison.cells import (
     run_cell,
     without_groups,
 )
-from imbtk.comparison.grid import Cell, PlanRow
-from imbtk.comparison.settings import make_comparison_config
+from imbtk.comparison.config import make_comparison_config
+from imbtk.comparison.grid import GridCell, PlanRow
 from imbtk.data import load
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.planning.plan import Plan
@@ -44,7 +44,7 @@ def plan(text: str = "") -> PlanRow:
 
 
 def test_a_cell_is_a_run_folder_without_checkpoint_or_page(job: Job, tmp_path: Path) -> None:
-    cell = Cell(plan("class-weights"), 0, 1)
+    cell = GridCell(plan("class-weights"), 0, 1)
     assert run_cell(job, cell).state == "done"
     place = cell_folder(tmp_path, cell)
     assert is_done(tmp_path, cell)
@@ -58,21 +58,21 @@ def test_a_cell_is_a_run_folder_without_checkpoint_or_page(job: Job, tmp_path: P
 
 
 def test_a_done_cell_is_not_run_again(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cell = Cell(plan(), 0, 0)
+    cell = GridCell(plan(), 0, 0)
     run_cell(job, cell)
     monkeypatch.setattr(cells, "run_for_comparison", lambda *_, **__: pytest.fail("run again"))
     assert run_cell(job, cell).state == "done"
 
 
 def test_repeats_have_seeds_of_their_own_and_plans_share_them(job: Job) -> None:
-    seeds = [cell_config(job.config, Cell(plan(text), r, 0)).seed for r in (0, 1) for text in ("", "class-weights")]
+    seeds = [cell_config(job.config, GridCell(plan(text), r, 0)).seed for r in (0, 1) for text in ("", "class-weights")]
     assert seeds == [0, 0, 1, 1]
 
 
 def test_a_failure_is_written_down_and_gone_when_the_cell_succeeds(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell = Cell(plan(), 0, 0)
+    cell = GridCell(plan(), 0, 0)
 
     def broken(*_: Any, **__: Any) -> None:
         raise MemoryError("too large")
@@ -88,7 +88,7 @@ def test_a_failure_is_written_down_and_gone_when_the_cell_succeeds(
 
 
 def test_who_comes_second_leaves_what_is_there(job: Job, tmp_path: Path) -> None:
-    cell = Cell(plan(), 0, 0)
+    cell = GridCell(plan(), 0, 0)
     run_cell(job, cell)
     place, work = cell_folder(tmp_path, cell), tmp_path / CELLS / ".work" / "late"
     work.mkdir(parents=True)
@@ -99,7 +99,7 @@ def test_who_comes_second_leaves_what_is_there(job: Job, tmp_path: Path) -> None
 
 
 def test_leftovers_stay_until_all_cells_are_done(job: Job, tmp_path: Path) -> None:
-    done, open_ = Cell(plan(), 0, 0), Cell(plan(), 0, 1)
+    done, open_ = GridCell(plan(), 0, 0), GridCell(plan(), 0, 1)
     run_cell(job, done)
     work = tmp_path / CELLS / ".work" / "left"
     work.mkdir(parents=True)
@@ -110,7 +110,7 @@ def test_leftovers_stay_until_all_cells_are_done(job: Job, tmp_path: Path) -> No
 
 
 def test_numbers_do_not_depend_on_the_threads_of_the_process(job: Job, tmp_path: Path) -> None:
-    cell, texts = Cell(plan("class-weights"), 0, 0), []
+    cell, texts = GridCell(plan("class-weights"), 0, 0), []
     for threads in (1, 2):
         torch.set_num_threads(threads)
         folder = tmp_path / str(threads)

@@ -41,7 +41,7 @@ def test_one_figure_a_column_is_best_and_alarms_never_are(finished: Comparison) 
 
 
 def incomplete(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with one row that has no figures."""
+    """Return the document with one row that has no metrics."""
     row = {"name": "some | <plan>", "kind": "plan", "complete": False, "reason": "a fold failed"}
     return {**document, "rows": [*document["rows"][:-1], row]}
 

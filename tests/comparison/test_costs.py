@@ -12,8 +12,8 @@ import pytest
 from sklearn.metrics import average_precision_score, precision_score, roc_auc_score
 
 from imbtk.comparison.comparison import Comparison, compare
+from imbtk.comparison.config import check_primary, make_comparison_config, metric_of, parse_primary
 from imbtk.comparison.curves import plan_curves
-from imbtk.comparison.settings import check_primary, make_comparison_config, metric_of, parse_primary
 from imbtk.comparison.table import csv_text
 from imbtk.errors import OptionError
 
@@ -102,6 +102,6 @@ def test_no_primary(text: str) -> None:
 def test_a_figure_of_the_positive_class_needs_two_classes() -> None:
     assert metric_of("auroc", 3) == "macro_auroc"
     with pytest.raises(
-        OptionError, match=r"'partial-auroc@fpr=0.1'\) is a figure of the positive class; these are 3 cl"
+        OptionError, match=r"'partial-auroc@fpr=0.1'\) is a metric of the positive class; these are 3 cl"
     ):
         metric_of("partial-auroc@fpr=0.1", 3)

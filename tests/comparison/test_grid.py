@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from imbtk.comparison.config import make_comparison_config
 from imbtk.comparison.grid import BASELINE, grid, make_rows
-from imbtk.comparison.settings import make_comparison_config
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import PlanError
 

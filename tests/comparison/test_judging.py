@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from imbtk.comparison.config import make_comparison_config
 from imbtk.comparison.grid import BASELINE, PlanRow
 from imbtk.comparison.judging import NOT_JUDGED, Judge
-from imbtk.comparison.settings import make_comparison_config
 from imbtk.planning.plan import Plan
 
 

@@ -1,4 +1,4 @@
-"""Figures with all repeats against scikit-learn, and their intervals against simulation."""
+"""Metrics with all repeats against scikit-learn, and their intervals against simulation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imbtk.comparison.metrics import (
     Resampling,
     Spread,
     figures,
-    fold_figures,
+    fold_metrics,
     hit_rates,
     mean_confusion,
     sensitivity_intervals,
@@ -53,7 +53,7 @@ def test_ranks_and_losses_are_computed_in_each_fold_then_averaged(simulate) -> N
     found = values(rows, outcome)
     for name, cells in expected.items():
         assert found[name] == pytest.approx(np.mean(cells)), name
-        assert fold_figures(rows, outcome, name) == pytest.approx(cells), name
+        assert fold_metrics(rows, outcome, name) == pytest.approx(cells), name
 
 
 def test_contributions_of_units_sum_to_the_figure(simulate) -> None:  # type: ignore[no-untyped-def]

@@ -14,9 +14,9 @@ from scipy.stats import rankdata
 from sklearn.metrics import log_loss, roc_auc_score
 
 from imbtk.comparison.comparison import compare, make_comparison_report
+from imbtk.comparison.config import make_comparison_config
 from imbtk.comparison.judging import Judge
 from imbtk.comparison.metrics import whole_weights
-from imbtk.comparison.settings import make_comparison_config
 from imbtk.errors import OptionError, RunFolderError
 from imbtk.evaluation.resampling import bootstrap_weights, make_strata
 
@@ -35,7 +35,7 @@ missed.higher_is_better = False
 
 @hookimpl
 def imbtk_metrics():
-    """Offer the figure."""
+    """Offer the metric."""
     return {"missed_share": missed}
 '''
 

@@ -11,7 +11,7 @@ import pytest
 from imbtk.comparison.cells import cell_folder
 from imbtk.comparison.comparison import Comparison
 from imbtk.comparison.folder import ComparisonFolder
-from imbtk.comparison.grid import Cell
+from imbtk.comparison.grid import GridCell
 from imbtk.comparison.outcomes import with_decision_moved
 from imbtk.errors import RunFolderError
 
@@ -34,7 +34,7 @@ def test_every_row_has_one_prediction_in_each_repeat(finished: Comparison, patie
 def test_probabilities_are_read_to_the_last_digit(finished: Comparison) -> None:
     folder = ComparisonFolder(finished.folder)
     _, outcome = folder.read(folder.plans[0])
-    lines = (cell_folder(finished.folder, Cell(folder.plans[0], 0, 0)) / "predictions.csv").read_text().split("\n")
+    lines = (cell_folder(finished.folder, GridCell(folder.plans[0], 0, 0)) / "predictions.csv").read_text().split("\n")
     row, side, *_, p = next(line for line in lines if ",test," in line).split(",")
     assert side == "test"
     assert outcome.probabilities[0, int(row), -1] == float(p)
@@ -65,7 +65,7 @@ def test_a_broken_cell_is_named(finished: Comparison, tmp_path: Path) -> None:
 
     shutil.copytree(finished.folder, tmp_path / "copy")
     folder = ComparisonFolder(tmp_path / "copy")
-    place = cell_folder(folder.folder, Cell(folder.plans[0], 0, 0))
+    place = cell_folder(folder.folder, GridCell(folder.plans[0], 0, 0))
     (place / "predictions.csv").write_text("row,split\n1,test\n", encoding="utf-8")
     with pytest.raises(RunFolderError, match=r"the cell 'nothing', repeat 1, fold 1 in .* Delete that folder and give"):
         folder.read(folder.plans[0])

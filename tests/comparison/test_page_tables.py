@@ -20,7 +20,7 @@ def test_the_main_table_has_a_row_a_plan_and_one_star_a_column(finished: Compari
 
 def test_secondary_tests_are_labelled_and_behind_a_click(finished: Comparison) -> None:
     details = [b for b in table_section(finished.document, Drawings()).blocks if isinstance(b, Details)]
-    assert [d.summary for d in details] == ["All figures", "All tests, secondary ones among them"]
+    assert [d.summary for d in details] == ["All metrics", "All tests, secondary ones among them"]
     table = details[1].blocks[0]
     assert isinstance(table, Table)
     head = [cell.text for cell in table.head]

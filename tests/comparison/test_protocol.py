@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from imbtk.comparison.config import make_comparison_config
 from imbtk.comparison.grid import BASELINE, PlanRow
 from imbtk.comparison.protocol import default_folder, protocol_document
-from imbtk.comparison.settings import make_comparison_config
 from imbtk.data.dataset import Dataset
 from imbtk.planning.plan import Plan
 

@@ -11,7 +11,7 @@ import pytest
 
 from imbtk.comparison import speed
 from imbtk.comparison.cells import Job
-from imbtk.comparison.settings import make_comparison_config
+from imbtk.comparison.config import make_comparison_config
 from imbtk.comparison.speed import kept_speed, settled_once
 from imbtk.runs.format import SPEED
 

@@ -19,9 +19,9 @@ import imbtk
 from imbtk.comparison.backends import _run_packed, run_cells
 from imbtk.comparison.cells import Job
 from imbtk.comparison.comparison import compare
-from imbtk.comparison.grid import Cell, PlanRow
+from imbtk.comparison.config import make_comparison_config
+from imbtk.comparison.grid import GridCell, PlanRow
 from imbtk.comparison.progress import GridProgress
-from imbtk.comparison.settings import make_comparison_config
 from imbtk.comparison.study import Study, prepare_study
 from imbtk.errors import ImbtkError, PluginError, RunFolderError
 from imbtk.planning.plan import Plan
@@ -177,7 +177,7 @@ def test_what_cannot_be_carried_is_refused_before_a_cell_runs(
     exec("import threading\nlock = threading.Lock()\n" + TEXT.format(name="Locked").replace("-power", "lock"), cell)
     built = Plan.build([cell["Locked"]()], imbtk.discovery.catalogue.Catalogue())
     config = make_comparison_config({"data": str(patients_csv), **QUICK})
-    cells = [Cell(PlanRow(str(built), built), 0, fold) for fold in range(2)]
+    cells = [GridCell(PlanRow(str(built), built), 0, fold) for fold in range(2)]
     with pytest.raises(PluginError, match=r"strategy Locked, defined in __main__, cannot be handed .*: TypeError: can"):
         run_cells(Job(config, str(tmp_path / "x")), cells, print, jobs=2)
     assert not (tmp_path / "x").exists()

@@ -10,8 +10,8 @@ import pandas as pd
 
 from imbtk.comparison.cells import CELLS, prepare_cell
 from imbtk.comparison.comparison import compare
+from imbtk.comparison.config import make_comparison_config
 from imbtk.comparison.progress import GridProgress
-from imbtk.comparison.settings import make_comparison_config
 from imbtk.comparison.study import prepare_study
 
 

@@ -20,4 +20,4 @@ def test_the_terminal_table_fits(finished: Comparison, width: int) -> None:
     for word in ("baseline", "difference", "verdict", "Holm-adjusted", "Patients ignored:", "precision"):
         assert word in text
     assert ("alarms per" in text) == (width == 120)
-    assert "…" not in text.split("Below each figure")[0]
+    assert "…" not in text.split("Below each metric")[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imbtk.discovery.docstrings import Block, Entry, parse_blocks, parse_docstring, parse_entries
+from imbtk.discovery.docstrings import DocBlock, Entry, parse_blocks, parse_docstring, parse_entries
 
 TEXT = """Return something,
     on two lines.
@@ -53,13 +53,13 @@ def test_blocks() -> None:
         "\nterm\n    What it is.\n\n==== =====\nname value\n==== =====\na    1\n     more\nb    2\n==== =====\n"
     )
     assert parse_blocks(text) == [
-        Block("paragraph", "One paragraph."),
-        Block("formula", "a = b\n  + c"),
-        Block("paragraph", "with a list"),
-        Block("item", "first, longer"),
-        Block("item", "second"),
-        Block("item", "term: What it is."),
-        Block("table", "", (("name", "value"), ("a", "1 more"), ("b", "2"))),
+        DocBlock("paragraph", "One paragraph."),
+        DocBlock("formula", "a = b\n  + c"),
+        DocBlock("paragraph", "with a list"),
+        DocBlock("item", "first, longer"),
+        DocBlock("item", "second"),
+        DocBlock("item", "term: What it is."),
+        DocBlock("table", "", (("name", "value"), ("a", "1 more"), ("b", "2"))),
     ]
     assert parse_blocks("") == []
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from imbtk.evaluation.bootstrap import SCALES, bootstrap_intervals
-from imbtk.evaluation.metrics import Missing, Predictions, class_figures, overall_figures
+from imbtk.evaluation.metrics import Missing, Predictions, class_metrics, overall_metrics
 
 
 def scored(rng, counts, correlation, distance, mean_size=8):
@@ -17,8 +17,8 @@ def scored(rng, counts, correlation, distance, mean_size=8):
 
 
 def figures(p):
-    per_class = class_figures(p)
-    overall = overall_figures(p, per_class)
+    per_class = class_metrics(p)
+    overall = overall_metrics(p, per_class)
     values = {name: overall[name] for name in SCALES if name in overall}
     return values | {
         f"{name}:{k}": per_class[k][name.removeprefix("class:")]
@@ -126,7 +126,7 @@ def test_large_data_hold_few_weights_at_once_and_draw_fewer_resamples(monkeypatc
         shapes.append(weights.shape)
         return {"accuracy": np.random.default_rng(len(shapes)).random(weights.shape[1]) / 10 + 0.5}
 
-    monkeypatch.setattr("imbtk.evaluation.bootstrap.replicate_figures", figure)
+    monkeypatch.setattr("imbtk.evaluation.bootstrap.replicate_metrics", figure)
     monkeypatch.setitem(SCALES, "accuracy", "logit")
     assert bootstrap_intervals(p, {"accuracy": 0.55}, 0)["accuracy"][0] > 0
     assert max(rows * columns for rows, columns in shapes) <= 5 * n

@@ -126,7 +126,7 @@ def test_patients_with_many_classes_take_the_bootstrap():
 
 
 def test_a_group_is_what_the_user_says():
-    """By any:CLASS a patient with a single bad row is bad: the figures are those of scikit-learn on patients."""
+    """By any:CLASS a patient with a single bad row is bad: the metrics are those of scikit-learn on patients."""
     rng = np.random.default_rng(4)
     labels, groups = (rng.random(400) < 0.2).astype(np.int64), np.repeat(np.arange(80), 5)
     logits = np.column_stack([np.zeros(400), rng.normal(2.0 * labels - 1)])
@@ -207,7 +207,7 @@ def test_extra_metrics():
     extra = side(labels, logits, "abc", extra_metrics=metrics, resamples=50)["per_row"]["extra"]
     top = np.exp(logits).max(axis=1) / np.exp(logits).sum(axis=1)
     assert extra["mean-top"]["value"] == pytest.approx(top.mean())
-    assert extra["mean-top"]["interval_reason"] == "plugins' figures are not resampled"
+    assert extra["mean-top"]["interval_reason"] == "plugins' metrics are not resampled"
     assert extra["nothing"] == {"value": None, "reason": "metric 'nothing' gave nan"}
     assert extra["broken"] == {"value": None, "reason": "metric 'broken' failed: needs 100 rows"}
 

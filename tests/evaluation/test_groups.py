@@ -24,11 +24,11 @@ MIXED = rows([0.9, 0.2, 0.4, 0.6], [1, 0, 1, 0], [1, 1, 1, 3])
 
 
 def test_a_group_of_two_classes_is_no_unit_unless_the_user_says_which():
-    """Nobody can tell its parts apart on new data: no figure per group is formed with the truth."""
+    """Nobody can tell its parts apart on new data: no metric per group is formed with the truth."""
     assert mixed_groups(MIXED.labels, MIXED.groups) == 1
     got = per_group(MIXED, noun="patient")
     assert isinstance(got, Missing)
-    assert got.reason.startswith("1 of 2 patients has rows of several classes, so figures are per row")
+    assert got.reason.startswith("1 of 2 patients has rows of several classes, so metrics are per row")
     assert "--group-label any:CLASS, majority, or column:NAME" in got.reason
 
 

@@ -12,9 +12,9 @@ from imbtk.evaluation.metrics import (
     Missing,
     Predictions,
     calibration_bin,
-    class_figures,
+    class_metrics,
     confusion_counts,
-    overall_figures,
+    overall_metrics,
     shot_classes,
 )
 
@@ -34,8 +34,8 @@ def predictions(draw):
 
 
 def figures_of(p):
-    per_class = class_figures(p)
-    return per_class, overall_figures(p, per_class)
+    per_class = class_metrics(p)
+    return per_class, overall_metrics(p, per_class)
 
 
 @settings(max_examples=60, deadline=None)
@@ -125,7 +125,7 @@ def test_specificity_agrees_with_imbalanced_learn():
     labels, called = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
     p = Predictions(labels, called, np.full((200, 4), 0.25), "abcd")
     expected = specificity_score(labels, called, average=None)
-    assert [c["specificity"] for c in class_figures(p)] == pytest.approx(list(expected))
+    assert [c["specificity"] for c in class_metrics(p)] == pytest.approx(list(expected))
 
 
 def test_figures_worked_on_paper():

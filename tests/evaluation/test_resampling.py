@@ -4,12 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from imbtk.evaluation.metrics import Missing, Predictions, class_figures, overall_figures
+from imbtk.evaluation.metrics import Missing, Predictions, class_metrics, overall_metrics
 from imbtk.evaluation.resampling import (
     bootstrap_weights,
     jackknife_weights,
     make_strata,
-    replicate_figures,
+    replicate_metrics,
 )
 
 
@@ -26,9 +26,9 @@ def tied_predictions(rng, n=60, k=3, groups=True):
 def test_weights_of_one_give_the_figures_themselves(seed, groups):
     p = tied_predictions(np.random.default_rng(seed), groups=groups)
     strata = make_strata(p.labels, p.groups, 3)
-    got = replicate_figures(p, strata.unit, np.ones((len(strata.stratum), 1)))
-    per_class = class_figures(p)
-    overall = overall_figures(p, per_class)
+    got = replicate_metrics(p, strata.unit, np.ones((len(strata.stratum), 1)))
+    per_class = class_metrics(p)
+    overall = overall_metrics(p, per_class)
     for name, values in got.items():
         if name.startswith("class:"):
             expected = [figures[name.removeprefix("class:")] for figures in per_class]
@@ -44,7 +44,7 @@ def test_weighted_figures_agree_with_scikit_learn():
     p = tied_predictions(rng)
     strata = make_strata(p.labels, p.groups, 3)
     weights = bootstrap_weights(strata, 25, rng)
-    got = replicate_figures(p, strata.unit, weights)
+    got = replicate_metrics(p, strata.unit, weights)
     keep = p.predicted >= 0
     for r in range(25):
         w = weights[strata.unit, r]

@@ -49,7 +49,7 @@ def watcher(path: Path, hook: str, body: str, arguments: str = "") -> str:
 
 
 class Section(Strategy):
-    """Add a text, a table and a figure."""
+    """Add a text, a table and a metric."""
 
     @hookimpl
     def imbtk_report(self, run: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -46,7 +46,7 @@ device = "cpu"
 precision = "fp32"
 threads = 1
 """
-"""A config.toml from before runs stopped early, and the figures that it gave then."""
+"""A config.toml from before runs stopped early, and the metrics that it gave then."""
 
 OLD_TRAIN_LOSS = [0.6635009463016803, 0.5704497970067538, 0.5106002891456688, 0.48717228855405537]
 OLD_BALANCED_LOSS = [0.5854838776906686, 0.4994598433905767, 0.45527990250221484, 0.4468019122342777]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from imbtk.comparison.config import make_comparison_config
 from imbtk.comparison.grid import make_rows
-from imbtk.comparison.settings import make_comparison_config
 from imbtk.discovery.catalogue import Catalogue
 from imbtk_plugins.article_plans import imbtk_plans
 

@@ -59,5 +59,5 @@ def test_the_section_has_every_figure_and_says_what_they_are() -> None:
     ]
     assert "(5 folds, 2 times)" in words.text
     assert "Row “class-weights” of the comparison in comparisons/study; intervals over patients." in source.text
-    assert "These figures are conditional on these data." in source.text
+    assert "These metrics are conditional on these data." in source.text
     assert source.text.endswith("rows that they had not seen: 10 models.")

@@ -137,7 +137,7 @@ def test_a_table_has_no_images_and_says_so(pages: dict[str, Path]) -> None:
     text = read(pages["table"]).text
     assert "The data are a table: there are no images to show." in text
     assert "this is the baseline" in text
-    assert "These figures assume that no two rows come from one patient." in text
+    assert "These metrics assume that no two rows come from one patient." in text
 
 
 def test_images_that_were_not_kept(pages: dict[str, Path], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from imbtk.report.drawings import Drawings
 from imbtk.report.levels import levels_of
 from imbtk.report.result_sections import confusion_section, learning_section, overall_table, per_class_table
 from imbtk.runs.reading import read_run
-from imbtk.wording import figure_text
+from imbtk.wording import metric_text
 
 
 def test_per_class_table_has_support_figures_and_intervals(make_run: Callable[..., Path]) -> None:
@@ -26,7 +26,7 @@ def test_per_class_table_has_support_figures_and_intervals(make_run: Callable[..
     assert row[0].rare
     assert row[1].text == str(figures["support"])
     assert row[1].sub.endswith("patients")
-    assert f"{row[2].text} ({row[2].sub})" == figure_text(figures["sensitivity"])
+    assert f"{row[2].text} ({row[2].sub})" == metric_text(figures["sensitivity"])
 
 
 def test_figures_that_cannot_be_computed_say_why(make_run: Callable[..., Path]) -> None:

@@ -15,7 +15,7 @@ from imbtk.authoring.context import Phase
 from imbtk.discovery.random_state import RandomStates
 from imbtk.errors import PluginError, RandomStateError
 from imbtk.planning.plan import PlanItem, PlannedPhase
-from imbtk.training.dry_run import rehearse
+from imbtk.training.dry_run import dry_run
 
 COUNTS = torch.tensor([3, 0, 2])
 CONTEXT = RunContext(
@@ -59,7 +59,7 @@ class Halves(torch.autograd.Function):
 
 def tried(*answers: dict[str, Any], width: int | None = None) -> None:
     items = tuple(PlanItem(Made(what=what), None, "acme 1.2", f"made#{i}") for i, what in enumerate(answers))
-    rehearse(PlannedPhase(Phase(0, 2, 5), items), CONTEXT, width)
+    dry_run(PlannedPhase(Phase(0, 2, 5), items), CONTEXT, width)
 
 
 def test_what_is_sound_passes() -> None:
@@ -189,7 +189,7 @@ def test_with_features_a_strategy_makes_its_head_before_its_loss_is_tried() -> N
             return lambda logits, target, *, features: (self._head(features) * target).sum(1)
 
     states = RandomStates.now()
-    rehearse(PlannedPhase(Phase(0, 0, 1), (PlanItem(Both(), None, "acme", "both"),)), CONTEXT, width=4)
+    dry_run(PlannedPhase(Phase(0, 0, 1), (PlanItem(Both(), None, "acme", "both"),)), CONTEXT, width=4)
     assert not states.disturbed()
 
 
@@ -203,5 +203,5 @@ def test_it_is_tried_on_copies() -> None:
             return lambda logits, target: F.cross_entropy(logits, target, reduction="none")
 
     strategy = Counts()
-    rehearse(PlannedPhase(Phase(0, 0, 1), (PlanItem(strategy, None, "acme", "counts"),)), CONTEXT)
+    dry_run(PlannedPhase(Phase(0, 0, 1), (PlanItem(strategy, None, "acme", "counts"),)), CONTEXT)
     assert not hasattr(strategy, "_calls")

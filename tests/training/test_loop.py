@@ -17,9 +17,9 @@ from imbtk.planning.config import make_config
 from imbtk.planning.prepared import PreparedRun
 from imbtk.training import loop
 from imbtk.training.batches import Batches
+from imbtk.training.config import EpochRecord, TrainingConfig
 from imbtk.training.fitting import make_network
 from imbtk.training.loop import network_seed, train
-from imbtk.training.settings import EpochRecord, TrainingSettings
 from imbtk.training.setup import make_optimizer
 
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def trained(
     rows = run.data.split.validation
     history = train(
         network, optimizer, run.plan.phases, Batches(run.data.dataset, run.data.normalisation, CPU),
-        (rows, run.data.dataset.labels[rows]), TrainingSettings(seed=0, **settings), None,
+        (rows, run.data.dataset.labels[rows]), TrainingConfig(seed=0, **settings), None,
         on_epoch=on_epoch or (lambda epoch, record: None), clock=clock or itertools.count().__next__,
     )  # fmt: skip
     return network, history
@@ -81,7 +81,7 @@ def test_no_more_epochs_than_the_settings_allow() -> None:
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, name: str, values: list[float]) -> list[dict[str, torch.Tensor]]:
-    """Let validation find these figures, epoch after epoch; return what the network was then."""
+    """Let validation find these metrics, epoch after epoch; return what the network was then."""
     states: list[dict[str, torch.Tensor]] = []
 
     def found(network: Network, *others: Any) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The losses of an epoch: few looks, the same figures, and what is not finite found all the same."""
+"""The losses of an epoch: few looks, the same metrics, and what is not finite found all the same."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from imbtk.planning.config import make_config
 from imbtk.training import loop
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import load_checkpoint
+from imbtk.training.config import TrainingConfig
 from imbtk.training.fitting import make_network
 from imbtk.training.loop import train
-from imbtk.training.settings import TrainingSettings
 from imbtk.training.setup import make_optimizer
 
 
@@ -88,7 +88,7 @@ def trained(rows: int, clock: Any, shown: list[int]) -> int:
 
     with Looks() as looks:
         train(
-            network, optimizer, prepared.plan.phases, batches, (nothing, nothing), TrainingSettings(seed=0), None,
+            network, optimizer, prepared.plan.phases, batches, (nothing, nothing), TrainingConfig(seed=0), None,
             on_step=on_step, clock=clock,
         )  # fmt: skip
     assert len(prepared.data.split.train) == rows * 0.64

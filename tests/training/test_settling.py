@@ -47,7 +47,7 @@ def always_bf16(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         seen.append((*arguments, *named.values()))
         return Speed(bf16, fp32, 0.1, (fp32, bf16))
 
-    monkeypatch.setattr("imbtk.training.settling.try_settings", won)
+    monkeypatch.setattr("imbtk.training.settling.try_configs", won)
     monkeypatch.setattr(speed, "LEAST_WORK", 0.0)
     monkeypatch.setattr(speed, "SHARE", 10.0)
     return seen
@@ -61,7 +61,7 @@ def trained_at(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) ->
     def noting(*given: Any, settings: Any, **others: Any) -> Any:
         used.add((settings.precision, settings.channels_last))
         assert "precision" in read_config(next(folder.parent.glob(f"{folder.name}*")) / "config.toml")
-        return real(*given, settings=settings, **others)
+        return real(*given, config=settings, **others)
 
     monkeypatch.setattr(loop, "take_step", noting)
     result = imbtk.run(images(), model="small-cnn", epochs=2, quiet=True, out=str(folder), device="cpu", **options)

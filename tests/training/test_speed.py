@@ -17,9 +17,9 @@ from imbtk.planning.prepared import PreparedRun
 from imbtk.training import speed
 from imbtk.training.batches import Batches
 from imbtk.training.fitting import make_network
-from imbtk.training.settling import settled, training_settings
+from imbtk.training.settling import settled, training_config
 from imbtk.training.setup import optimizer_for
-from imbtk.training.speed import Speed, rounds_worth, try_settings, work
+from imbtk.training.speed import Speed, rounds_worth, try_configs, work
 
 CANDIDATES: list[Any] = [("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True)]
 
@@ -61,8 +61,8 @@ def tried(seconds: list[float], **changes: Any) -> Speed:
     def optimizer(copied: Network) -> torch.optim.Optimizer:
         return optimizer_for(copied, run.model.config, run.model.device)
 
-    settings, rounds = training_settings(run, network), 2
-    return try_settings(
+    settings, rounds = training_config(run, network), 2
+    return try_configs(
         network, run.plan.phases[0], batches, settings, optimizer, CANDIDATES, rounds, 9,
         clock_of(seconds.__getitem__, rounds),
     )  # fmt: skip
@@ -90,7 +90,7 @@ def test_bf16_is_not_taken_where_its_losses_are_others(off: float, monkeypatch: 
     real = speed.take_step
 
     def wrong(*given: Any, settings: Any, **others: Any) -> Any:
-        taken = real(*given, settings=settings, **others)
+        taken = real(*given, config=settings, **others)
         return taken._replace(loss=taken.loss * off) if settings.precision == "bf16" else taken
 
     monkeypatch.setattr(speed, "take_step", wrong)
@@ -103,7 +103,7 @@ def test_a_network_that_cannot_take_bf16_is_trained_at_full_precision(monkeypatc
     def fails(*given: Any, settings: Any, **others: Any) -> Any:
         if settings.precision == "bf16":
             raise RuntimeError("not implemented for 'BFloat16'")
-        return real(*given, settings=settings, **others)
+        return real(*given, config=settings, **others)
 
     monkeypatch.setattr(speed, "take_step", fails)
     assert tried([1.0, 1.0, 0.1, 0.1]).taken.precision == "fp32"

@@ -18,7 +18,7 @@ from imbtk.models.network import Network
 from imbtk.pipeline.prepare import prepare
 from imbtk.planning.config import make_config
 from imbtk.planning.phases import BuiltPhase
-from imbtk.training.settings import TrainingSettings
+from imbtk.training.config import TrainingConfig
 from imbtk.training.step import Step, check_losses, take_step, trained_parameters, weighted_mean
 
 X = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
@@ -57,7 +57,7 @@ def stepped(
     optimizer = torch.optim.SGD(made.parameters(), lr=lr)
     return take_step(
         made.train(), optimizer, phase, X, TARGET, ROWS,
-        parameters=trained_parameters(optimizer), weights=weights, settings=TrainingSettings(seed=0, **settings),
+        parameters=trained_parameters(optimizer), weights=weights, config=TrainingConfig(seed=0, **settings),
     )  # fmt: skip
 
 

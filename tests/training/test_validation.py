@@ -1,4 +1,4 @@
-"""The figures of an epoch on validation rows."""
+"""The metrics of an epoch on validation rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score, log_loss, recall_score
 
-from imbtk.training.validation import validation_figures
+from imbtk.training.validation import validation_metrics
 
 
 def rows(n: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -19,7 +19,7 @@ def rows(n: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_they_are_scikit_learns() -> None:
     logits, labels = rows(60, 3)
-    found = validation_figures(logits, labels, torch.full((3,), 1 / 3))
+    found = validation_metrics(logits, labels, torch.full((3,), 1 / 3))
     said, y = softmax(logits.double().numpy(), axis=1), labels.numpy()
     assert found["validation_log_loss"] == pytest.approx(log_loss(y, said), rel=1e-5)
     assert found["validation_accuracy"] == pytest.approx((said.argmax(1) == y).mean())
@@ -32,11 +32,11 @@ def test_they_are_scikit_learns() -> None:
 def test_the_corrected_log_loss_is_what_a_training_on_the_rows_own_frequencies_would_have() -> None:
     logits, labels = rows(60, 3)
     shares = torch.bincount(labels, minlength=3).double() / 60
-    plain = validation_figures(logits, labels, shares)["validation_corrected_log_loss"]
+    plain = validation_metrics(logits, labels, shares)["validation_corrected_log_loss"]
     assert plain == pytest.approx(log_loss(labels.numpy(), softmax(logits.double().numpy(), axis=1)), rel=1e-6)
-    # Class weights move the logits to log π_believed - log π_rows, in theory, and the figure does not see it.
+    # Class weights move the logits to log π_believed - log π_rows, in theory, and the metric does not see it.
     believed = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64)
-    moved = validation_figures(logits.double() + (believed / shares).log(), labels, believed)
+    moved = validation_metrics(logits.double() + (believed / shares).log(), labels, believed)
     assert moved["validation_corrected_log_loss"] == pytest.approx(plain, rel=1e-6)
     assert moved["validation_log_loss"] != pytest.approx(plain, rel=1e-2)
 
@@ -45,7 +45,7 @@ def test_every_row_counts_alike() -> None:
     # One rare row among forty that is quite wrong: a fortieth of the loss, and half of the balanced one.
     labels = torch.tensor([0] * 39 + [1])
     logits = torch.tensor([[5.0, 0.0]] * 40)
-    found = validation_figures(logits, labels, torch.tensor([39 / 40, 1 / 40], dtype=torch.float64))
+    found = validation_metrics(logits, labels, torch.tensor([39 / 40, 1 / 40], dtype=torch.float64))
     assert found["validation_corrected_log_loss"] == pytest.approx(np.log1p(np.exp(-5.0)) + 5 / 40)
     assert found["validation_balanced_log_loss"] == pytest.approx(np.log1p(np.exp(-5.0)) + 5 / 2)
 
@@ -54,7 +54,7 @@ def test_classes_without_a_row_and_classes_never_taught() -> None:
     logits, labels = rows(40, 2)
     wide = torch.cat([logits, torch.zeros(40, 1)], dim=1)
     believed = torch.tensor([0.5, 0.5, 0.0], dtype=torch.float64)
-    two = validation_figures(logits, labels, believed[:2])["validation_corrected_log_loss"]
-    assert validation_figures(wide, labels, believed)["validation_corrected_log_loss"] == pytest.approx(two)
+    two = validation_metrics(logits, labels, believed[:2])["validation_corrected_log_loss"]
+    assert validation_metrics(wide, labels, believed)["validation_corrected_log_loss"] == pytest.approx(two)
     taught = torch.tensor([1.0, 0.0], dtype=torch.float64)
-    assert np.isfinite(validation_figures(logits, labels, taught)["validation_corrected_log_loss"])
+    assert np.isfinite(validation_metrics(logits, labels, taught)["validation_corrected_log_loss"])

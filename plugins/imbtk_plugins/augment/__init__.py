@@ -12,7 +12,7 @@ from imbtk import RunContext, Strategy, hookimpl, option
 from imbtk.errors import OptionError, PlanError, did_you_mean
 from imbtk_plugins.augment.batch import AugmentBatch, AugmentFunction
 from imbtk_plugins.augment.geometry import Fill, Interpolation
-from imbtk_plugins.augment.settings import PRESETS, Settings
+from imbtk_plugins.augment.strengths import PRESETS, Strengths
 
 __all__ = ["Augment"]
 
@@ -124,13 +124,13 @@ class Augment(Strategy):
                 "strategy 'augment' moves and tints images, and these data are a table. Leave it out; 'resample' with "
                 "method=SMOTE makes up new rows of tables."
             )
-        settings = self.settings(context)
+        strengths = self.strengths(context)
         chance = self.chance_per_class(context)
-        if settings == Settings():
+        if strengths == Strengths():
             return augment
-        return AugmentBatch(augment, settings, None if bool((chance == 1).all()) else chance)
+        return AugmentBatch(augment, strengths, None if bool((chance == 1).all()) else chance)
 
-    def settings(self, context: RunContext) -> Settings:
+    def strengths(self, context: RunContext) -> Strengths:
         """Return the preset for these images, with the options that were given put over it.
 
         Raises
@@ -141,19 +141,19 @@ class Augment(Strategy):
         name = self.preset
         if name == "auto":
             name = context.domain if context.domain in PRESETS else "photo"  # type: ignore[assignment]
-        fields = [field.name for field in dataclasses.fields(Settings)]
+        fields = [field.name for field in dataclasses.fields(Strengths)]
         given: dict[str, Any] = {field: getattr(self, field) for field in fields if getattr(self, field) is not None}
-        settings = dataclasses.replace(PRESETS[name], **given)
+        strengths = dataclasses.replace(PRESETS[name], **given)
         channels = context.sample_shape[0] if len(context.sample_shape) == 3 else 3
         if channels == 3:
-            return settings
+            return strengths
         for field in _COLOUR_ONLY:
             if given.get(field):
                 raise OptionError(
                     f"option '{field}' of strategy 'augment' needs colour images (3 channels), and these have "
                     f"{channels}. Leave it out; brightness and contrast work on any image."
                 )
-        return dataclasses.replace(settings, saturation=0.0, hue=0.0, stain=0.0)
+        return dataclasses.replace(strengths, saturation=0.0, hue=0.0, stain=0.0)
 
     def chance_per_class(self, context: RunContext) -> torch.Tensor:
         """Return the chance that an image of each class is changed, (K,) float32.

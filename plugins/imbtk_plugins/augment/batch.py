@@ -12,7 +12,7 @@ import torch
 from imbtk import Draw
 from imbtk_plugins.augment.colour import adjust_colour, erase, jitter_stain, shift_hue
 from imbtk_plugins.augment.geometry import inverse_affine, mirror_and_turn, warp
-from imbtk_plugins.augment.settings import Settings
+from imbtk_plugins.augment.strengths import Strengths
 
 __all__ = ["AugmentBatch", "AugmentFunction"]
 
@@ -23,28 +23,28 @@ _LONGEST = -math.log(0.3)
 """Log of the most that an erased rectangle is longer than wide, or wider than long (Zhong et al. 2020: r1 = 0.3)."""
 
 
-def _ranges(settings: Settings) -> np.ndarray:
+def _ranges(strengths: Strengths) -> np.ndarray:
     """Return the centre and the reach to both sides of each number that a sample draws, (2, 24) float64.
 
     Each option has numbers of its own, used or not: to change one option does not reshuffle the others.
     """
     share = (0.5, 0.5)
-    least, greatest = settings.erase_area
+    least, greatest = strengths.erase_area
     numbers = [
-        (0, math.radians(settings.rotation)),
-        (0, settings.shift),
-        (0, settings.shift),
-        (1, settings.zoom),
-        (0, math.radians(settings.shear)),
+        (0, math.radians(strengths.rotation)),
+        (0, strengths.shift),
+        (0, strengths.shift),
+        (1, strengths.zoom),
+        (0, math.radians(strengths.shear)),
         share,  # mirrored left and right
         share,  # mirrored top and bottom
         (2, 2),  # quarter turns
-        (1, settings.brightness),
-        (1, settings.contrast),
-        (1, settings.saturation),
-        (0, settings.hue),
-        *3 * [(1, settings.stain)],
-        *3 * [(0, settings.stain)],
+        (1, strengths.brightness),
+        (1, strengths.contrast),
+        (1, strengths.saturation),
+        (0, strengths.hue),
+        *3 * [(1, strengths.stain)],
+        *3 * [(0, strengths.stain)],
         share,  # erased
         ((least + greatest) / 2, (greatest - least) / 2),
         (0, _LONGEST),
@@ -83,37 +83,37 @@ class AugmentBatch:
     ----------
     before : callable
         What the strategies before do.
-    settings : Settings
+    strengths : Strengths
     chance : Tensor of float, shape (K,), optional
         How likely a sample of each class is changed; None is always.
     """
 
-    def __init__(self, before: AugmentFunction, settings: Settings, chance: torch.Tensor | None) -> None:
-        self.before, self.settings, self.chance = before, settings, chance
+    def __init__(self, before: AugmentFunction, strengths: Strengths, chance: torch.Tensor | None) -> None:
+        self.before, self.strengths, self.chance = before, strengths, chance
         # Numbers behind the last one that is used are not drawn.
-        used = None if settings.tints or settings.erase or chance is not None else _MOVING
-        centre, reach = _ranges(settings)[:, :used, None]
+        used = None if strengths.tints or strengths.erase or chance is not None else _MOVING
+        centre, reach = _ranges(strengths)[:, :used, None]
         self.low, self.span = centre - reach, 2 * reach
         self._ahead: _Ahead | None = None
 
     def __call__(self, images: torch.Tensor, target: torch.Tensor, draw: Draw) -> torch.Tensor:
         """Return the changed images."""
         images = self.before(images, target, draw)
-        settings, size = self.settings, (images.shape[2], images.shape[3])
+        strengths, size = self.strengths, (images.shape[2], images.shape[3])
         table = torch.from_numpy(self._parameters(draw, size)).to(images.device, non_blocking=True)
         if self.chance is not None:
             changed = table[:, _GATE] < (target * self.chance).sum(dim=1, keepdim=True)
             table = torch.where(changed, table, table.new_tensor(_UNCHANGED))
-        if settings.tints:
+        if strengths.tints:
             images = self._tint(images, table[:, _TINT])
-        if settings.moves or settings.mirrors:
+        if strengths.moves or strengths.mirrors:
             # Mirroring and turning alone swap pixels: to blend them would only blur.
-            interpolation = settings.interpolation if settings.moves else "nearest"
+            interpolation = strengths.interpolation if strengths.moves else "nearest"
             matrices = table[:, _GEOMETRY].view(-1, 2, 3)
-            images = warp(images, matrices, settings.fill, settings.fill_value, interpolation)
-        if settings.erase:
+            images = warp(images, matrices, strengths.fill, strengths.fill_value, interpolation)
+        if strengths.erase:
             chance, area, log_aspect, left, top = table[:, _ERASING].unbind(1)
-            images = erase(images, chance < settings.erase, area, log_aspect.exp(), left, top)
+            images = erase(images, chance < strengths.erase, area, log_aspect.exp(), left, top)
         return images
 
     def _parameters(self, draw: Draw, size: tuple[int, int]) -> np.ndarray:
@@ -138,28 +138,28 @@ class AugmentBatch:
 
     def _made(self, draw: Draw, size: tuple[int, int]) -> np.ndarray:
         """Return the table for the positions of `draw`."""
-        settings = self.settings
+        strengths = self.strengths
         # Numbers are wanted on the CPU, whatever the device of the images: see _geometry.
         numbers = Draw(draw.seed, draw.name, draw.epoch, draw.positions).uniform(len(self.low)).numpy()
         amounts = self.low + self.span * numbers.T
         rotation, right, down, scale, shear, left_right, top_bottom, turn = amounts[:_MOVING]
         matrices = inverse_affine(rotation, right, down, scale, shear, size)
-        if settings.mirrors:
-            turns = turn.astype(np.int64) if settings.quarter_turns else None
+        if strengths.mirrors:
+            turns = turn.astype(np.int64) if strengths.quarter_turns else None
             if turns is not None and size[0] != size[1]:
                 turns = turns // 2 * 2
-            horizontal = left_right < 0.5 if settings.horizontal_flip else None
-            vertical = top_bottom < 0.5 if settings.vertical_flip else None
+            horizontal = left_right < 0.5 if strengths.horizontal_flip else None
+            vertical = top_bottom < 0.5 if strengths.vertical_flip else None
             matrices = mirror_and_turn(matrices, horizontal, vertical, turns)
         return np.concatenate([matrices.reshape(-1, 6), amounts[_MOVING:].T], axis=1, dtype=np.float32)
 
     def _tint(self, images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
-        settings = self.settings
+        strengths = self.strengths
         brightness, contrast, saturation, hue = amounts[:, :4].unbind(1)
-        if settings.brightness or settings.contrast or settings.saturation:
+        if strengths.brightness or strengths.contrast or strengths.saturation:
             images = adjust_colour(images, brightness, contrast, saturation)
-        if settings.hue:
+        if strengths.hue:
             images = shift_hue(images, hue)
-        if settings.stain:
+        if strengths.stain:
             images = jitter_stain(images, amounts[:, 4:7], amounts[:, 7:])
         return images

@@ -100,7 +100,7 @@ def jitter_stain(images: torch.Tensor, factor: torch.Tensor, offset: torch.Tenso
     ----------
     images : Tensor of float, shape (B, 3, H, W), values in [0, 1]
     factor, offset : Tensor of float, shape (B, 3)
-        For haematoxylin, eosin and the residual (DAB): ``factor · amount + offset``; 1 and 0 for no change. Amounts
+        For haematoxylin, eosin and the residual (DAB): ``factor · amount + offset``; 1 and 0 for no change. Strengths
         are optical densities to base e.
 
     Returns

@@ -21,7 +21,7 @@ _ROUNDING = 1e-12
 
 
 class Threshold(Strategy):
-    """Move decision thresholds to where a figure is best, or to where a class keeps the sensitivity that is asked for.
+    """Move decision thresholds to where a metric is best, or to where a class keeps the sensitivity that is asked for.
 
     Notes
     -----
@@ -31,7 +31,7 @@ class Threshold(Strategy):
 
     on the trained logits z. The shift b is fitted on validation rows; where ``stratified-split:folds=k`` cuts folds, on
     out-of-fold rows instead: all rows outside of the run's test side, each predicted by an inner model that has not
-    seen it, which costs k - 1 more trainings. With `metric` b gives the best figure on these rows:
+    seen it, which costs k - 1 more trainings. With `metric` b gives the best metric on these rows:
     ``balanced_accuracy`` the mean of the sensitivities, ``youden`` the mean over classes of sensitivity + specificity
     - 1 (for two classes the same thresholds), ``f1`` that of the positive class, or its mean over more than two,
     ``mcc`` Matthews' correlation. Every cut between two rows is tried for one class after the other, the rarest first,
@@ -58,7 +58,7 @@ class Threshold(Strategy):
     """
 
     metric: Literal["balanced_accuracy", "f1", "youden", "mcc"] = option(
-        _METRIC, "Figure of the rows they are fitted on that the thresholds make largest."
+        _METRIC, "Metric of the rows they are fitted on that the thresholds make largest."
     )
     floor: str | None = option(
         None, 'Instead of a metric, the least sensitivity that a class shall keep: "malignant>=0.95".'

@@ -17,7 +17,7 @@ Parts = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """``(class, hits, calls) -> (n, parts)``: what classes with so many hits and calls add to sums over classes."""
 
 Metric = Callable[[np.ndarray, int | None], tuple[Parts, Callable[[np.ndarray], np.ndarray]]]
-"""``(rows per class, positive class of binary data) -> (parts, sums of parts (P, parts) -> figure (P,))``."""
+"""``(rows per class, positive class of binary data) -> (parts, sums of parts (P, parts) -> metric (P,))``."""
 
 
 def _first(sums: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ METRICS: dict[str, Metric] = {
 def best_shift(
     logits: np.ndarray, labels: np.ndarray, metric: str, positive: int | None, order: Sequence[int]
 ) -> np.ndarray:
-    """Return the shift (K,) on the logits with the best figure that changing one class at a time can reach.
+    """Return the shift (K,) on the logits with the best metric that changing one class at a time can reach.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def _best_step(
     parts: Parts,
     figure: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[float, float]:
-    """Return the change of class k's shift with the best figure, and that figure; of equals the smallest change."""
+    """Return the change of class k's shift with the best metric, and that metric; of equals the smallest change."""
     order = np.argsort(lead, kind="stable")
     lead, other, labels = lead[order], other[order], labels[order]
     values = figure(_sums(other, labels, k, parts))

@@ -8,7 +8,7 @@ from imbtk import Draw, RunContext
 from imbtk.authoring.options import parse_spec
 from imbtk.errors import OptionError, PlanError
 from imbtk_plugins.augment import Augment
-from imbtk_plugins.augment.settings import PRESETS
+from imbtk_plugins.augment.strengths import PRESETS
 
 
 def unchanged(images, target, draw):
@@ -121,21 +121,21 @@ def test_a_table_is_refused():
 
 @pytest.mark.parametrize("domain", ["digits", "photo", "histology"])
 def test_auto_is_the_preset_of_what_the_images_show(domain):
-    assert Augment().settings(context_of(domain=domain)) == PRESETS[domain]
-    assert Augment(preset="none").settings(context_of(domain=domain)) == PRESETS["none"]
+    assert Augment().strengths(context_of(domain=domain)) == PRESETS[domain]
+    assert Augment(preset="none").strengths(context_of(domain=domain)) == PRESETS["none"]
 
 
 def test_an_option_is_put_over_the_preset_and_zero_switches_off():
-    settings = Augment(**parse_spec("augment:rotation=25,zoom=0").options).settings(context_of(domain="digits"))
-    assert (settings.rotation, settings.zoom) == (25, 0)
-    assert settings.shift == PRESETS["digits"].shift
+    strengths = Augment(**parse_spec("augment:rotation=25,zoom=0").options).strengths(context_of(domain="digits"))
+    assert (strengths.rotation, strengths.zoom) == (25, 0)
+    assert strengths.shift == PRESETS["digits"].shift
 
 
 def test_grey_images_take_no_colour_from_a_preset():
     context = context_of(domain="histology", shape=(1, 16, 16))
-    settings = Augment().settings(context)
-    assert (settings.saturation, settings.hue, settings.stain) == (0, 0, 0)
-    assert settings.brightness == PRESETS["histology"].brightness
+    strengths = Augment().strengths(context)
+    assert (strengths.saturation, strengths.hue, strengths.stain) == (0, 0, 0)
+    assert strengths.brightness == PRESETS["histology"].brightness
     assert torch.isfinite(apply(pictures(3, (1, 16, 16)), context=context)).all()
 
 
@@ -229,5 +229,5 @@ def test_the_table_of_presets_in_the_documentation_is_true():
     assert set(rows) == set(PRESETS)
     for name, words in rows.items():
         numbers = [0.0 if word == "no" else float(word.strip("±°")) for word in words]
-        settings = PRESETS[name]
-        assert numbers == [settings.rotation, settings.shift, settings.zoom, settings.shear]
+        strengths = PRESETS[name]
+        assert numbers == [strengths.rotation, strengths.shift, strengths.zoom, strengths.shear]

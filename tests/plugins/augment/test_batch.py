@@ -6,11 +6,11 @@ import torch
 
 from imbtk import Draw
 from imbtk_plugins.augment.batch import AugmentBatch
-from imbtk_plugins.augment.settings import Settings
+from imbtk_plugins.augment.strengths import Strengths
 
 
-def apply(images: torch.Tensor, **settings) -> torch.Tensor:
-    call = AugmentBatch(lambda images, target, draw: images, Settings(**settings), None)
+def apply(images: torch.Tensor, **strengths) -> torch.Tensor:
+    call = AugmentBatch(lambda images, target, draw: images, Strengths(**strengths), None)
     return call(images, torch.ones(len(images), 1), Draw(0, "augment", 0, np.arange(len(images))))
 
 
@@ -115,7 +115,7 @@ def test_erasing_takes_a_share_of_images_and_an_area_in_its_range():
 
 def test_a_chance_of_zero_leaves_every_image_and_one_changes_every_image():
     images = pictures(20, (1, 8, 8))
-    call = AugmentBatch(lambda images, target, draw: images, Settings(brightness=0.5), torch.tensor([0.0, 1.0]))
+    call = AugmentBatch(lambda images, target, draw: images, Strengths(brightness=0.5), torch.tensor([0.0, 1.0]))
     target = torch.eye(2).repeat(10, 1)
     out = call(images, target, Draw(0, "augment", 0, np.arange(20)))
     different = (out != images).flatten(1).any(dim=1)
@@ -124,15 +124,15 @@ def test_a_chance_of_zero_leaves_every_image_and_one_changes_every_image():
 
 def test_stain_and_hue_jitter_leave_no_colour_image_as_it_was():
     images = pictures(10)
-    for settings in ({"stain": 0.1}, {"hue": 0.1}, {"saturation": 0.5}):
-        assert ((apply(images, **settings) - images).abs().amax(dim=(1, 2, 3)) > 1e-3).all()
+    for strengths in ({"stain": 0.1}, {"hue": 0.1}, {"saturation": 0.5}):
+        assert ((apply(images, **strengths) - images).abs().amax(dim=(1, 2, 3)) > 1e-3).all()
 
 
-@pytest.mark.parametrize("settings", [{"rotation": 30}, {"rotation": 30, "brightness": 0.5}], ids=["moved", "tinted"])
-def test_a_sample_is_changed_alike_in_any_batch_and_after_any_other(settings):
+@pytest.mark.parametrize("strengths", [{"rotation": 30}, {"rotation": 30, "brightness": 0.5}], ids=["moved", "tinted"])
+def test_a_sample_is_changed_alike_in_any_batch_and_after_any_other(strengths):
     images, epoch = pictures(400, (1, 9, 9)), np.arange(400)
-    whole = apply(images, **settings)
-    call = AugmentBatch(lambda images, target, draw: images, Settings(**settings), None)
+    whole = apply(images, **strengths)
+    call = AugmentBatch(lambda images, target, draw: images, Strengths(**strengths), None)
     batches = [
         epoch[:7],
         epoch[7:14],
@@ -147,5 +147,5 @@ def test_a_sample_is_changed_alike_in_any_batch_and_after_any_other(settings):
         for number in (0, 1, 0):  # another epoch between
             part = call(images[places.copy()], torch.ones(len(places), 1), Draw(0, "augment", number, places))
             # Places of pixels to the bit; colours go by means over an image, whose rounding hangs on the batch.
-            same = torch.allclose(part, whole[places.copy()], rtol=0, atol=1e-6 if "brightness" in settings else 0)
+            same = torch.allclose(part, whole[places.copy()], rtol=0, atol=1e-6 if "brightness" in strengths else 0)
             assert same == (number == 0 or not len(places))

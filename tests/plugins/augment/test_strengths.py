@@ -2,7 +2,7 @@
 
 import pytest
 
-from imbtk_plugins.augment.settings import PRESETS, Settings
+from imbtk_plugins.augment.strengths import PRESETS, Strengths
 
 
 def test_presets_keep_what_the_images_mean():
@@ -18,7 +18,7 @@ def test_presets_keep_what_the_images_mean():
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("strengths", "expected"),
     [
         ({}, (False, False, False)),
         ({"fill": "reflect", "erase": 0.5}, (False, False, False)),
@@ -27,6 +27,6 @@ def test_presets_keep_what_the_images_mean():
         ({"quarter_turns": True, "stain": 0.1}, (False, True, True)),
     ],
 )
-def test_settings_say_which_kinds_of_change_there_are(settings, expected):
-    found = Settings(**settings)
+def test_settings_say_which_kinds_of_change_there_are(strengths, expected):
+    found = Strengths(**strengths)
     assert (found.moves, found.mirrors, found.tints) == expected

@@ -1,4 +1,4 @@
-"""How far augmentation goes: the settings of every kind of change, and the presets."""
+"""How far augmentation goes: the strengths of every kind of change, and the presets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from imbtk_plugins.augment.geometry import Fill, Interpolation
 
-__all__ = ["PRESETS", "Settings"]
+__all__ = ["PRESETS", "Strengths"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class Strengths:
     """How far each change goes, 0 or False for not at all; units as in the options of :class:`Augment`."""
 
     rotation: float = 0.0
@@ -47,11 +47,11 @@ class Settings:
         return any((self.brightness, self.contrast, self.saturation, self.hue, self.stain))
 
 
-PRESETS: dict[str, Settings] = {
-    "none": Settings(),
-    "digits": Settings(rotation=10, shift=0.1, zoom=0.1, shear=5),
-    "photo": Settings(rotation=10, shift=0.1, zoom=0.1, horizontal_flip=True, fill="reflect"),
-    "histology": Settings(
+PRESETS: dict[str, Strengths] = {
+    "none": Strengths(),
+    "digits": Strengths(rotation=10, shift=0.1, zoom=0.1, shear=5),
+    "photo": Strengths(rotation=10, shift=0.1, zoom=0.1, horizontal_flip=True, fill="reflect"),
+    "histology": Strengths(
         zoom=0.1,
         horizontal_flip=True,
         vertical_flip=True,
@@ -62,5 +62,5 @@ PRESETS: dict[str, Settings] = {
         saturation=0.1,
         stain=0.05,
     ),
-    "classic": Settings(rotation=20, shift=0.2, zoom=0.2, shear=0.2, horizontal_flip=True),
+    "classic": Strengths(rotation=20, shift=0.2, zoom=0.2, shear=0.2, horizontal_flip=True),
 }

@@ -1,4 +1,4 @@
-"""The figures of some units, each with its interval or the reason why it has none."""
+"""The metrics of some units, each with its interval or the reason why it has none."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from imbtk.evaluation.metrics import (
     Missing,
     Predictions,
     Value,
-    class_figures,
+    class_metrics,
     confusion_counts,
-    overall_figures,
+    overall_metrics,
     shot_classes,
 )
 from imbtk.wording import several
@@ -28,7 +28,7 @@ from imbtk.wording import several
 if TYPE_CHECKING:
     from imbtk.authoring.context import ExtraMetric
 
-__all__ = ["FEW_GROUPS", "Asked", "level_figures", "missing_figure"]
+__all__ = ["FEW_GROUPS", "Asked", "level_metrics", "missing_metric"]
 
 FEW_GROUPS = 20
 """Below so many groups in a class its intervals come with a warning."""
@@ -53,7 +53,7 @@ class Asked:
     Attributes
     ----------
     train_counts : sequence of int, length K, optional
-        Training rows per class, for many-, medium- and few-shot figures.
+        Training rows per class, for many-, medium- and few-shot metrics.
     group_name : str
         What a group is called.
     seed : int
@@ -70,8 +70,8 @@ class Asked:
     extra_metrics: Mapping[str, ExtraMetric] = field(default_factory=dict)
 
 
-def level_figures(predictions: Predictions, unit: str, asked: Asked) -> dict[str, Any]:
-    """Return every figure of some units as plain JSON values: a ``level`` of ``metrics.schema.json``.
+def level_metrics(predictions: Predictions, unit: str, asked: Asked) -> dict[str, Any]:
+    """Return every metric of some units as plain JSON values: a ``level`` of ``metrics.schema.json``.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def level_figures(predictions: Predictions, unit: str, asked: Asked) -> dict[str
     unit : "row" or "group"
     asked : Asked
     """
-    class_values = class_figures(predictions)
-    overall_values = overall_figures(predictions, class_values)
+    class_values = class_metrics(predictions)
+    overall_values = overall_metrics(predictions, class_values)
     boot = bootstrap_intervals(predictions, _for_bootstrap(class_values, overall_values), asked.seed, asked.resamples)
     shape = _Shape(predictions)
     per_class = [_class_entry(shape, k, values, boot) for k, values in enumerate(class_values)]
@@ -113,7 +113,7 @@ def _for_bootstrap(
 
 
 class _Shape:
-    """Makes figures of some units: value, interval, how many, how made."""
+    """Makes metrics of some units: value, interval, how many, how made."""
 
     def __init__(self, predictions: Predictions) -> None:
         self.predictions = predictions
@@ -123,7 +123,7 @@ class _Shape:
 
     def figure(self, value: Value, where: np.ndarray, interval: Interval | Missing, method: str | None) -> Figure:
         if isinstance(value, Missing):
-            return missing_figure(value)
+            return missing_metric(value)
         groups = self.predictions.groups
         count = {"n": int(where.sum()), "groups": None if groups is None else len(np.unique(groups[where]))}
         if isinstance(interval, Missing):
@@ -132,7 +132,7 @@ class _Shape:
 
     def proportion(self, value: Value, success: np.ndarray, where: np.ndarray) -> Figure:
         if isinstance(value, Missing):
-            return missing_figure(value)
+            return missing_metric(value)
         groups = self.predictions.groups
         interval = korn_graubard(success[where], None if groups is None else groups[where])
         return self.figure(value, where, interval, self.proportion_method)
@@ -236,7 +236,7 @@ def _shots(
     shape: _Shape, per_class: Sequence[Mapping[str, Any]], train_counts: Sequence[int] | np.ndarray | None
 ) -> dict[str, Figure]:
     if train_counts is None:
-        return dict.fromkeys(("many", "medium", "few"), missing_figure(Missing("training counts are not known")))
+        return dict.fromkeys(("many", "medium", "few"), missing_metric(Missing("training counts are not known")))
     entries = {}
     for shot, classes in shot_classes(train_counts).items():
         ends = _ends([per_class[k]["sensitivity"] for k in classes])
@@ -244,7 +244,7 @@ def _shots(
             ends = Missing(f"no class is {shot}-shot")
         where = np.isin(shape.predictions.labels, classes) & shape.predictions.decided
         if isinstance(ends, Missing):
-            entries[shot] = missing_figure(ends)
+            entries[shot] = missing_metric(ends)
         else:
             entries[shot] = shape.figure(float(ends[0].mean()), where, mover_mean(*ends), "mover")
     return entries
@@ -255,11 +255,11 @@ def _extra(shape: _Shape, name: str, metric: ExtraMetric) -> Figure:
     try:
         value = float(metric(predictions.labels, predictions.probabilities))
     except (ArithmeticError, ValueError, PluginError) as error:
-        return missing_figure(Missing(f"metric {name!r} failed: {error}"))
+        return missing_metric(Missing(f"metric {name!r} failed: {error}"))
     if not math.isfinite(value):
-        return missing_figure(Missing(f"metric {name!r} gave {value}"))
+        return missing_metric(Missing(f"metric {name!r} gave {value}"))
     everywhere = np.ones(len(predictions.labels), dtype=bool)
-    return shape.figure(value, everywhere, Missing("plugins' figures are not resampled"), None)
+    return shape.figure(value, everywhere, Missing("plugins' metrics are not resampled"), None)
 
 
 def _confusion(predictions: Predictions) -> dict[str, Any]:
@@ -301,6 +301,6 @@ def _warning(code: str, name: str | None, groups: int | None, text: str) -> dict
     return {"code": code, "class": name, "groups": groups, "text": text}
 
 
-def missing_figure(missing: Missing) -> Figure:
-    """Return a figure that cannot be computed, as JSON."""
+def missing_metric(missing: Missing) -> Figure:
+    """Return a metric that cannot be computed, as JSON."""
     return {"value": None, "reason": missing.reason}

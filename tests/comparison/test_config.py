@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from imbtk.comparison.settings import METRICS, make_comparison_config, metrics_of, parse_shard
+from imbtk.comparison.config import METRICS, make_comparison_config, metrics_of, parse_shard
 from imbtk.errors import OptionError
 
 

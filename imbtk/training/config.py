@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["EpochRecord", "TrainingSettings"]
+__all__ = ["EpochRecord", "TrainingConfig"]
 
 EpochRecord = dict[str, float]
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class TrainingConfig:
     """How to train; what each means stands in :class:`imbtk.planning.config.RunConfig`.
 
     Beside that `seconds` is how long training may take, and `most_epochs` after how many it ends in any case.

@@ -52,7 +52,7 @@ class _Metrics(dict[str, Metric]):
 
 
 METRICS = _Metrics({**{key: OVERALL_METRICS[key] for key in _KEYS}, **ALARM_METRICS})
-"""Figures over all classes, or of the positive one, that a comparison computes."""
+"""Metrics over all classes, or of the positive one, that a comparison computes."""
 
 _OF_TWO = ("auroc", "auprc", "precision", "alarm_rate")
 
@@ -120,7 +120,7 @@ def metric_of(key: str, num_classes: int) -> str:
         return key
     if f"macro_{key}" in METRICS:
         return f"macro_{key}"
-    raise OptionError(f"'primary' (given: '{key}') is a figure of the positive class; these are {num_classes} classes.")
+    raise OptionError(f"'primary' (given: '{key}') is a metric of the positive class; these are {num_classes} classes.")
 
 
 def check_primary(config: ComparisonConfig, offered: Mapping[str, ExtraMetric]) -> ComparisonConfig:
@@ -162,7 +162,7 @@ class ComparisonConfig(RunConfig):
         "row",
     )
     """Fields of a run that a comparison does not take: plans hold the strategies, every fold is trained, cells go on
-    where they were, and figures of plans that a clock gave more epochs than others would not be comparable."""
+    where they were, and metrics of plans that a clock gave more epochs than others would not be comparable."""
 
     plan: tuple[str, ...] = Field((), description="A plan to compare: strategies with spaces between, in quotes.")
     each: tuple[str, ...] = Field((), description="Strategies with commas between, each a plan by itself.")
@@ -172,7 +172,7 @@ class ComparisonConfig(RunConfig):
     repeats: int = Field(3, ge=1, description="How often rows are dealt into folds anew.")
     primary: str = Field(
         "balanced_accuracy",
-        description=f"The one figure that is tested: one of {', '.join(_KEYS)}, sensitivity@specificity=0.9, "
+        description=f"The one metric that is tested: one of {', '.join(_KEYS)}, sensitivity@specificity=0.9, "
         f"partial-auroc (up to a false positive rate of {_PARTIAL:g}; partial-auroc@fpr=0.2), or a plugin's metric.",
     )
     margin: float | None = Field(
