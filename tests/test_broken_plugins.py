@@ -362,7 +362,7 @@ def test_a_failed_plugin_that_nobody_asked_for_does_not_matter(install: Install,
     train(["alike"], tmp_path / "run")
     assert (tmp_path / "run" / "report.html").exists()
     with pytest.raises(
-        ImbtkError, match=r"there is no strategy 'alke'.*Plugins that failed to load: acme \(acme-imb 1.2\)"
+        ImbtkError, match=r"unknown strategy 'alke'.*Plugins that failed to load: acme \(acme-imb 1.2\)"
     ):
         train(["alke"], tmp_path / "other")
 

@@ -20,4 +20,4 @@ def test_it_answers() -> None:
 def test_it_leaves_with_the_exit_code() -> None:
     done = python_m("run", "--no-such-flag")
     assert done.returncode == 2
-    assert done.stderr == "Error: there is no option --no-such-flag. Help: imbtk run --help\n"
+    assert done.stderr == "Error: unknown option --no-such-flag. Help: imbtk run --help\n"

@@ -178,7 +178,7 @@ def _explain(cls: type[Strategy], error: ValidationError) -> str:
         where = [str(part) for part in problem["loc"]]
         name = where[0] if where else ""
         if problem["type"] == "extra_forbidden":
-            sentences.append(f"strategy '{cls.name}' has no option '{name}'.{did_you_mean(name, cls.model_fields)}")
+            sentences.append(f"unknown option '{name}' of '{cls.name}'.{did_you_mean(name, cls.model_fields)}")
         elif problem["type"] == "missing":
             sentences.append(f"strategy '{cls.name}' needs the option '{name}'.")
         elif not name:

@@ -81,7 +81,7 @@ class Program(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that the arguments begin with; an unknown name gets the nearest ones."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"there is no command '{args[0]}'.{did_you_mean(args[0], COMMANDS)}", ctx)
+            raise click.UsageError(f"unknown command '{args[0]}'.{did_you_mean(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -148,7 +148,7 @@ def _usage(error: click.ClickException) -> str:
         close = [name for name in known if name.startswith(error.option_name) and error.option_name.startswith("--")]
         close = close or difflib.get_close_matches(error.option_name, known, n=2, cutoff=0.7)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
-        text = f"there is no option {error.option_name}.{hint}"
+        text = f"unknown option {error.option_name}.{hint}"
     text = f"{text[:1].lower()}{text[1:]}".rstrip()
     text += "" if text.endswith((".", "?", "!")) else "."
     return text if context is None else f"{text} Help: {context.command_path} --help"

@@ -90,7 +90,7 @@ def parse_primary(text: str, offered: Mapping[str, ExtraMetric] | None = None) -
     except KeyError:
         known = [*_KEYS, "sensitivity@specificity=0.9", "partial-auroc", "partial-auroc@fpr=0.2", *offered]
         raise ValueError(
-            f"there is no such metric.{did_you_mean(text, known)} It is one of {', '.join(known)}, where 0.9 and 0.2 "
+            f"unknown metric.{did_you_mean(text, known)} It is one of {', '.join(known)}, where 0.9 and 0.2 "
             "stand for any number between 0 and 1"
         ) from None
 

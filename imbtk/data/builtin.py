@@ -45,7 +45,7 @@ class BuiltinSource:
         text = str(data).removeprefix("builtin:")
         name = text.partition(":")[0]
         if name not in BUILTIN_NAMES:
-            raise DataError(f"there is no builtin:{name}.{did_you_mean(name, BUILTIN_NAMES)}")
+            raise DataError(f"unknown built-in data set builtin:{name}.{did_you_mean(name, BUILTIN_NAMES)}")
         given = parse_spec(text).options
         return _digits(given, options) if name == "digits" else _breast_cancer(given, options)
 
@@ -54,7 +54,7 @@ def _refuse_others(given: dict[str, Any], known: tuple[str, ...], name: str) -> 
     for key in given:
         if key not in known:
             hint = did_you_mean(key, known) or " It has none."
-            raise OptionError(f"builtin:{name} has no option '{key}'.{hint}")
+            raise OptionError(f"unknown option '{key}' of builtin:{name}.{hint}")
 
 
 def _digits(given: dict[str, Any], options: DataOptions) -> Dataset:

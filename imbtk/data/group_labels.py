@@ -39,7 +39,7 @@ def group_classes(
     """
     kind, argument = parse_group_label(rule)
     if kind == "any" and argument not in class_names:
-        raise OptionError(f"--group-label {rule}: there is no class '{argument}'.{did_you_mean(argument, class_names)}")
+        raise OptionError(f"--group-label {rule}: unknown class '{argument}'.{did_you_mean(argument, class_names)}")
     number = np.unique(groups, return_inverse=True)[1]
     has = np.zeros((int(number.max(initial=-1)) + 1, len(class_names)))
     np.add.at(has, (number, labels), 1.0)

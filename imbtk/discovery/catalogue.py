@@ -155,7 +155,7 @@ class Catalogue:
     def _unknown(self, name: str) -> str:
         known = [n for plugin in self.plugins() for n in plugin.strategies]
         failed = self.failed()
-        text = f"there is no strategy '{name}'.{did_you_mean(name, known)}"
+        text = f"unknown strategy '{name}'.{did_you_mean(name, known)}"
         if name in self._switched_off:
             return (
                 f"strategy '{name}' is switched off, by --without or by IMBTK_PLUGINS. Take it out of there to use it."

@@ -131,7 +131,7 @@ def _torchvision_spec(
 
     if name not in torchvision_names():
         hint = did_you_mean(name, model_names(offered))
-        raise PlanError(f"there is no model '{name}'.{hint} A network of your own is --model package.module:factory.")
+        raise PlanError(f"unknown model '{name}'.{hint} A network of your own is --model package.module:factory.")
     if kind != "images":
         raise PlanError(_wrong_kind(name, kind, offered))
     return torchvision_spec(name, sample_shape[0], pretrained, weights_file)

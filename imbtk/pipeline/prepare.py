@@ -338,9 +338,7 @@ def _positive(config: RunConfig, dataset: Dataset, counts: torch.Tensor) -> int 
     """Return the positive class of binary data: the one named, else the rarer one in training."""
     if config.positive is not None:
         if config.positive not in dataset.class_names:
-            raise OptionError(
-                f"there is no class '{config.positive}'.{did_you_mean(config.positive, dataset.class_names)}"
-            )
+            raise OptionError(f"unknown class '{config.positive}'.{did_you_mean(config.positive, dataset.class_names)}")
         if dataset.num_classes != 2:
             raise OptionError(f"'positive' is for two classes; '{dataset.name}' has {dataset.num_classes}.")
         return dataset.class_names.index(config.positive)

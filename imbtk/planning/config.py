@@ -166,7 +166,7 @@ def option_errors(error: ValidationError, model: type[RunConfig]) -> str:
 def _sentence(problem: Any, model: type[RunConfig]) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else ""
     if problem["type"] == "extra_forbidden":
-        return f"there is no option '{name}'.{did_you_mean(name, model.model_fields)}"
+        return f"unknown option '{name}'.{did_you_mean(name, model.model_fields)}"
     if problem["type"] == "tuple_type":
         return f"option '{name}' (given: {problem['input']!r}): write a list, such as [{problem['input']!r}]."
     message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")

@@ -148,4 +148,4 @@ def _hook(name: str) -> str:
             f"'{name}' is answered by a plugin module, not by a strategy. Write the function {hook} beside the "
             "strategy in its file; the hook's page shows how."
         )
-    raise PluginError(f"there is no hook '{name}'.{did_you_mean(name, known)}")
+    raise PluginError(f"unknown hook '{name}'.{did_you_mean(name, known)}")

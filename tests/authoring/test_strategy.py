@@ -51,7 +51,7 @@ def test_options_are_read_from_text_and_shown_again() -> None:
         ({"power": "much"}, "should be a valid number"),
         ({"power": float("nan")}, "should be a finite number"),
         ({"rounds": 1.5}, "option 'rounds'"),
-        ({"powr": 1}, "has no option 'powr'. Did you mean 'power'?"),
+        ({"powr": 1}, r"unknown option 'powr' of 'halver'\. Did you mean 'power'"),
     ],
 )
 def test_bad_options_are_refused_by_name(options: dict[str, Any], message: str) -> None:

@@ -56,7 +56,7 @@ def test_mistakes_are_exit_code_2(call: Call) -> None:
     for arguments, said in (
         (("check", "absent"), "there is no file or folder"),
         (("check",), "no data are given"),
-        (("check", "builtin:digits", "--epochs", "3"), "there is no option --epochs"),
+        (("check", "builtin:digits", "--epochs", "3"), "unknown option --epochs"),
         (("check", "builtin:digits", "--group-column", "who"), "--group-column says nothing about"),
     ):
         result = call(*arguments)

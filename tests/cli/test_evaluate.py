@@ -109,7 +109,7 @@ def test_patients_of_both_classes_are_evaluated_per_row_unless_told(call: Call, 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--group-label", "any:sick"), "--group-label any:sick: there is no class 'sick'"),
+        (("--group-label", "any:sick"), "--group-label any:sick: unknown class 'sick'"),
         (("--group-label", "most"), "'most' does not say what class a group is. Write any:CLASS, majority"),
         (("--group-label", "column:verdict"), "new.csv has no column 'verdict' (--group-label)"),
         (("--group-label", "majority", "--groups", "none"), "which rows of 'new.csv' belong together is not known"),

@@ -117,7 +117,7 @@ def test_version(call: Call) -> None:
 def test_unknown_command(call: Call) -> None:
     result = call("runn")
     assert result.exit_code == 2
-    assert result.stderr == "Error: there is no command 'runn'. Did you mean 'run'? Help: imbtk --help\n"
+    assert result.stderr == "Error: unknown command 'runn'. Did you mean 'run'? Help: imbtk --help\n"
     assert result.stdout == ""
 
 
@@ -130,13 +130,13 @@ def test_no_command_shows_the_help(call: Call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--epoch", "3"], "there is no option --epoch. Did you mean --epochs? Help: imbtk run --help"),
-        (["run", "--xyzzy", "3"], "there is no option --xyzzy. Help: imbtk run --help"),
+        (["run", "--epoch", "3"], "unknown option --epoch. Did you mean --epochs? Help: imbtk run --help"),
+        (["run", "--xyzzy", "3"], "unknown option --xyzzy. Help: imbtk run --help"),
         (
             ["run", "--bach-size", "3"],
-            "there is no option --bach-size. Did you mean --batch-size? Help: imbtk run --help",
+            "unknown option --bach-size. Did you mean --batch-size? Help: imbtk run --help",
         ),
-        (["--bogus"], "there is no option --bogus. Help: imbtk --help"),
+        (["--bogus"], "unknown option --bogus. Help: imbtk --help"),
         (
             ["run", "--epochs", "many"],
             "invalid value for '--epochs': 'many' is not a valid integer. Help: imbtk run --help",

@@ -112,11 +112,11 @@ def test_quiet_dry_run_only_checks(call: Call) -> None:
         (["-c", "nowhere.toml"], "there is no configuration file 'nowhere.toml'."),
         ([DATA, "--epochs", "0"], "option 'epochs' (given: 0): input should be greater than or equal to 1."),
         ([DATA, "--out", "."], "the folder '.' exists already, and a run is never overwritten. Choose another --out."),
-        ([DATA, "-s", "no-such"], "there is no strategy 'no-such'. No plugin is installed or all are switched off "
+        ([DATA, "-s", "no-such"], "unknown strategy 'no-such'. No plugin is installed or all are switched off "
             "(IMBTK_PLUGINS, --without)."),
         ([DATA, "--plugin", "no.py"], "there is no plugin file 'no.py'. Give the path of a Python file."),
         ([DATA, "--fold", "3"], "there is no fold 3: the split has 1, counted from 0."),
-        ([DATA, "--positive", "malign"], "there is no class 'malign'. Did you mean 'malignant' or 'benign'?"),
+        ([DATA, "--positive", "malign"], "unknown class 'malign'. Did you mean 'malignant' or 'benign'?"),
     ],
 )  # fmt: skip
 def test_mistakes_end_with_2_and_leave_no_folder(call: Call, arguments: list[str], message: str) -> None:

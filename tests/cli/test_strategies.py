@@ -88,7 +88,7 @@ def test_unknown_name(call: Call, plugin_file: Path) -> None:
     result = call("strategies", "tilt-weight", "--plugin", plugin_file)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert result.stderr.startswith("Error: there is no strategy 'tilt-weight'.")
+    assert result.stderr.startswith("Error: unknown strategy 'tilt-weight'.")
 
 
 def test_source(call: Call, plugin_file: Path) -> None:

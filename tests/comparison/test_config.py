@@ -23,7 +23,7 @@ def test_defaults_are_five_folds_three_repeats_one_thread_balanced_accuracy() ->
         ({"fold": 3}, "a comparison trains every fold; 'folds' says how many there are"),
         ({"strategies": ("augment",)}, "a comparison takes its strategies in plans: --plan 'NAME NAME'"),
         ({"pairs": True}, "'pairs' makes pairs of the strategies of 'each': add --each NAME,NAME."),
-        ({"fold_count": 3}, "there is no option 'fold_count'. Did you mean"),
+        ({"fold_count": 3}, "unknown option 'fold_count'. Did you mean"),
         ({"folds": 1}, "option 'folds' (given: 1): input should be greater than or equal to 2."),
     ],
 )

@@ -95,7 +95,7 @@ def test_primary(text: str, key: str) -> None:
     "text", ["sensitivity@specificity=1.5", "sensitivity@specificity", "partial-auroc@fpr=x", "no"]
 )
 def test_no_primary(text: str) -> None:
-    with pytest.raises(OptionError, match=r"there is no such metric.*sensitivity@specificity=0.9, partial-auroc"):
+    with pytest.raises(OptionError, match=r"unknown metric.*sensitivity@specificity=0.9, partial-auroc"):
         check_primary(make_comparison_config({"primary": text}), {})
 
 

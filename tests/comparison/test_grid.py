@@ -105,7 +105,7 @@ def test_plans_from_python_may_hold_instances(catalogue: Catalogue) -> None:
             {"plan": ("alpha halves",)},
             "the plan 'alpha halves' holds 'halves', which splits. In a comparison every plan",
         ),
-        ({"plan": ("alpa",)}, "there is no strategy 'alpa'. Did you mean 'alpha'?"),
+        ({"plan": ("alpa",)}, "unknown strategy 'alpa'. Did you mean 'alpha'?"),
         ({"plan_set": "mroe"}, "no plugin offers a set of plans 'mroe'. Did you mean 'more'?"),
     ],
 )

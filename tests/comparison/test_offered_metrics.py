@@ -116,7 +116,7 @@ def test_a_comparison_by_a_plugins_metric(tmp_path: Path) -> None:
         assert "missed_share" in next(csv.reader(lines))
     assert "missed share" in (found.folder / "report.html").read_text()
 
-    with pytest.raises(OptionError, match=r"'missed_share'.*there is no such metric"):
+    with pytest.raises(OptionError, match=r"'missed_share'.*unknown metric"):
         make_comparison_report(found.folder)  # nothing that a folder names is imported
     (found.folder / "protocol.json").unlink()
     with pytest.raises(RunFolderError):
@@ -124,5 +124,5 @@ def test_a_comparison_by_a_plugins_metric(tmp_path: Path) -> None:
 
 
 def test_a_metric_that_nobody_offers() -> None:
-    with pytest.raises(OptionError, match=r"option 'primary' \(given: 'auc'\): there is no such metric\. Did you mean"):
+    with pytest.raises(OptionError, match=r"option 'primary' \(given: 'auc'\): unknown metric\. Did you mean"):
         compare("builtin:breast-cancer", ["class-weights"], primary="auc", quiet=True)

@@ -56,17 +56,17 @@ def test_breast_cancer_is_scikit_learns() -> None:
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("builtin:digts", DataError, "there is no builtin:digts. Did you mean 'digits'"),
-        ("builtin:", DataError, "there is no builtin:. There is: breast-cancer, digits"),
+        ("builtin:digts", DataError, "unknown built-in data set builtin:digts. Did you mean 'digits'"),
+        ("builtin:", DataError, "unknown built-in data set builtin:. There is: breast-cancer, digits"),
         (
             "builtin:digits:imbalence=3",
             OptionError,
-            "builtin:digits has no option 'imbalence'. Did you mean 'imbalance'",
+            "unknown option 'imbalence' of builtin:digits. Did you mean 'imbalance'",
         ),
         (
             "builtin:breast-cancer:imbalance=3",
             OptionError,
-            "builtin:breast-cancer has no option 'imbalance'. It has none.",
+            "unknown option 'imbalance' of builtin:breast-cancer. It has none.",
         ),
         ("builtin:digits:imbalance=0.2", OptionError, "the imbalance factor 0.2 is not between 1 and infinity"),
         ("builtin:digits:imbalance=lots", OptionError, "is no imbalance factor"),

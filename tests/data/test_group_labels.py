@@ -66,7 +66,7 @@ def test_a_column_that_cannot_say_it_is_refused(column, change, message):
     ("groups", "rule", "message"),
     [
         (None, "majority", "which rows of arrays belong together is not known"),
-        (np.repeat(np.arange(4), 5), "any:sick", r"--group-label any:sick: there is no class 'sick'.*ill, well"),
+        (np.repeat(np.arange(4), 5), "any:sick", r"--group-label any:sick: unknown class 'sick'.*ill, well"),
         (np.repeat(np.arange(4), 5), "column:dx", "has no columns, which only manifests and tables have"),
     ],
 )

@@ -259,7 +259,7 @@ def test_options_are_checked() -> None:
         imbtk.compose([], labels=LABELS, rank=2, world_size=2)
     with pytest.raises(OptionError, match=r"option 'batch_size' \(given: 15\) is that of all 2 processes together"):
         imbtk.compose([], labels=LABELS, rank=0, world_size=2, batch_size=15)
-    with pytest.raises(OptionError, match="there is no class '7'"):
+    with pytest.raises(OptionError, match="unknown class '7'"):
         imbtk.compose([], labels=[0, 1, 1], positive="7")
 
 

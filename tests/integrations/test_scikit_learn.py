@@ -223,11 +223,11 @@ def test_errors_are_value_errors() -> None:
     x, y = blobs()
     for model, message in (
         (quick("class-weights"), r"'strategies' is a list of them, such as \['NAME:option=value'\]"),
-        (quick(["clas-weights"]), "there is no strategy 'clas-weights'.* Did you mean 'class-weights'"),
+        (quick(["clas-weights"]), "unknown strategy 'clas-weights'.* Did you mean 'class-weights'"),
         (quick(model="resnet32"), "model 'resnet32' is for images, and these data are a table"),
         (quick(epochs=-1), "option 'epochs'"),
         (quick(["class-weights", "oversample"]), "corrects the class frequencies too far"),
-        (quick(positive="2"), "there is no class '2'"),
+        (quick(positive="2"), "unknown class '2'"),
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(x, y)

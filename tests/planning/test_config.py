@@ -56,7 +56,7 @@ def test_what_is_written_reads_back_without_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"epoch": 3}, r"^there is no option 'epoch'\. Did you mean 'epochs' or 'deploy'\?$"),
+        ({"epoch": 3}, r"^unknown option 'epoch'\. Did you mean 'epochs' or 'deploy'\?$"),
         ({"epochs": 0}, r"^option 'epochs' \(given: 0\): input should be greater than or equal to 1\.$"),
         ({"warmup": 1.0}, r"^option 'warmup' \(given: 1\.0\): input should be less than 1\.$"),
         (

@@ -70,5 +70,5 @@ def test_something_else_in_the_list_is_refused() -> None:
 
 
 def test_an_unknown_name_without_plugins_says_so() -> None:
-    with pytest.raises(PlanError, match=r"there is no strategy 'focal-loss'. No plugin is installed"):
+    with pytest.raises(PlanError, match=r"unknown strategy 'focal-loss'. No plugin is installed"):
         plan("focal-loss")

@@ -179,7 +179,7 @@ def test_a_name_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_hooks_that_there_are_not(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match=r"there is no hook 'critrion'\. Did you mean 'criterion'"):
+    with pytest.raises(PluginError, match=r"unknown hook 'critrion'\. Did you mean 'criterion'"):
         new_plugin("mine", ["critrion"], tmp_path, EMPTY)
     with pytest.raises(PluginError, match=r"'models' is answered by a plugin module, not by a strategy"):
         new_plugin("mine", ["models"], tmp_path, EMPTY)
