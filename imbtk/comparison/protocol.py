@@ -24,6 +24,8 @@ __all__ = ["PROTOCOL_FILE", "check_folder", "default_folder", "differences", "pr
 
 PROTOCOL_FILE = "protocol.json"
 SCHEMA_VERSION = 1
+_SPLITS = 2
+"""Of the way in which rows are dealt into folds: cells of two ways have other test rows and are no one comparison."""
 
 _ELSEWHERE = (
     "out",
@@ -70,6 +72,7 @@ def protocol_document(
     return {
         "schema_version": SCHEMA_VERSION,
         "imbtk": __version__,
+        "splits": _SPLITS,
         "torch": torch.__version__,
         "device": device,
         "data": {
@@ -203,7 +206,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], but: Sequence
     both = before.get("providers", {}).keys() & now.get("providers", {}).keys()
     flat = [
         {
-            **{key: document.get(key) for key in ("imbtk", "torch", "device")},
+            **{key: document.get(key) for key in ("imbtk", "splits", "torch", "device")},
             # A folder of before the number of rows was noted has it in its digest.
             **{f"data {key}": value for key, value in document["data"].items() if key in before["data"]},
             **{key: value for key, value in document["options"].items() if key != "plugins"},
