@@ -90,7 +90,7 @@ def prepare_row(
     now = protocol_document(
         folder.config, dataset, [dataclasses.replace(row, plan=plan)], {}, folder.protocol["device"], catalogue.files()
     )
-    if found := differences({**folder.protocol, "torch": now["torch"]}, now, ("data name",)):
+    if found := differences({**folder.protocol, "torch": now["torch"]}, now, ("data name", "splits")):
         raise RunFolderError(
             f"'{path}' compared something else, and its metrics would not speak of this model: {'; '.join(found)}. "
             "Give the data and plugins that were compared, or compare anew."

@@ -23,6 +23,8 @@ from imbtk.runs.format import PROTOCOL
 
 __all__ = ["check_folder", "default_folder", "differences", "protocol_document", "read_protocol"]
 
+_SPLITS = 2
+"""Of the way in which rows are dealt into folds: cells of two ways have other test rows and are no one comparison."""
 
 _ELSEWHERE = (
     "out",
@@ -69,6 +71,7 @@ def protocol_document(
     return {
         "schema_version": PROTOCOL.schema,
         "imbtk": __version__,
+        "splits": _SPLITS,
         "torch": torch.__version__,
         "device": device,
         "data": {
@@ -202,7 +205,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], but: Sequence
     both = before.get("providers", {}).keys() & now.get("providers", {}).keys()
     flat = [
         {
-            **{key: document.get(key) for key in ("imbtk", "torch", "device")},
+            **{key: document.get(key) for key in ("imbtk", "splits", "torch", "device")},
             # A folder of before the number of rows was noted has it in its digest.
             **{f"data {key}": value for key, value in document["data"].items() if key in before["data"]},
             **{key: value for key, value in document["options"].items() if key != "plugins"},

@@ -26,7 +26,7 @@ class OldPlots:
 
             def plot(per: str = "row", side: str = "test") -> Figure:
                 figure = self._old_plots[name].format(per=per, side=side)
-                warnings.warn(f"{name}() goes with imbtk 0.2. Write .metrics['{figure}'].", FutureWarning, stacklevel=2)
+                warnings.warn(f"{name}() goes with imbtk 0.2. Write .figures['{figure}'].", FutureWarning, stacklevel=2)
                 return self.figures[figure]
 
             return plot

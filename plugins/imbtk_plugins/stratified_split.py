@@ -20,14 +20,12 @@ class StratifiedSplit(Strategy):
     Notes
     -----
     A share f of every class is cut off, f · n_c rows but for rounding: first test, then validation from the rest. Where
-    groups are known they stay whole. Groups are drawn in random order, class by class beginning with the rarest class
-    that a group holds, until the share is reached; the first draw in which no class misses its share by more than a
-    tenth of it is taken, or else the best of up to 200. Each class has a group on each side. Only labels and groups are
-    looked at.
+    groups are known they stay whole: dealt out class by class and by size in a random order, then exchanged between
+    the sides while that brings classes and sides nearer to their shares; the best of five such deals is taken. Each
+    class has a group on each side. Only labels and groups are looked at.
 
-    ``folds=k`` deals groups by scikit-learn's ``StratifiedGroupKFold``, rows without groups by ``StratifiedKFold``:
-    test sides are disjoint and together all rows. `test` then only keeps the share of validation among the other rows
-    at validation / (1 - test).
+    ``folds=k`` deals k equal parts in the same way: test sides are disjoint and together all rows. `test` then only
+    keeps the share of validation among the other rows at validation / (1 - test).
 
     A split that comes with the data is respected: rows stay on their side, and a side that is missing is cut from the
     training rows. With ``folds=k`` the given training and validation rows are dealt into the folds together. Where test

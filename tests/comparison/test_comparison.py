@@ -147,7 +147,7 @@ def test_a_folder_of_another_comparison_shows_the_difference(undisturbed: Compar
     with pytest.raises(RunFolderError) as caught:
         compare(patients_csv, ["class-weights"], out=str(undisturbed.folder), **options)
     assert str(caught.value) == (
-        f"'{undisturbed.folder}' holds another comparison, and figures of the two cannot stand in one table: epochs "
+        f"'{undisturbed.folder}' holds another comparison, and metrics of the two cannot stand in one table: epochs "
         "was 2, is now 3; seed was 0, is now 7. Give the same options to go on with it, or another --out."
     )
 

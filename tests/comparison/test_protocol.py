@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import torch
 
 from imbtk.comparison.config import make_comparison_config
 from imbtk.comparison.grid import BASELINE, PlanRow
-from imbtk.comparison.protocol import default_folder, protocol_document
+from imbtk.comparison.protocol import check_folder, default_folder, protocol_document
 from imbtk.data.dataset import Dataset
+from imbtk.errors import RunFolderError
 from imbtk.planning.plan import Plan
 
 ROWS = [PlanRow(BASELINE, Plan(()))]
@@ -55,3 +57,11 @@ def test_the_default_folder_has_a_name_that_every_file_system_has() -> None:
     assert path.parent.name == "comparisons"
     assert path.name.startswith("a-study-")
     assert path != default_folder(protocol(dataset(), seed=1))
+
+
+def test_a_folder_whose_folds_were_dealt_in_another_way_is_another_comparison(tmp_path: Path) -> None:
+    now = protocol(dataset())
+    before = {key: value for key, value in now.items() if key != "splits"}
+    check_folder(tmp_path / "study", before)
+    with pytest.raises(RunFolderError, match="splits was not set, is now 2"):
+        check_folder(tmp_path / "study", now)

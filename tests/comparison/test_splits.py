@@ -7,10 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from imbtk.comparison.splits import deal, make_split, make_splits, split_note, with_split
+from imbtk.comparison.splits import make_split, make_splits, split_note, with_split
 from imbtk.data.dataset import Dataset
 from imbtk.data.leaks import check_split
 from imbtk.errors import DataError
@@ -32,31 +30,6 @@ def patients(seed: int, per_class: tuple[int, ...] = (20, 9)) -> tuple[np.ndarra
     label = np.repeat(np.arange(len(per_class)), per_class)
     groups = np.repeat(np.arange(len(label)), rng.integers(1, 12, size=len(label)))
     return label[groups], groups
-
-
-@given(st.integers(0, 10_000), st.integers(2, 5))
-@settings(max_examples=25, deadline=None)
-def test_a_deal_keeps_groups_whole_and_puts_every_class_in_every_part(seed: int, parts: int) -> None:
-    labels, groups = patients(seed)
-    part = deal(labels, groups, parts, np.random.default_rng(seed))
-    assert all(len(np.unique(part[groups == g])) == 1 for g in np.unique(groups))
-    assert len(np.unique(np.column_stack([part, labels]), axis=0)) == 2 * parts
-
-
-def test_parts_have_like_shares_of_every_class() -> None:
-    labels, groups = patients(1, (60, 40))
-    part = deal(labels, groups, 5, np.random.default_rng(0))
-    shares = np.array([[(part[labels == k] == p).mean() for p in range(5)] for k in range(2)])
-    assert np.abs(shares - 0.2).max() < 0.03
-
-
-def test_rows_that_stand_alone_are_dealt_evenly() -> None:
-    labels = np.repeat([0, 1, 2], [101, 50, 9])
-    part = deal(labels, np.arange(160), 4, np.random.default_rng(0))
-    for k, n in enumerate((101, 50, 9)):
-        counts = np.bincount(part[labels == k], minlength=4)
-        assert counts.max() - counts.min() <= 1
-        assert counts.sum() == n
 
 
 def test_test_folds_are_disjoint_and_all_rows_and_no_patient_is_on_two_sides() -> None:

@@ -250,13 +250,22 @@ def test_no_way_to_keep_groups_whole():
     knot = dataset([0, 1, 0, 2, 1, 2], [0, 0, 1, 1, 2, 2], [0] * 6)
     with pytest.raises(DataError, match="class 'c0' has 2 groups, class 'c1' has 2 groups"):
         split(knot)
-    ring = dataset([0, 1, 0, 2, 0, 3, 1, 2, 1, 3, 2, 3], np.repeat(np.arange(6), 2))
+    # Each class is in three groups and must be tested in one of them: four classes in groups of three of them.
+    triples = dataset([0, 1, 2, 0, 1, 3, 0, 2, 3, 1, 2, 3], np.repeat(np.arange(4), 3))
     message = (
-        r"stratified-split found no way to keep groups whole with every class on every side: class 'c0' has 3 groups, "
+        r"no way was found to keep groups whole with every class on every side: class 'c0' has 3 groups, "
         r"class 'c1' has 3 groups, class 'c2' has 3 groups, and some groups hold several classes"
     )
     with pytest.raises(DataError, match=message):
-        split(ring, test=0.1, validation=0.1, shuffle=False)
+        split(triples)
+
+
+def test_the_one_way_to_keep_groups_whole_is_found():
+    # Six groups of two of four classes each: the test side is one of three pairs of groups that have all four.
+    ring = dataset([0, 1, 0, 2, 0, 3, 1, 2, 1, 3, 2, 3], np.repeat(np.arange(6), 2))
+    for options in ({}, {"shuffle": False}, {"test": 0.1, "validation": 0.1}):
+        (one,) = split(ring, **options)
+        assert counts(ring, one.test) == counts(ring, one.validation) == counts(ring, one.train) == [1, 1, 1, 1]
 
 
 def test_shares_that_leave_nothing():

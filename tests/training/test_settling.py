@@ -58,10 +58,10 @@ def trained_at(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) ->
     used: set[Any] = set()
     real = loop.take_step
 
-    def noting(*given: Any, settings: Any, **others: Any) -> Any:
-        used.add((settings.precision, settings.channels_last))
+    def noting(*given: Any, config: Any, **others: Any) -> Any:
+        used.add((config.precision, config.channels_last))
         assert "precision" in read_config(next(folder.parent.glob(f"{folder.name}*")) / "config.toml")
-        return real(*given, config=settings, **others)
+        return real(*given, config=config, **others)
 
     monkeypatch.setattr(loop, "take_step", noting)
     result = imbtk.run(images(), model="small-cnn", epochs=2, quiet=True, out=str(folder), device="cpu", **options)

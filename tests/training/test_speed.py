@@ -89,9 +89,9 @@ def test_the_fastest_is_taken_if_it_gains_more_than_five_per_cent(seconds: list[
 def test_bf16_is_not_taken_where_its_losses_are_others(off: float, monkeypatch: pytest.MonkeyPatch) -> None:
     real = speed.take_step
 
-    def wrong(*given: Any, settings: Any, **others: Any) -> Any:
-        taken = real(*given, config=settings, **others)
-        return taken._replace(loss=taken.loss * off) if settings.precision == "bf16" else taken
+    def wrong(*given: Any, config: Any, **others: Any) -> Any:
+        taken = real(*given, config=config, **others)
+        return taken._replace(loss=taken.loss * off) if config.precision == "bf16" else taken
 
     monkeypatch.setattr(speed, "take_step", wrong)
     assert tried([1.0, 1.0, 0.1, 0.1]).taken.precision == "fp32"
@@ -100,10 +100,10 @@ def test_bf16_is_not_taken_where_its_losses_are_others(off: float, monkeypatch: 
 def test_a_network_that_cannot_take_bf16_is_trained_at_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     real = speed.take_step
 
-    def fails(*given: Any, settings: Any, **others: Any) -> Any:
-        if settings.precision == "bf16":
+    def fails(*given: Any, config: Any, **others: Any) -> Any:
+        if config.precision == "bf16":
             raise RuntimeError("not implemented for 'BFloat16'")
-        return real(*given, config=settings, **others)
+        return real(*given, config=config, **others)
 
     monkeypatch.setattr(speed, "take_step", fails)
     assert tried([1.0, 1.0, 0.1, 0.1]).taken.precision == "fp32"

@@ -208,7 +208,7 @@ def test_an_unknown_class_gets_the_nearest_name():
         ({"rotation": -5}, "option 'rotation' of strategy 'augment'"),
         ({"hue": 0.6}, "option 'hue' of strategy 'augment'"),
         ({"preset": "photos"}, "option 'preset' of strategy 'augment'"),
-        ({"rotate": 5}, "no option 'rotate'. Did you mean 'rotation'"),
+        ({"rotate": 5}, "unknown option 'rotate' of 'augment'. Did you mean 'rotation'"),
     ],
 )
 def test_bad_values_are_refused(options, message):
