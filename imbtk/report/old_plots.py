@@ -1,4 +1,4 @@
-"""Methods that drew one metric each: they go with imbtk 0.2."""
+"""Methods that drew one figure each: they go with imbtk 0.2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class OldPlots:
     """Answers ``plot_…()`` with one of ``figures``, and says so."""
 
     _old_plots: ClassVar[dict[str, str]]
-    """Name of a method -> that of the metric, with places for the arguments `per` and `side`."""
+    """Name of a method -> that of the figure, with places for the arguments `per` and `side`."""
 
     if not TYPE_CHECKING:
 

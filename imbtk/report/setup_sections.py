@@ -130,7 +130,7 @@ def classes_section(record: RunRecord, drawings: Drawings) -> Section:
     )
     blocks: list[Block] = [Text(intro)]
     phases = {phase.get("index"): phase for phase in record.plan.get("phases", ())}
-    # Phases that differ in what leaves the frequencies alone (augmentation, say) share one metric.
+    # Phases that differ in what leaves the frequencies alone (augmentation, say) share one figure.
     alike: list[list[Mapping[str, Any]]] = []
     for entry in ledger:
         if alike and alike[-1][0]["rows"] == entry["rows"]:

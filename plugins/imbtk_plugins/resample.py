@@ -46,7 +46,7 @@ class Resample(Strategy):
     ----------
     Lemaître, Nogueira & Aridas 2017, "Imbalanced-learn: a Python toolbox to tackle the curse of imbalanced datasets in
     machine learning". Chawla et al. 2002, "SMOTE: synthetic minority over-sampling technique", section 4.2 and the
-    metric of the algorithm there. The page of each sampler in imbalanced-learn's documentation names its own paper.
+    figure of the algorithm there. The page of each sampler in imbalanced-learn's documentation names its own paper.
     """
 
     method: str = option("RandomOverSampler", "Name of the sampler's class in imbalanced-learn.")
