@@ -28,7 +28,7 @@ def test_the_schema_refuses_what_is_not_in_it(finished: Comparison) -> None:
 def test_figures_from_python(finished: Comparison) -> None:
     for name in ("forest", "sensitivities", "confusions", "roc", "reliability", "cost"):
         assert isinstance(finished.figures[name], Figure)
-        with pytest.warns(FutureWarning, match=rf"plot_{name}\(\) goes with imbtk 0\.2\. Write \.metrics\['{name}'\]"):
+        with pytest.warns(FutureWarning, match=rf"plot_{name}\(\) goes with imbtk 0\.2\. Write \.figures\['{name}'\]"):
             assert getattr(finished, f"plot_{name}")() is finished.figures[name]
     drawn = {path.stem for path in (finished.folder / "plots").glob("*.png")}
     assert set(finished.figures) == drawn
