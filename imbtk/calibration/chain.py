@@ -1,4 +1,4 @@
-"""The chain of ``imbtk_calibrate``: rehearsed before training, folded after it, each link checked."""
+"""The chain of ``imbtk_calibrate``: tried in the dry run, folded after it, each link checked."""
 
 from __future__ import annotations
 

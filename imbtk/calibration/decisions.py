@@ -1,4 +1,4 @@
-"""How a run picks a class: rehearsed before training, fitted on unseen rows, and what ``decision.json`` says."""
+"""How a run picks a class: tried in the dry run, fitted on unseen rows, and what ``decision.json`` says."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _STATED = {
 """How a class is picked where no strategy says so, by the option ``decide``, for people."""
 
 _SURE = 20.0
-"""Logit of the true class in the rehearsal."""
+"""Logit of the true class in the dry run."""
 
 
 @dataclass(frozen=True)

@@ -137,15 +137,15 @@ def prepare_split(
     try:
         models = len(inner) if unseen is None else unseen.models
         unseen_rows = torch.cat([cut.test for cut in inner]) if inner else known
-        rehearsal = _decision_dry_run(plan, config, dataset, unseen_rows, models, context)
+        tried = _decision_dry_run(plan, config, dataset, unseen_rows, models, context)
     except ImbtkError as error:
         # Whoever fails on few rows may advise folds, which there are already.
         error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
         raise
-    warnings = (*prepared.plan.warnings, *(why if rehearsal.fitted else ()))
-    decided = dataclasses.replace(prepared.plan, decision=rehearsal.words, warnings=warnings)
+    warnings = (*prepared.plan.warnings, *(why if tried.fitted else ()))
+    decided = dataclasses.replace(prepared.plan, decision=tried.words, warnings=warnings)
     prepared = dataclasses.replace(prepared, plan=decided, unseen=unseen)
-    if not (inner and rehearsal.fitted):
+    if not (inner and tried.fitted):
         return prepared
     return dataclasses.replace(prepared, inner=_inner_runs(prepared, inner))
 
@@ -237,20 +237,20 @@ def _resolved(
 def _decision_dry_run(
     plan: Plan, config: RunConfig, dataset: Dataset, rows: torch.Tensor, models: int, context: RunContext
 ) -> DecisionDryRun:
-    """Return how a class is going to be picked, rehearsed with the rows that this will be fitted on."""
+    """Return how a class is going to be picked, tried with the rows that this will be fitted on."""
     groups = dataset.known_groups(rows)
     kind = OUT_OF_FOLD if models else VALIDATION
-    rehearsal = dry_run_decision(
+    tried = dry_run_decision(
         plan.items,
         config.decide,
         dataset.labels[rows].numpy(),
         None if groups is None else groups.numpy(),
         dataclasses.replace(context, decision_rows=kind),
     )
-    if not rehearsal.fitted:
-        return rehearsal
+    if not tried.fitted:
+        return tried
     of = f"{len(rows)} {kind} of {models} inner models" if models else kind
-    return dataclasses.replace(rehearsal, words=f"{rehearsal.words}, fitted on {of}")
+    return dataclasses.replace(tried, words=f"{tried.words}, fitted on {of}")
 
 
 def _not_out_of_fold(folds: int, inner: Sequence[Split]) -> tuple[str, ...]:

@@ -204,7 +204,7 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
         return _faultless(result, item, "imbtk_epoch_order", fault)  # type: ignore[no-any-return]
 
     phase, lengths = context.phase, dict[int, int]()
-    # Tried as a rehearsal tries what works on batches: in the loop nobody looks.
+    # Tried as the dry run tries what works on batches: in the loop nobody looks.
     with random_states_kept(item, "the callable from imbtk_epoch_order"):
         few = {phase.start, min(phase.start + 1, phase.stop - 1), phase.stop - 1}
         first, *_ = [positions(epoch) for epoch in sorted(few)]

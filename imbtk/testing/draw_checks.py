@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from imbtk.testing.bench import Bench, benches
-from imbtk.testing.exercise import exercise
+from imbtk.testing.dry_run import dry_run
 from imbtk.testing.registry import CheckFailure, Subject, check
 from imbtk.testing.situations import BATCH
 
@@ -21,7 +21,7 @@ OTHER_SEEDS = (1, 2, 3)
 def draw_repeats(subject: Subject) -> None:
     """The same draw gives the same result."""
     for bench in benches(subject, ordinary=True):
-        first, again = exercise(bench), exercise(Bench(subject.strategy, bench.situation))
+        first, again = dry_run(bench), dry_run(Bench(subject.strategy, bench.situation))
         different = [hook for hook in first if not same_results(first[hook], again.get(hook))]
         if different:
             raise CheckFailure(
@@ -36,8 +36,8 @@ def draw_matters(subject: Subject) -> None:
     """Another draw gives another result, where numbers are drawn at all."""
     drew = False
     for bench in benches(subject, ordinary=True):
-        first = exercise(bench)
-        others = [exercise(Bench(subject.strategy, bench.situation, seed)) for seed in OTHER_SEEDS]
+        first = dry_run(bench)
+        others = [dry_run(Bench(subject.strategy, bench.situation, seed)) for seed in OTHER_SEEDS]
         if any(not same_results(first[hook], other.get(hook)) for hook in first for other in others):
             return
         drew = drew or bool(bench.draw.uses)

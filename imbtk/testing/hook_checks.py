@@ -11,7 +11,7 @@ import torch
 from imbtk.discovery.random_state import RandomStates
 from imbtk.errors import ImbtkError, PluginError
 from imbtk.testing.bench import Bench, benches
-from imbtk.testing.exercise import exercise
+from imbtk.testing.dry_run import dry_run
 from imbtk.testing.registry import CheckFailure, Subject, check
 from imbtk.testing.situations import situations
 
@@ -69,7 +69,7 @@ def inputs_untouched(subject: Subject) -> None:
     """What a hook or callable is given stays as it is; only images in imbtk_augment may be changed in place."""
     for bench in benches(subject, ordinary=True):
         before = _snapshot(bench)
-        exercise(bench)
+        dry_run(bench)
         changed = [name for name, value in _snapshot(bench).items() if not _equal(value, before[name])]
         changed += _changed_batch(bench)
         if changed:
@@ -119,7 +119,7 @@ def random_state_untouched(subject: Subject) -> None:
     """The global random states of Python, NumPy and torch stay as they are (core seeds torch's for new modules)."""
     for bench in benches(subject, ordinary=True):
         before = RandomStates.now()
-        exercise(bench, leave_out="imbtk_head")
+        dry_run(bench, leave_out="imbtk_head")
         library = before.disturbed() or bench.disturbed
         if library:
             raise CheckFailure(

@@ -16,7 +16,7 @@ from imbtk.authoring.strategy import Strategy
 from imbtk.errors import ImbtkError
 from imbtk.testing.bench import Bench, benches
 from imbtk.testing.draw_checks import same_results
-from imbtk.testing.exercise import exercise
+from imbtk.testing.dry_run import dry_run
 from imbtk.testing.registry import CheckFailure, Subject, check
 from imbtk.testing.situations import BATCH
 
@@ -79,7 +79,7 @@ def state_saved(subject: Subject) -> None:
     """What it fits is in state_dict, which a file gives back with weights_only=True."""
     for bench in benches(subject, ordinary=True):
         before = set(vars(bench.strategy))
-        exercise(bench)
+        dry_run(bench)
         used = bench.strategy
         state = used.state_dict()
         lost = [k for k in sorted(set(vars(used)) - before - set(state)) if not _is_callable_or_empty(vars(used)[k])]
@@ -151,7 +151,7 @@ def _callables(bench: Bench) -> dict[str, Callable[[int], Any]]:
 def _used(subject: Subject) -> Strategy:
     """Return a copy whose hooks were called, in the first ordinary situation."""
     bench: Bench = next(benches(subject, ordinary=True))
-    exercise(bench)
+    dry_run(bench)
     return bench.strategy
 
 

@@ -16,7 +16,7 @@ from imbtk.authoring.strategy import Strategy
 from imbtk.discovery.describe import OptionDescription, describe_options
 from imbtk.errors import ImbtkError, OptionError
 from imbtk.testing.bench import benches
-from imbtk.testing.exercise import exercise
+from imbtk.testing.dry_run import dry_run
 from imbtk.testing.registry import CheckFailure, Subject, check
 
 __all__: list[str] = []
@@ -129,7 +129,7 @@ def options_read(subject: Subject) -> None:
     unread = set(cls.model_fields) - _read_somewhere(cls)
     for bench in benches(subject, ordinary=True) if unread else ():
         with _reads_noted(cls) as read:
-            exercise(bench)
+            dry_run(bench)
         unread -= read
     if unread:
         name = min(unread)

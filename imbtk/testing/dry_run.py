@@ -13,10 +13,10 @@ from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.testing.bench import Bench
 from imbtk.testing.situations import BATCH
 
-__all__ = ["exercise"]
+__all__ = ["dry_run"]
 
 
-def exercise(bench: Bench, leave_out: str = "") -> dict[str, list[Any]]:
+def dry_run(bench: Bench, leave_out: str = "") -> dict[str, list[Any]]:
     """Call every hook and what it returns; return tensors and arrays by the hook that gave them.
 
     What raises is passed over: the checks of its own result say so.
