@@ -148,7 +148,7 @@ def main() -> None:
         config = make_config(
             {"strategies": STRATEGIES, "model": model, "epochs": epochs, "batch_size": batch_size, "device": "cpu"}
         )
-        steps = prepare(config, data(8000, features)).phases[0].steps * epochs
+        steps = prepare(config, data(8000, features)).plan.phases[0].steps * epochs
         print(
             f"| {model} | {batch_size} | {features} | {steps} | {mine / hand:.3f} | {hand / steps * 1e6:.0f} | "
             f"{'yes' if same else 'NO'} |"
