@@ -137,11 +137,16 @@ def _asked(name: str, predictions: Predictions, unit: np.ndarray, weights: np.nd
 
 
 def _repeated(metric: ExtraMetric, predictions: Predictions, unit: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return a plugin's metric of the rows, each as often as its weight says, (B,)."""
-    rows, found = np.arange(len(unit)), np.full(weights.shape[1], np.nan)
+    """Return a plugin's metric of the rows, each as often as its weight says, (B,).
+
+    NaN where a class that the rows have is drawn by none: many a metric raises then, and those of ours are NaN too.
+    """
+    labels, rows, found = predictions.labels, np.arange(len(unit)), np.full(weights.shape[1], np.nan)
+    here = np.bincount(labels) > 0
     for b, counts in enumerate(weights[unit].T.astype(np.int64)):
-        if len(drawn := np.repeat(rows, counts)):
-            found[b] = metric(predictions.labels[drawn], predictions.probabilities[drawn])
+        if (np.bincount(labels, weights=counts)[here] > 0).all():
+            drawn = np.repeat(rows, counts)
+            found[b] = metric(labels[drawn], predictions.probabilities[drawn])
     return found
 
 

@@ -16,7 +16,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from imbtk.comparison.comparison import compare, make_comparison_report
 from imbtk.comparison.config import make_comparison_config
 from imbtk.comparison.judging import Judge
-from imbtk.comparison.metrics import whole_weights
+from imbtk.comparison.metrics import Resampling, whole_weights
 from imbtk.errors import OptionError, RunFolderError
 from imbtk.evaluation.resampling import bootstrap_weights, make_strata
 
@@ -126,3 +126,17 @@ def test_a_comparison_by_a_plugins_metric(tmp_path: Path) -> None:
 def test_a_metric_that_nobody_offers() -> None:
     with pytest.raises(OptionError, match=r"option 'primary' \(given: 'auc'\): unknown metric\. Did you mean"):
         compare("builtin:breast-cancer", ["class-weights"], primary="auc", quiet=True)
+
+
+def test_a_metric_is_not_asked_of_a_resample_that_lacks_a_class(simulate: Any) -> None:
+    def asks_for_both(labels: np.ndarray, probabilities: np.ndarray) -> float:
+        return float(roc_auc_score(labels, probabilities[:, 1]))  # raises, or warns, where there is one class
+
+    # Five patients of the rare class in four folds: many a resample has none of them in a fold.
+    rows, outcomes = simulate(0, patients=(20, 5), repeats=1, folds=4)
+    rows = replace(rows, asked=("theirs", "auroc"), extra={"theirs": asks_for_both})
+    found = Resampling(rows, 0, resamples=100).of(outcomes[0])
+    missing = np.isnan(found.drawn["theirs"])
+    np.testing.assert_array_equal(missing, np.isnan(found.drawn["auroc"]))
+    assert np.isfinite(found.value["theirs"])
+    assert found.value["theirs"] == pytest.approx(found.value["auroc"])
