@@ -1,4 +1,4 @@
-"""Small image files to read."""
+"""Small image files and frames to read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -36,3 +37,17 @@ def class_folders(tmp_path: Path, write_image: WriteImage) -> Path:
         for number in range(3):
             write_image(tmp_path / "animals" / name / f"{number}.png")
     return tmp_path / "animals"
+
+
+@pytest.fixture
+def site_frame() -> pd.DataFrame:
+    """Return twelve rows of four sites that have rows of both classes, and a verdict of each site."""
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "size": rng.normal(size=12),
+            "label": ["ok", "ok", "bad"] * 4,
+            "site": np.repeat(["a", "b", "c", "d"], 3),
+            "verdict": np.repeat(["bad", "ok", "bad", "ok"], 3),
+        }
+    )

@@ -17,18 +17,6 @@ def test_what_is_no_name_of_a_group_is_refused(noun):
         DataOptions(group_name=noun)
 
 
-def frame():
-    rng = np.random.default_rng(0)
-    return pd.DataFrame(
-        {
-            "size": rng.normal(size=12),
-            "label": ["ok", "ok", "bad"] * 4,
-            "site": np.repeat(["a", "b", "c", "d"], 3),
-            "verdict": np.repeat(["bad", "ok", "bad", "ok"], 3),
-        }
-    )
-
-
 @pytest.mark.parametrize(
     ("column", "options", "noun"),
     [
@@ -38,8 +26,8 @@ def frame():
         ("card", {"group_column": "card"}, "group"),
     ],
 )
-def test_what_a_group_is_called(column, options, noun):
-    data = frame().drop(columns="verdict").rename(columns={"site": column})
+def test_what_a_group_is_called(site_frame, column, options, noun):
+    data = site_frame.drop(columns="verdict").rename(columns={"site": column})
     assert load(data, DataOptions(**options)).group_name == noun
 
 

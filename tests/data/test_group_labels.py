@@ -1,7 +1,6 @@
 """What class a group is whose rows have several."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from imbtk.data import load
@@ -25,24 +24,12 @@ def test_majority_and_the_rarer_class_where_two_have_as_many():
     assert group_classes("majority", LABELS, GROUPS, NAMES, (3, 5, 1))[-1] == 0
 
 
-def frame():
-    rng = np.random.default_rng(0)
-    return pd.DataFrame(
-        {
-            "size": rng.normal(size=12),
-            "label": ["ok", "ok", "bad"] * 4,
-            "site": np.repeat(["a", "b", "c", "d"], 3),
-            "verdict": np.repeat(["bad", "ok", "bad", "ok"], 3),
-        }
-    )
-
-
-def test_a_column_says_the_class_of_a_group_and_is_no_feature():
-    dataset = load(frame(), DataOptions(group_column="site", group_label="column:verdict", group_name="site"))
+def test_a_column_says_the_class_of_a_group_and_is_no_feature(site_frame):
+    dataset = load(site_frame, DataOptions(group_column="site", group_label="column:verdict", group_name="site"))
     assert dataset.feature_names == ("size",)
     assert (dataset.group_name, dataset.group_label) == ("site", "column:verdict")
     said = [dataset.class_names[k] for k in dataset.group_truth.tolist()]
-    assert said == frame()["verdict"].tolist()
+    assert said == site_frame["verdict"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -54,8 +41,8 @@ def test_a_column_says_the_class_of_a_group_and_is_no_feature():
         ("verdict", {3: None}, r"and '' is none of"),
     ],
 )
-def test_a_column_that_cannot_say_it_is_refused(column, change, message):
-    data = frame()
+def test_a_column_that_cannot_say_it_is_refused(site_frame, column, change, message):
+    data = site_frame.copy()
     for row, value in change.items():
         data.loc[row, "verdict"] = value
     with pytest.raises(DataError, match=message):
