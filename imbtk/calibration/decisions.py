@@ -37,7 +37,6 @@ __all__ = [
     "dry_run_decision",
 ]
 
-
 VALIDATION: Literal["validation rows"] = "validation rows"
 OUT_OF_FOLD: Literal["out-of-fold rows"] = "out-of-fold rows"
 """Rows that each were predicted by a model of the same plan that had not seen them."""

@@ -112,5 +112,5 @@ class ComparisonFolder:
     def train_counts(self) -> list[int]:
         """Return rows per class of the first training side: what is rare there may not be rare in the data."""
         place = cell_folder(self.folder, self.cells(self.plans[0])[0])
-        plan = json.loads((place / PLAN).read_text(encoding="utf-8"))
+        plan = PLAN.read(place)
         return [int(n) for n in plan["split"]["class_counts"]["train"]]

@@ -43,8 +43,10 @@ def forward(
         if channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16) if half else contextlib.nullcontext():
-            out = network.backbone(x) if isinstance(network, Network) else network(x)
-            if isinstance(network, Network) and not features:
-                out = network.classify(out)
+            if isinstance(network, Network):  # whose own errors name the head's maker
+                out = network.backbone(x)
+                out = out if features else network.classify(out)
+            else:
+                out = network(x)
         parts.append((out.float() if half else out).cpu())
     return torch.cat(parts)

@@ -26,7 +26,20 @@ from imbtk.planning.config import check_paths, write_config
 from imbtk.planning.prepared import PreparedRun
 from imbtk.report.extra_sections import ExtraSection, write_additions
 from imbtk.report.page import make_report
-from imbtk.runs.format import CONFIG, GALLERY, LOG
+from imbtk.runs.format import (
+    AUDIT,
+    CALIBRATION,
+    CONFIG,
+    DECISION,
+    ENVIRONMENT,
+    GALLERY,
+    HISTORY,
+    LOG,
+    METRICS,
+    PLAN,
+    PREDICTIONS,
+    SPLIT,
+)
 from imbtk.runs.log import PluginLog
 from imbtk.runs.seen import SeenRows
 from imbtk.runs.writing import RunFolder, free_name
@@ -76,7 +89,7 @@ class Results(RunFolder):
         """Write configuration and plan anew, with what was settled when the network was there."""
         self._prepared, self.plan_document = prepared, plan_document(prepared)
         write_config(prepared.model.config, self.path / CONFIG)
-        self.write_json("plan", self.plan_document)
+        self.write_json(PLAN, self.plan_document)
 
     def note_trained(self, fitted: Fitted) -> str | None:
         """Go on with the phases that were trained; return a sentence if the time was over before the last epoch."""
@@ -93,7 +106,7 @@ class Results(RunFolder):
         found = quick_audit(self._prepared.data.dataset, self._prepared.data.split)
         if self._prepared.unseen is not None:
             found = [finding for finding in found if finding["name"] not in ("split", "leak", "prospects")]
-        self.write_json("audit", found)
+        self.write_json(AUDIT, found)
 
     def evaluated_rows(self) -> dict[str, torch.Tensor]:
         """Return validation and test rows, by side; none where all rows are for training."""
@@ -120,8 +133,8 @@ class Results(RunFolder):
     def _write_what_is_known(self) -> None:
         prepared = self._prepared
         write_config(prepared.model.config, self.path / CONFIG)
-        self.write_json("plan", self.plan_document)
-        self.write_json("environment", environment(prepared))
+        self.write_json(PLAN, self.plan_document)
+        self.write_json(ENVIRONMENT, environment(prepared))
         self._write_split()
         self._write_seen()
         write_left_out(prepared.data.dataset, self.path)
@@ -138,7 +151,7 @@ class Results(RunFolder):
         names = dataset.row_names or tuple(map(str, range(len(dataset))))
         labels = np.array(dataset.class_names, dtype=object)[dataset.labels.numpy()]
         lines = zip(range(len(dataset)), names, labels, self._group_names, side, strict=True)
-        self.write_csv("split", ("row", "file", "label", "group", "split"), lines)
+        self.write_csv(SPLIT, ("row", "file", "label", "group", "split"), lines)
 
     def _write_seen(self) -> None:
         """Write digests of what training and validation see, and of the groups that these rows are of."""
@@ -161,11 +174,11 @@ class Results(RunFolder):
 
     def write_calibration(self, document: Mapping[str, Any]) -> None:
         """Write ``calibration.json``: how logits became probabilities, with metrics before and after."""
-        self.write_json("calibration", document)
+        self.write_json(CALIBRATION, document)
 
     def write_decision(self, document: Mapping[str, Any]) -> None:
         """Write ``decision.json``: how a class is picked, and what that was fitted on."""
-        self.write_json("decision", document)
+        self.write_json(DECISION, document)
 
     def write_results(
         self,
@@ -178,9 +191,9 @@ class Results(RunFolder):
     ) -> None:
         """Write history, predictions, metrics and model."""
         columns = list(dict.fromkeys(key for record in history for key in record))
-        self.write_csv("history", columns, ([repr(record[c]) for c in columns] for record in history))
+        self.write_csv(HISTORY, columns, ([repr(record[c]) for c in columns] for record in history))
         self._write_predictions(logits, calibration, decision)
-        self.write_json("metrics", metrics)
+        self.write_json(METRICS, metrics)
         save_network(self.path / "model", network, self._model_description(calibration, decision))
 
     def write_page(
@@ -259,4 +272,4 @@ class Results(RunFolder):
                     group = () if truth is None else (names[int(truth[row])],)
                     yield (row, side, groups[i], names[labels[i]], names[decided[i]], *shares, *group)
 
-        self.write_csv("predictions", header, lines())
+        self.write_csv(PREDICTIONS, header, lines())

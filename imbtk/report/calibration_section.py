@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from imbtk.evaluation.metric_table import OVERALL_METRICS
-from imbtk.files import read_versioned
 from imbtk.report.blocks import Block, Cell, Details, Section, Table, Text, name_cell
 from imbtk.report.palette import class_colours
 from imbtk.runs.format import CALIBRATION
@@ -44,10 +43,9 @@ def calibration_section(record: RunRecord) -> Section:
 
 
 def _read(record: RunRecord) -> dict[str, Any] | None:
-    path = record.folder / CALIBRATION
-    if not path.is_file():
+    if not (record.folder / CALIBRATION).is_file():
         return None
-    found = read_versioned(path, CALIBRATION.schema)
+    found = CALIBRATION.read(record.folder)
     if found["schema_version"] == 1 and record.num_classes == 2:
         # There the Brier score of two classes was the sum over both, which is twice that of either.
         for figures in (found[when][side] for when in _WHEN for side in found[when]):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imbtk.evaluation.operating import predictive_values
-from imbtk.files import read_document, read_versioned
+from imbtk.files import read_document
 from imbtk.report.blocks import Banner, Block, Facts, Section, Text
 from imbtk.report.decision_plots import predictive_value_plot, risk_coverage_plot
 from imbtk.report.drawings import Drawings
@@ -37,7 +36,8 @@ def decision_section(record: RunRecord, drawings: Drawings) -> Section:
     RunFolderError
         If ``decision.json`` cannot be read or is from a newer imbtk.
     """
-    found = _document(record.folder / DECISION)
+    # An older run wrote none.
+    found = DECISION.read(record.folder) if (record.folder / DECISION).is_file() else None
     blocks: list[Block] = []
     if found is not None:
         blocks.append(Facts(tuple(_facts(record, found))))
@@ -49,11 +49,6 @@ def decision_section(record: RunRecord, drawings: Drawings) -> Section:
     return Section(
         "Decision", "decision", tuple(blocks) or (Text("The run did not write down its decision.", "quiet"),)
     )
-
-
-def _document(path: Path) -> dict[str, Any] | None:
-    """Return ``decision.json``; None where an older run wrote none."""
-    return read_versioned(path, DECISION.schema) if path.is_file() else None
 
 
 def _facts(record: RunRecord, found: Mapping[str, Any]) -> list[tuple[str, str]]:

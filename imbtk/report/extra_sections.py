@@ -19,12 +19,11 @@ from imbtk.report.blocks import Block, Cell, Plot, Section, Table, Text
 from imbtk.report.clean_svg import clean_svg
 from imbtk.report.drawings import Drawings
 from imbtk.report.palette import page_svg
+from imbtk.runs.format import SECTIONS
 from imbtk.wording import one_line, plural
 
-__all__ = ["SECTIONS_FILE", "Additions", "ExtraSection", "extra_sections", "read_additions", "write_additions"]
+__all__ = ["Additions", "ExtraSection", "extra_sections", "read_additions", "write_additions"]
 
-SCHEMA_VERSION = 1
-SECTIONS_FILE = "sections.json"
 _FIGURE_NAME = re.compile(r"extra_[0-9]{1,4}_[0-9]{1,4}")
 
 
@@ -94,8 +93,8 @@ def write_additions(folder: Path, sections: Sequence[ExtraSection], failures: Se
             continue
         drawn.append({"title": section.title, "blocks": blocks})
     if drawn or failed:
-        document = {"schema_version": SCHEMA_VERSION, "sections": drawn, "failures": failed}
-        write_json(folder / SECTIONS_FILE, document)
+        document = {"schema_version": SECTIONS.schema, "sections": drawn, "failures": failed}
+        write_json(folder / SECTIONS, document)
     if drawings.files:
         drawings.write(folder / "plots")
     return failed
@@ -112,12 +111,12 @@ def read_additions(folder: Path) -> Additions:
     RunFolderError
         If the file is broken, or a newer imbtk wrote it.
     """
-    path = Path(folder) / SECTIONS_FILE
+    path = Path(folder) / SECTIONS
     if not path.is_file():
         return Additions()
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema_version"] > SCHEMA_VERSION:
+        if document["schema_version"] > SECTIONS.schema:
             raise RunFolderError(f"{path} was made by a newer imbtk: update imbtk (pip install -U imbtk).")
         sections = [_checked(section) for section in document["sections"]]
         return Additions(sections, [str(failure) for failure in document["failures"]])

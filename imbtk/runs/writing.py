@@ -65,12 +65,12 @@ class RunFolder:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
 
     def write_json(self, name: str, document: object) -> None:
-        """Write ``NAME.json``."""
-        write_json(self.path / f"{name}.json", document)
+        """Write a JSON file of a name in :mod:`imbtk.runs.format`."""
+        write_json(self.path / name, document)
 
     def write_csv(self, name: str, header: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
-        """Write ``NAME.csv``."""
-        write_csv(self.path / f"{name}.csv", header, lines)
+        """Write a CSV file of a name in :mod:`imbtk.runs.format`."""
+        write_csv(self.path / name, header, lines)
 
     def write_logits(self, rows: np.ndarray, logits: np.ndarray) -> None:
         """Write the logits (n, K) of the test rows (n,), as trained, for what a comparison fits on rows unseen."""

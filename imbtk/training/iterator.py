@@ -45,8 +45,8 @@ def batch_rows(
     if len(phase.synthetic):
         # Made-up rows stand last among the phase's rows, as among the samples.
         places = torch.where(rows >= 0, rows, order + (samples - len(phase.indices)))
-    parts = zip(rows.split(size), labels.split(size), places.to(places_on).split(size), strict=True)  # type: ignore[no-untyped-call]
-    return [BatchRows(*part) for part in parts]
+    parts = (torch.split(part, size) for part in (rows, labels, places.to(places_on)))
+    return [BatchRows(*batch) for batch in zip(*parts, strict=True)]
 
 
 class Share:

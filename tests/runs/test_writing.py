@@ -20,8 +20,8 @@ def test_a_folder_is_named_when_all_is_written(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     with folder.made(discard=False):
         assert folder.path == unfinished_path(tmp_path / "run")
-        folder.write_json("plan", {"epochs": 3})
-        folder.write_csv("history", ["epoch", "loss"], [[0, 0.5], [1, None]])
+        folder.write_json("plan.json", {"epochs": 3})
+        folder.write_csv("history.csv", ["epoch", "loss"], [[0, 0.5], [1, None]])
         folder.write_logits(np.array([4, 7]), np.array([[0.5, -0.5], [1.0, 2.0]]))
         assert not (tmp_path / "run").exists()
     assert folder.path == tmp_path / "run"
