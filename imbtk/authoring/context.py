@@ -195,6 +195,8 @@ class RunContext:
         Batches in an epoch of this phase; 0 while that is not known yet (resampling, epoch order).
     batch_size : int
     phase : Phase
+    window : Phase
+        The epochs in which the strategy that is asked is on. A phase may be shorter: it is cut by every window.
     device : torch.device
     dtype : torch.dtype
         The floating-point type that logits have.
@@ -220,6 +222,7 @@ class RunContext:
     steps_per_epoch: int = 0
     batch_size: int = 64
     phase: Phase = field(default_factory=lambda: Phase(0, 0, 1))
+    window: Phase = field(default_factory=lambda: Phase(0, 0, 1))
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     draw: Draw = field(default_factory=lambda: Draw(0, ""))

@@ -5,6 +5,7 @@ Each returns what is wrong, in words that go on after "returned" or "a callable 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,9 @@ __all__ = [
     "head_fault",
     "loss_fault",
     "mix_fault",
+    "partner_fault",
     "resample_fault",
+    "schedule_fault",
     "split_fault",
 ]
 
@@ -112,6 +115,20 @@ def epoch_lengths_fault(lengths: Mapping[int, int]) -> str:
         return ""
     said = " and ".join(f"{length} rows in epoch {epoch + 1}" for length, epoch in first.items())
     return f"an order of {said} (plan, schedule and history need one length for all epochs of a phase)"
+
+
+def partner_fault(positions: Any, length: int, size: int) -> str:
+    """Look at the second rows of one epoch of `length` rows, in a phase of `size`."""
+    if fault := epoch_order_fault(positions, size):
+        return fault
+    return "" if len(positions) == length else f"{len(positions)} positions for an order of {length}"
+
+
+def schedule_fault(factor: Any) -> str:
+    """Look at a factor on the learning rate."""
+    if isinstance(factor, (int, float)) and not isinstance(factor, bool) and math.isfinite(factor) and factor >= 0:
+        return ""
+    return f"{factor if isinstance(factor, float) else _called(factor)} as a factor instead of a number from 0 up"
 
 
 def class_mass_fault(mass: Any, num_classes: int) -> str:

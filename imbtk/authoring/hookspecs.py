@@ -14,9 +14,11 @@ chain
 collect
     All answers stand side by side.
 
-A callable that a hook returns gets more by asking: a keyword-only argument named ``features`` (B, D), ``rows`` (B,)
-or ``epoch`` is filled in if its signature has it. ``rows`` numbers the rows of the whole data set, as ``split.csv``
-does, not those of the phase; it is -1 for synthetic rows.
+A callable that a hook returns gets more by asking, with a keyword-only argument: criteria, adjusted criteria and
+objectives for ``features`` (B, D), ``experts`` (E, B, K), ``rows`` (B,), ``epoch``, ``partner`` (a
+:class:`~imbtk.authoring.records.Batch`), ``network`` and ``draw``; a mix for ``rows``, ``epoch`` and ``partner``, an
+augmentation for ``rows`` and ``epoch``; a step for ``network``. ``rows`` numbers the rows of the whole data set, as
+``split.csv`` does, not those of the phase; it is -1 for synthetic rows.
 """
 
 from __future__ import annotations
@@ -44,9 +46,11 @@ if TYPE_CHECKING:
         Split,
     )
     from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+    from imbtk.authoring.records import Objective, Partner, ScheduleFunction, TakeStep, TrainingRows
     from imbtk.authoring.strategy import Strategy
     from imbtk.data.dataset import Dataset
     from imbtk.data.sources import Source
+    from imbtk.models.network import Network
     from imbtk.models.spec import ModelSpec
 
 __all__ = ["API_VERSION", "HOOKS", "Hook", "hookimpl", "strategy_hooks"]
@@ -69,9 +73,9 @@ class Hook:
     ----------
     name : str
     kind : "choice", "chain" or "collect"
-    scope : "module", "once" or "phase"
-        Answered by a plugin module; by a strategy, once per run; by a strategy, once in each phase (and so able to
-        take a window).
+    scope : "module", "once", "phase" or "window"
+        Answered by a plugin module; by a strategy, once per run; by a strategy, once in each phase; by a strategy, once
+        in its window. The last two can take a window.
     stage : str
         The word for people: ``"class weights"``.
     arguments : tuple of str
@@ -80,9 +84,14 @@ class Hook:
 
     name: str
     kind: Literal["choice", "chain", "collect"]
-    scope: Literal["module", "once", "phase"]
+    scope: Literal["module", "once", "phase", "window"]
     stage: str
     arguments: tuple[str, ...] = ()
+
+    @property
+    def windowed(self) -> bool:
+        """Whether a strategy that answers it can be on for some epochs only."""
+        return self.scope in ("phase", "window")
 
     @property
     def page(self) -> str:
@@ -100,7 +109,7 @@ def strategy_hooks() -> tuple[Hook, ...]:
 
 
 def _hook(
-    kind: Literal["choice", "chain", "collect"], scope: Literal["module", "once", "phase"], stage: str
+    kind: Literal["choice", "chain", "collect"], scope: Literal["module", "once", "phase", "window"], stage: str
 ) -> Callable[[_Function], _Function]:
     def register(function: _Function) -> _Function:
         arguments = tuple(inspect.signature(function).parameters)
@@ -251,6 +260,27 @@ def imbtk_epoch_order(context: RunContext) -> EpochOrder | OrderFunction | None:
     """
 
 
+@_hook("collect", "phase", "partner")
+def imbtk_partner(context: RunContext) -> Partner | None:
+    """Choose a second row beside each row of an epoch.
+
+    Called when a phase is built; the callable once per epoch. Default: none. A mix, criterion or objective of the same
+    strategy is handed these rows by asking for ``partner``, a :class:`~imbtk.authoring.records.Batch`: augmented under
+    random numbers of its own and normalised, never mixed.
+
+    Parameters
+    ----------
+    context : RunContext
+        ``labels`` (n,) are those of the rows to draw from.
+
+    Returns
+    -------
+    callable
+        ``(epoch, order (M,) int64, draw) -> (M,) int64``, positions in ``[0, n)``: the order itself for a second view
+        of the same row.
+    """
+
+
 @_hook("chain", "phase", "augment")
 def imbtk_augment(augment: Augment, context: RunContext) -> Augment:  # type: ignore[empty-body]
     """Change training images.
@@ -330,6 +360,99 @@ def imbtk_adjust_criterion(criterion: Criterion, context: RunContext) -> Criteri
     """
 
 
+@_hook("chain", "phase", "objective")
+def imbtk_objective(  # type: ignore[empty-body]
+    objective: Objective, in_features: int, context: RunContext
+) -> Objective:
+    """Decide which outputs are judged against which target.
+
+    Called when a phase begins, after ``imbtk_network``; the callable once per forward pass. Default: the weighted
+    criterion on ``outputs.logits``. It stands outside the chain of criteria: what it calls is the whole of them, with
+    the class weights in it, so that each term is weighted by its own target. Core averages what it gives, and nothing
+    else.
+
+    Parameters
+    ----------
+    objective : callable
+        What the strategies before do, ``(outputs, batch) -> (B,)``: call it any number of times, on
+        ``outputs.but(logits=...)`` or on the ``partner`` asked for.
+    in_features : int
+        D, the width of ``outputs.features``. Modules that are made from it are kept with ``self.keep(name, make)``.
+    context : RunContext
+
+    Returns
+    -------
+    callable
+        ``(outputs, batch) -> (B,)``.
+    """
+
+
+@_hook("chain", "phase", "step")
+def imbtk_step(step: TakeStep, context: RunContext) -> TakeStep:  # type: ignore[empty-body]
+    """Take the optimiser's step in another way.
+
+    Called when a phase begins; the callable once per batch. Default: ``optimizer.step(closure)``.
+
+    Parameters
+    ----------
+    step : callable
+        What the strategies before do, ``(optimizer, closure) -> loss ()``: call it once.
+    context : RunContext
+
+    Returns
+    -------
+    callable
+        ``(optimizer, closure) -> loss ()``. ``closure()`` sets the gradients at the weights as they are, and returns
+        the loss; it may be called again at others, which leaves no trace in buffers. Weights that were moved for it
+        are put back in ``finally``.
+    """
+
+
+@_hook("choice", "phase", "schedule")
+def imbtk_schedule(context: RunContext) -> ScheduleFunction | None:
+    """Choose the learning rate over the strategy's window.
+
+    Called when a phase is built; the callable before each step. Default: one cosine over the run, after a warm-up.
+
+    Returns
+    -------
+    callable
+        ``(step, steps) -> factor`` on the peak learning rates, finite and not negative; both counted in the window.
+    """
+
+
+@_hook("chain", "window", "network")
+def imbtk_network(network: Network, training: TrainingRows, context: RunContext) -> None:
+    """Change the network, in place, when the strategy's window begins.
+
+    Called once, before the window's first epoch, each strategy on what the one before it left. Default: nothing.
+
+    Parameters
+    ----------
+    network : Network
+        ``network.freeze("backbone")`` holds until the window ends; ``network.renew_head()`` and ``network.branch(n)``
+        stay. Parts may be replaced: the optimiser is made anew where the set of trained parameters changed.
+    training : TrainingRows
+        Training rows without augmentation, made when they are asked for.
+    context : RunContext
+    """
+
+
+@_hook("chain", "window", "finish")
+def imbtk_finish(network: Network, training: TrainingRows, context: RunContext) -> None:
+    """Change the network, in place, when the strategy's window ends: what has a closed form and needs no training.
+
+    Called once, after the window's last epoch, each strategy on what the one before it left. Where the best epoch is
+    kept it is called on a copy of the network too, after each epoch that may be it: the epoch is judged as what it will
+    be at the end. Default: nothing.
+
+    Parameters
+    ----------
+    network, training, context
+        As for :func:`imbtk_network`.
+    """
+
+
 @_hook("choice", "once", "head")
 def imbtk_head(in_features: int, context: RunContext) -> torch.nn.Module | None:
     """Make the classifier head.
@@ -346,7 +469,8 @@ def imbtk_head(in_features: int, context: RunContext) -> torch.nn.Module | None:
     -------
     Module
         (B, D) -> (B, K): ``imbtk.models.heads.LinearHead``, ``CosineHead`` or ``ScaledHead``, or any module that
-        ``torch.export`` can save.
+        ``torch.export`` can save. One with several experts gives (E, B, K), whose mean the logits are, or
+        (logits (B, K), experts (E, B, K)).
     """
 
 
@@ -458,17 +582,20 @@ def imbtk_epoch_end(epoch: int, record: Mapping[str, float]) -> None:
 
 
 @_hook("collect", "once", "run end")
-def imbtk_run_end(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+def imbtk_run_end(run: Mapping[str, Any], metrics: Mapping[str, Any], error: str | None) -> None:
     """Learn how the run ended.
 
-    Called once, after the evaluation and before the run folder gets its name. A failure is told, and the run finished.
+    Called once, after the evaluation and before the run folder gets its name, or when the run fails. A failure of the
+    hook is told, and the run finished.
 
     Parameters
     ----------
     run : mapping
         As at the start.
     metrics : mapping
-        What ``metrics.json`` holds.
+        What ``metrics.json`` holds; empty if the run failed.
+    error : str, optional
+        Why the run failed; None if it did not.
     """
 
 

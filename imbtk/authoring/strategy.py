@@ -15,14 +15,18 @@ from imbtk.authoring.hookspecs import HOOKS, Hook
 from imbtk.authoring.implementations import check_implementations
 from imbtk.authoring.options import StrategySpec, parse_window
 from imbtk.authoring.plugin_files import class_recipe
-from imbtk.errors import OptionError, as_sentence, did_you_mean
+from imbtk.errors import OptionError, PluginError, as_sentence, did_you_mean
 
 if TYPE_CHECKING:
+    import torch
+
     from imbtk.authoring.context import RunContext
 
 __all__ = ["Strategy", "strategy_name"]
 
-_STATE_TYPES = ("Tensor", "int", "float", "bool")
+_STATE_TYPES = ("Tensor", "Parameter", "int", "float", "bool", "str")
+_KEPT = "kept"
+"""Under which name a strategy's state holds its modules."""
 
 
 def strategy_name(class_name: str) -> str:
@@ -40,12 +44,15 @@ class Strategy(BaseModel):
     """One imbalance technique.
 
     Options are fields, made with :func:`imbtk.option`; hooks are methods with :data:`imbtk.hookimpl`. What a strategy
-    fits it keeps in attributes that begin with ``_``; tensors and numbers among them go into the checkpoint.
+    fits it keeps in attributes that begin with ``_``; tensors and numbers among them go into the checkpoint. What it
+    trains, or remembers as a module, it makes with :meth:`keep`.
 
     Attributes
     ----------
     name : str
         Class attribute, only where the name shall differ from the class's own.
+    whole_batch : bool
+        Class attribute: whether the loss of a sample depends on the others in its batch, so that batches cannot be cut.
     unchecked : dict of str to str
         Class attribute: checks of the conformance kit that the technique cannot meet, each with the reason.
 
@@ -68,6 +75,7 @@ class Strategy(BaseModel):
     )
 
     name: ClassVar[str] = ""
+    whole_batch: ClassVar[bool] = False
     unchecked: ClassVar[dict[str, str]] = {}
 
     def __init__(self, **options: Any) -> None:
@@ -145,24 +153,90 @@ class Strategy(BaseModel):
             Where a strategy overrides it: what is missing, and what to do.
         """
 
+    def keep(self, name: str, make: Callable[[], torch.nn.Module]) -> Any:
+        """Return the strategy's module of this name, made the first time: the same one in every phase.
+
+        It is put on the device, trained beside the network unless its parameters want no gradient, and checkpointed.
+        Call it where hooks are called (``imbtk_network``, ``imbtk_objective``), not in what they return.
+
+        Parameters
+        ----------
+        name : str
+            An identifier: ``"prototypes"``.
+        make : callable
+            ``() -> Module``; torch's global random state is seeded for it.
+        """
+        if not name.isidentifier():
+            raise PluginError(f"strategy '{self.name}' keeps a module as {name!r}, which is no identifier.")
+        kept = self.modules()
+        if name not in kept:
+            kept[name] = make()
+            object.__setattr__(self, "__kept__", kept)
+        return kept[name]
+
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """Return what was made with :meth:`keep`, by name."""
+        kept: dict[str, torch.nn.Module] = vars(self).get("__kept__", {})
+        return kept
+
     def state_dict(self) -> dict[str, Any]:
-        """Return what was fitted: tensors and numbers kept in attributes that begin with ``_``."""
-        return {
-            key: value
-            for key, value in vars(self).items()
-            if key.startswith("_") and not key.startswith("__") and type(value).__name__ in _STATE_TYPES
-        }
+        """Return what was fitted: tensors and numbers kept in attributes that begin with ``_``, and kept modules.
+
+        Raises
+        ------
+        PluginError
+            If such an attribute holds something else, which a resumed run would not know.
+        """
+        state: dict[str, Any] = {}
+        for key, value in vars(self).items():
+            kind = type(value).__name__
+            if not key.startswith("_") or key.startswith("__") or _made_anew(value):
+                continue
+            if kind not in _STATE_TYPES:
+                raise PluginError(
+                    f"strategy '{self.name}' keeps a {kind} in '{key}', which no checkpoint holds: keep tensors, "
+                    "numbers or texts in attributes that begin with '_', and modules with self.keep(name, make)."
+                )
+            state[key] = value
+        if kept := self.modules():
+            state[_KEPT] = {name: module.state_dict() for name, module in kept.items()}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what :meth:`state_dict` gave."""
+        """Take back what :meth:`state_dict` gave; modules must have been made before, by the same hooks.
+
+        Raises
+        ------
+        PluginError
+            If the state holds a module that was not made, or one that differs.
+        """
         for key, value in state.items():
-            setattr(self, key, value)
+            if key != _KEPT:
+                setattr(self, key, value)
+        saved, kept = state.get(_KEPT, {}), self.modules()
+        if saved.keys() != kept.keys():
+            raise PluginError(
+                f"strategy '{self.name}' had kept {', '.join(saved) or 'no module'} and has made "
+                f"{', '.join(kept) or 'none'}: modules are made where hooks are called, the same in each run."
+            )
+        for name, module in kept.items():
+            try:
+                module.load_state_dict(saved[name])
+            except RuntimeError as error:
+                raise PluginError(f"strategy '{self.name}', module '{name}': {error}") from None
 
     def __repr__(self) -> str:
         changed = ", ".join(f"{key}={getattr(self, key)!r}" for key in self.options(changed_only=True))
         return f"{type(self).__name__}({changed})"
 
     __str__ = __repr__
+
+
+def _made_anew(value: Any) -> bool:
+    """Tell whether a value is what hooks make again when a run is resumed: nothing yet, or a function."""
+    if value is None or (isinstance(value, (list, dict, set, tuple)) and not value):
+        return True
+    return callable(value) and not hasattr(value, "state_dict")
 
 
 def _blank(make: Callable[..., type[Strategy]], *arguments: Any) -> Strategy:

@@ -113,7 +113,7 @@ class StrategyDescription:
     @property
     def takes_window(self) -> bool:
         """Whether it can be on in some epochs only."""
-        return any(hook.scope == "phase" for hook, _ in self.actions)
+        return any(hook.windowed for hook, _ in self.actions)
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``imbtk strategies --json`` shows."""
@@ -147,7 +147,7 @@ def describe(cls: type[Strategy], provider: str = "") -> StrategyDescription:
     options = describe_options(cls)
     example = str(StrategySpec(cls.name, _example_options(cls, options)))
     examples = [cls.name, example] if example != cls.name else [cls.name]
-    if any(hook.scope == "phase" for hook, _ in actions):
+    if any(hook.windowed for hook, _ in actions):
         examples.append(f"{cls.name}@50%-")
     return StrategyDescription(
         name=cls.name,

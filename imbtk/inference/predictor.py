@@ -25,7 +25,6 @@ from imbtk.data.store import available_cores, on_all_cores
 from imbtk.data.table import encode_rows, encode_table, unseen_values
 from imbtk.errors import DataError
 from imbtk.models.forward import forward
-from imbtk.models.network import prefers_channels_last
 from imbtk.models.saving import load_network
 from imbtk.planning.deployment import deployed, parse_deployment
 
@@ -246,8 +245,8 @@ class Predictor:
         """Return the logits of samples as the training had them before normalisation, (N, K) float64."""
         device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
         inputs = (self.normalisation.inputs(part).to(device) for part in torch.split(samples, BATCH))
-        half, last = self.description["precision"] == "bf16", prefers_channels_last(self.network)
-        logits: np.ndarray = forward(self.network, inputs, channels_last=last, half=half).double().numpy()
+        half = self.description["precision"] == "bf16"
+        logits: np.ndarray = forward(self.network, inputs, half=half).double().numpy()
         return logits
 
     def _samples(self, x: Any) -> torch.Tensor:

@@ -10,16 +10,17 @@ import torch
 
 from imbtk.authoring.context import RunContext
 from imbtk.authoring.draw import Draw
+from imbtk.authoring.records import Batch, Outputs
 from imbtk.data.normalise import in_unit
 from imbtk.errors import DataError, PlanError
 from imbtk.integrations.sampler import EpochSampler
 from imbtk.planning.ledger import PhaseLedger
 from imbtk.planning.phases import BuiltPhase
 from imbtk.planning.plan import Plan
-from imbtk.training.fitting import head_maker, start_at_prior
+from imbtk.training.heads import head_maker, start_at_prior
 from imbtk.training.iterator import Share, batch_rows
+from imbtk.training.learner import weighted_criterion
 from imbtk.training.loop import network_seed
-from imbtk.training.step import check_losses, weighted_mean
 
 __all__ = ["Composition"]
 
@@ -71,7 +72,6 @@ class Composition:
         if not 0 <= epoch < self.epochs:
             raise PlanError(f"there is no epoch {epoch}: the composition was made for {self.epochs}, counted from 0.")
         self.epoch, self._rows = epoch, None
-        self.phase.state.epoch = epoch
         self._share.begin(self.phase, epoch)
 
     @property
@@ -121,18 +121,17 @@ class Composition:
         PlanError
             If the criterion asks for features or rows, and there are none.
         """
-        phase, state = self.phase, self.phase.state
-        state.features, state.rows = features, self._rows if rows is None else rows
-        for name in sorted(getattr(phase.criterion, "wanted", frozenset())):
-            if getattr(state, name) is None:
-                raise PlanError(f"a criterion of the plan asks for {name}: call criterion(logits, target, {name}=...).")
+        phase = self.phase
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
-        target = self._soft(target).to(logits.device)
-        losses = phase.criterion(logits, target)
-        check_losses(losses, logits, phase)
-        weights = None if phase.weights is None else phase.weights.to(logits.device)
-        return weighted_mean(losses, target, weights)
+        target, rows = self._soft(target).to(logits.device), self._rows if rows is None else rows
+        given = {"features": features, "rows": rows, "epoch": self.epoch}
+        for name in sorted(getattr(phase.criterion, "wanted", frozenset())):
+            if given.get(name) is None:
+                known = f"call criterion(logits, target, {name}=...)" if name in given else "train with steps(...)"
+                raise PlanError(f"a criterion of the plan asks for {name}: {known}.")
+        batch = Batch(logits, target, torch.empty(0) if rows is None else rows, target.argmax(1), self.epoch)
+        return weighted_criterion(phase, logits.device)(Outputs(logits, features), batch).mean()
 
     def augment(self, images: torch.Tensor, target: torch.Tensor, positions: np.ndarray | None = None) -> torch.Tensor:
         """Return changed training images, (B, C, H, W) floats in [0, 1].

@@ -41,7 +41,7 @@ def with_row_weights(prepared: PreparedRun, weights: torch.Tensor) -> PreparedRu
 def _weighted(phase: BuiltPhase, weights: torch.Tensor, by_class: torch.Tensor) -> BuiltPhase:
     """Return a phase with a weighted criterion and ledger."""
     ledger = phase.ledger
-    names = ("natural", "resampled", "ordered", "weighted", "effective")
+    names = ("natural", "resampled", "ordered", "weighted", "effective", "guess")
     rows = {name: _share(row * by_class) for name in names if (row := getattr(ledger, name)) is not None}
     drawn = ledger.ordered if phase.weights is None else ledger.ordered * phase.weights.double()
     mean = (drawn * by_class).sum()
@@ -51,9 +51,9 @@ def _weighted(phase: BuiltPhase, weights: torch.Tensor, by_class: torch.Tensor) 
     criterion, state = phase.criterion, phase.state
 
     def weighted(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        if state.rows is None:
+        if state.batch is None:
             return criterion(logits, target)
-        numbers = state.rows.to(device)
+        numbers = state.batch.rows.to(device)
         weight = torch.where(numbers >= 0, own[numbers.clamp(min=0)], target @ of_class)
         return criterion(logits, target) * weight
 

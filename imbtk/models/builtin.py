@@ -74,6 +74,7 @@ class SmallCNN(nn.Module):
             out, side = min(2 * out, 4 * width), math.ceil(side / 2)
             layers.append(_convolution(out, out))
         self.layers = nn.Sequential(*layers)
+        self.last_block = f"layers.{len(layers) - 1}"
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return features (B, D) for images (B, C, H, W)."""
@@ -131,6 +132,7 @@ class ResNet32(nn.Module):
                 for before, after in zip([16, *widths[:-1]], widths, strict=True)
             )
         )
+        self.last_block = f"blocks.{len(widths) - 1}"
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -157,6 +159,7 @@ class MLP(nn.Module):
         self.arguments: dict[str, Any] = {"sample_shape": [int(n) for n in sample_shape], "width": width}
         self.hidden1 = nn.Linear(math.prod(sample_shape), width)
         self.hidden2 = nn.Linear(width, width)
+        self.last_block = "hidden2"
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """Return features (B, width) for samples (B, ...)."""

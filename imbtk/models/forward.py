@@ -19,7 +19,6 @@ def forward(
     inputs: Iterable[torch.Tensor],
     *,
     features: bool = False,
-    channels_last: bool = False,
     half: bool = False,
 ) -> torch.Tensor:
     """Return logits (n, K), or features (n, D), of batches of inputs, in eval mode, on the CPU.
@@ -31,8 +30,6 @@ def forward(
     inputs : iterable of Tensor
         Normalised, on the network's device.
     features : bool
-    channels_last : bool
-        Images are laid out so.
     half : bool
         At bf16. Its results hang on how rows are put into batches, by 1 % and more: a prediction is made at full
         precision, whatever was trained with.
@@ -40,13 +37,7 @@ def forward(
     network.eval()
     parts = []
     for x in inputs:
-        if channels_last and x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16) if half else contextlib.nullcontext():
-            if isinstance(network, Network):  # whose own errors name the head's maker
-                out = network.backbone(x)
-                out = out if features else network.classify(out)
-            else:
-                out = network(x)
+            out = network.features(x) if features and isinstance(network, Network) else network(x)
         parts.append((out.float() if half else out).cpu())
     return torch.cat(parts)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import torch
 from torch import nn
 
-from imbtk.errors import ImbtkError, PluginError
+from imbtk.authoring.records import Outputs
+from imbtk.errors import ImbtkError, PlanError, PluginError
+from imbtk.models.branches import ExpertHead, branch_backbone
 from imbtk.models.heads import ScaledHead
 from imbtk.models.spec import ModelSpec
 from imbtk.models.trial import FORWARD_ERRORS, HeadOrigin, check_head, described, trial_output
@@ -41,6 +43,16 @@ class Network(nn.Module):
     ----------
     head_origin : HeadOrigin
         Who made the head: named where it fails.
+    make_head : callable, optional
+        ``D -> Module``, the head that the plan chooses.
+    head_version : int
+        How often the head was made anew: what remembers weights starts over with it.
+    branches : int
+        How many copies of the backbone's last block stand side by side.
+    bf16 : bool
+        Train at bf16; whatever predicts, in eval mode, is at full precision.
+    channels_last : bool
+        Lay images out so.
     """
 
     def __init__(
@@ -49,21 +61,46 @@ class Network(nn.Module):
         super().__init__()
         self.backbone, self.head = backbone, head
         self.sample_shape, self.model_name = tuple(sample_shape), model_name
-        self.backbone_frozen = False
+        self.branches, self.head_version = 1, 0
+        self.bf16, self.channels_last = False, False
         self.head_origin = HeadOrigin()
+        self.make_head: Callable[[int], nn.Module] | None = None
+        self._frozen: dict[str, list[nn.Parameter]] = {}
+        self._moving: set[str] = set()
 
     def features(self, samples: torch.Tensor) -> torch.Tensor:
         """Return features (B, D) for samples (B, *sample_shape)."""
+        if self.channels_last and samples.ndim == 4:
+            samples = samples.contiguous(memory_format=torch.channels_last)
         features: torch.Tensor = self.backbone(samples)
+        if self.branches > 1:
+            # Branch after branch becomes row after row, each with the features of all branches.
+            apart = features.reshape(self.branches, -1, *features.shape[1:])
+            features = apart.transpose(0, 1).flatten(1)
         return features
 
-    def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, K) for samples (B, *sample_shape)."""
-        logits: torch.Tensor = self.head(self.features(samples))
-        return logits
+    @overload
+    def forward(self, samples: torch.Tensor, outputs: Literal[False] = False) -> torch.Tensor: ...
+    @overload
+    def forward(self, samples: torch.Tensor, outputs: Literal[True]) -> Outputs: ...
+    def forward(self, samples: torch.Tensor, outputs: bool = False) -> torch.Tensor | Outputs:
+        """Return logits (B, K) for samples (B, *sample_shape), or the record of all that is said of them."""
+        # Half precision only where it was asked for, in training, and here: what looks at logits is given float32,
+        # since exponentials of margins and focal powers overflow in anything less.
+        if self.bf16 and self.training:
+            with torch.autocast(samples.device.type, torch.bfloat16):
+                features = self.features(samples)
+                said = self.classify(features)
+            features = features.float()
+            experts = None if said.experts is None else said.experts.float()
+            said = Outputs(said.logits.float(), None, experts)
+        else:
+            features = self.features(samples)
+            said = self.classify(features)
+        return Outputs(said.logits, features, said.experts) if outputs else said.logits
 
-    def classify(self, features: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, K) for features (B, D); a strategy whose head fails is named.
+    def classify(self, features: torch.Tensor) -> Outputs:
+        """Return logits (B, K), and those of experts, for features (B, D); a strategy whose head fails is named.
 
         Raises
         ------
@@ -71,30 +108,102 @@ class Network(nn.Module):
             If a head that a strategy made raises something, or gives another number of rows.
         """
         if not self.head_origin.maker:
-            return self.head(features)  # type: ignore[no-any-return]
+            return _said(self.head(features))
         given = f"features of shape {tuple(features.shape)}"
         try:
-            logits = self.head(features)
+            said = _said(self.head(features))
         except (ImbtkError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
             raise self.head_origin.fault(self.head, f"fails on {given}: {type(error).__name__}: {error}") from error
-        if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != len(features):
+        logits = said.logits
+        if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or logits.shape[0] != features.shape[0]:
             raise self.head_origin.fault(self.head, f"gives {described(logits)} for {given} instead of logits (B, K)")
-        return logits
+        return said
 
-    def freeze_backbone(self) -> None:
-        """Keep the backbone as it is: no gradients, and batch norm stays in eval mode, its statistics unmoved."""
-        self.backbone_frozen = True
-        self.backbone.requires_grad_(False)
-        self.backbone.eval()
+    def freeze(self, part: Literal["backbone", "head"], statistics: bool = False) -> None:
+        """Keep a part as it is: no gradients, and batch norm stays in eval mode, its statistics unmoved.
+
+        A strategy that does this in ``imbtk_network`` need not undo it: its window's end does.
+
+        Parameters
+        ----------
+        part : "backbone" or "head"
+        statistics : bool
+            Let the statistics of batch norm go on moving.
+        """
+        if part in self._frozen:
+            return
+        self._frozen[part] = [p for p in self.get_submodule(part).parameters() if p.requires_grad]
+        self._moving = self._moving | {part} if statistics else self._moving - {part}
+        for parameter in self._frozen[part]:
+            parameter.requires_grad_(False)
+        self.train(self.training)
+
+    def thaw(self, part: Literal["backbone", "head"]) -> None:
+        """Undo :meth:`freeze`."""
+        for parameter in self._frozen.pop(part, []):
+            parameter.requires_grad_(True)
+        self.train(self.training)
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The parts that are frozen."""
+        return tuple(self._frozen)
+
+    def renew_head(self) -> None:
+        """Make the classifier head anew, as the plan chooses it: its bias starts at the log of the effective prior."""
+        width = feature_width(self.backbone, self.sample_shape, self.model_name)
+        self._put_head([self._made_head(width) for _ in range(self.branches)])
+
+    def branch(self, count: int) -> bool:
+        """Give `count` experts a head each, and, where the backbone names its last block, a copy of that each.
+
+        Logits are their mean. Returns whether the backbone has branches, or the heads stand on common features.
+
+        Raises
+        ------
+        PlanError
+            If there are branches already.
+        """
+        if self.branches > 1 or isinstance(self.head, ExpertHead):
+            raise PlanError("two strategies branch the network, and it has one last block: enable one of them.")
+        device = next((p.device for p in self.parameters()), torch.device("cpu"))
+        width = feature_width(self.backbone, self.sample_shape, self.model_name)
+        if branch_backbone(self.backbone, count):
+            self.branches = count
+        self._put_head([self._made_head(width) for _ in range(count)])
+        self.to(device)
+        return self.branches > 1
+
+    def _made_head(self, width: int) -> nn.Module:
+        if self.make_head is None:
+            raise PlanError(f"network '{self.model_name}' does not know how to make a head: set network.make_head.")
+        return self.make_head(width)
+
+    def _put_head(self, heads: list[nn.Module]) -> None:
+        device = next((p.device for p in self.parameters()), torch.device("cpu"))
+        head = ExpertHead(heads, parted=self.branches > 1) if len(heads) > 1 else heads[0]
+        self.head = head.to(device)
+        self.head_version += 1
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> Network:
-        """Set training mode, but for a frozen backbone, which stays in eval mode."""
+        """Set training mode, but for frozen parts, which stay in eval mode."""
         super().train(mode)
-        if self.backbone_frozen:
-            self.backbone.eval()
+        for part in self._frozen:
+            if part not in self._moving:
+                self.get_submodule(part).eval()
         return self
+
+
+def _said(made: Any) -> Outputs:
+    """Return what a head gave, as a record: logits, those of experts, or both."""
+    if isinstance(made, tuple) and len(made) == 2:
+        return Outputs(made[0], None, made[1])
+    if isinstance(made, torch.Tensor) and made.ndim == 3:
+        return Outputs(made.mean(0), None, made)
+    return Outputs(made)
 
 
 def feature_width(backbone: nn.Module, sample_shape: tuple[int, ...], name: str = "") -> int:
@@ -186,6 +295,9 @@ def set_prior_bias(head: nn.Module, log_prior: torch.Tensor) -> bool:
     bool
         Whether the head has such a bias.
     """
+    if isinstance(head, ExpertHead):
+        found = [set_prior_bias(own, log_prior) for own in head.heads]
+        return all(found)
     linear = head.linear if isinstance(head, ScaledHead) else head
     if not isinstance(linear, nn.Linear) or linear.bias is None:
         return False
@@ -201,37 +313,38 @@ def parameter_groups(
     weight_decay: float,
     lr: float,
     lr_backbone: float | None = None,
-    freeze: Literal["backbone"] | None = None,
+    strategies: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
     """Return parameter groups for AdamW or SGD: no weight decay on norms, biases and positions.
 
     Parameters
     ----------
     network : Network
-        With ``freeze="backbone"`` its backbone is frozen here.
+        Frozen parts are left out.
     weight_decay : float
     lr : float
-        Of the head, and of the backbone unless `lr_backbone` is given.
+        Of the head, of strategies' modules, and of the backbone unless `lr_backbone` is given.
     lr_backbone : float, optional
-    freeze : "backbone", optional
+    strategies : Module, optional
+        What strategies train beside the network.
 
     Returns
     -------
     list of dict
         With ``params``, ``lr``, ``weight_decay`` and ``name``; empty groups are left out.
     """
-    if freeze == "backbone":
-        network.freeze_backbone()
     groups: list[dict[str, Any]] = []
     seen: set[int] = set()
-    for part, rate in (("backbone", lr if lr_backbone is None else lr_backbone), ("head", lr)):
+    parts = {"backbone": network.backbone, "head": network.head, "strategies": strategies or nn.Module()}
+    for part, module in parts.items():
+        rate = lr if lr_backbone is None or part != "backbone" else lr_backbone
         decayed: dict[bool, list[nn.Parameter]] = {True: [], False: []}
-        for module in network.get_submodule(part).modules():
-            for name, parameter in module.named_parameters(recurse=False):
+        for owner in module.modules():
+            for name, parameter in owner.named_parameters(recurse=False):
                 # A parameter that two modules share is one parameter.
                 if parameter.requires_grad and id(parameter) not in seen:
                     seen.add(id(parameter))
-                    decayed[_decays(module, name, parameter)].append(parameter)
+                    decayed[_decays(owner, name, parameter)].append(parameter)
         for decays, parameters in decayed.items():
             if parameters:
                 decay = weight_decay if decays else 0.0

@@ -17,9 +17,10 @@ from torch import nn
 
 from imbtk.errors import ImbtkError, RunFolderError
 from imbtk.files import read_versioned, replacing, write_atomically
+from imbtk.models.branches import ExpertHead, branch_backbone
 from imbtk.models.builtin import MLP, Flat, ResNet32, SmallCNN, TableMLP
 from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
-from imbtk.models.network import Network
+from imbtk.models.network import Network, prefers_channels_last
 from imbtk.models.programs import alike, example_batch, export, load_exported, on_cpu
 from imbtk.models.weights import load_state, state_differences
 
@@ -136,6 +137,7 @@ def load_network(
     load_state(network, state)
     if description["channels_last"]:
         network.to(memory_format=torch.channels_last)
+    network.channels_last = prefers_channels_last(network)
     return network.to(device).eval(), description
 
 
@@ -144,7 +146,7 @@ def load_network(
 
 def _recipes(network: Network) -> tuple[Recipe, Recipe] | None:
     """Return how to build backbone and head anew; None if one of them is not imbtk's own."""
-    backbone, head = _backbone_recipe(network.backbone), _head_recipe(network.head)
+    backbone, head = _backbone_recipe(network), _head_recipe(network.head)
     return None if backbone is None or head is None else (backbone, head)
 
 
@@ -164,15 +166,19 @@ def _backbones() -> dict[str, type[nn.Module]]:
 _HEADS: dict[str, type[nn.Module]] = {"linear": LinearHead, "cosine": CosineHead, "scaled": ScaledHead}
 
 
-def _backbone_recipe(backbone: nn.Module) -> Recipe | None:
+def _backbone_recipe(network: Network) -> Recipe | None:
     # The very class: a subclass may compute anything.
     for kind, known in _backbones().items():
-        if type(backbone) is known:
-            return {"kind": kind, "arguments": backbone.arguments}
+        if type(network.backbone) is known:
+            recipe = {"kind": kind, "arguments": network.backbone.arguments}
+            return recipe if network.branches == 1 else {**recipe, "branches": network.branches}
     return None
 
 
 def _head_recipe(head: nn.Module) -> Recipe | None:
+    if type(head) is ExpertHead:
+        heads = [_head_recipe(own) for own in head.heads]
+        return None if None in heads else {"kind": "experts", "heads": heads, "parted": head.parted}
     if type(head) in (LinearHead, nn.Linear):
         sizes: Recipe = {"in_features": head.in_features, "out_features": head.out_features}
         return {"kind": "linear", "arguments": {**sizes, "bias": head.bias is not None}}
@@ -187,14 +193,22 @@ def _head_recipe(head: nn.Module) -> Recipe | None:
 
 def _rebuilt(description: Mapping[str, Any]) -> Network:
     """Return an untrained network as described; the global random state stays as it is."""
-    backbone, head = description["backbone"], description["head"]
+    recipe = description["backbone"]
     with torch.random.fork_rng(devices=[]):
-        return Network(
-            _backbones()[backbone["kind"]](**backbone["arguments"]),
-            _HEADS[head["kind"]](**head["arguments"]),
-            tuple(description["sample_shape"]),
-            description["model"],
+        backbone = _backbones()[recipe["kind"]](**recipe["arguments"])
+        network = Network(
+            backbone, _rebuilt_head(description["head"]), tuple(description["sample_shape"]), description["model"]
         )
+        if (branches := recipe.get("branches", 1)) > 1:
+            branch_backbone(backbone, branches)
+            network.branches = branches
+    return network
+
+
+def _rebuilt_head(recipe: Recipe) -> nn.Module:
+    if recipe["kind"] == "experts":
+        return ExpertHead([_rebuilt_head(own) for own in recipe["heads"]], recipe["parted"])
+    return _HEADS[recipe["kind"]](**recipe["arguments"])
 
 
 def _same_when_rebuilt(network: Network, recipes: tuple[Recipe, Recipe], logits: torch.Tensor) -> bool:

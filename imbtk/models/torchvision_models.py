@@ -56,11 +56,22 @@ class TorchvisionBackbone(nn.Module):
         _check_size(name, shape)
         self.network = _without_classifier(_construct(name, shape))
         _set_channels(self.network, shape[0])
+        self.last_block = _last_block(self.network)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return features (B, D) for images (B, C, H, W)."""
         features: torch.Tensor = self.network(images)
         return features
+
+
+def _last_block(network: nn.Module) -> str:
+    """Return the name of the last block, whose output each row's features are made of alone; empty if not known."""
+    if isinstance(getattr(network, "layer4", None), nn.Sequential):  # the residual networks
+        return "network.layer4"
+    features = getattr(network, "features", None)
+    if isinstance(features, nn.Sequential) and len(features):  # most others: maps, pooled and flattened afterwards
+        return f"network.features.{len(features) - 1}"
+    return ""
 
 
 def _default_weights(name: str) -> Any:

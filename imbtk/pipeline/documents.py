@@ -49,7 +49,7 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
             for phase in prepared.plan.phases
         ],
         "ledger": [
-            {"phase": phase.planned.phase.index, "rows": phase.ledger.table(), "index": phase.ledger.index}
+            {"phase": phase.planned.phase.index, "rows": phase.ledger.table(), "index": phase.ledger.known_index}
             for phase in prepared.plan.phases
         ],
         "defaults": _defaults(prepared),

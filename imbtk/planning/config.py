@@ -57,6 +57,9 @@ class RunConfig(DataOptions):
         None, ge=1, description="Passes over the training rows; unless given, at most what suits the data."
     )
     batch_size: int = Field(64, ge=1, description="Samples in a batch.")
+    accumulate: int = Field(
+        1, ge=1, description="Parts in which a batch goes through the network, where it does not fit its memory whole."
+    )
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with Nesterov momentum 0.9.")
     lr: float | None = Field(
         None, gt=0, description="Peak learning rate; what suits the model and the optimizer unless given."

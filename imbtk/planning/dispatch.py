@@ -10,14 +10,15 @@ import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import pluggy
 import torch
 
 from imbtk.authoring.context import RunContext
+from imbtk.authoring.draw import Draw
 from imbtk.authoring.hookspecs import HOOKS, Hook
+from imbtk.authoring.records import Batch, Outputs
 from imbtk.discovery.catalogue import HookManager
 from imbtk.discovery.random_state import RandomStates
 from imbtk.errors import ConflictError, PluginError, RandomStateError, StrangersCode
@@ -25,10 +26,22 @@ from imbtk.planning.plan import PlanItem
 
 __all__ = ["BatchState", "Dispatcher", "bind", "random_states_kept", "remedy", "who", "wrong_result"]
 
-EXTRAS = ("features", "rows", "epoch")
+_OF_THE_BATCH = ("rows", "epoch", "partner")
+_OF_THE_FORWARD_PASS = ("features", "experts", *_OF_THE_BATCH, "network", "draw")
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "imbtk_augment": ("rows", "epoch"),
+    "imbtk_mix": _OF_THE_BATCH,
+    "imbtk_criterion": _OF_THE_FORWARD_PASS,
+    "imbtk_adjust_criterion": _OF_THE_FORWARD_PASS,
+    "imbtk_objective": _OF_THE_FORWARD_PASS,
+    "imbtk_step": ("network",),
+}
+"""What the callable from a hook can ask for: what there is when it is called."""
 
-SEEDED_BY_CORE = ("imbtk_head", "imbtk_refit")
-"""Hooks that may make modules, whose initial weights come from torch's global random state: core seeds it for them."""
+LENT = ("imbtk_head", "imbtk_refit")
+"""Hooks that may make modules, whose initial weights come from torch's global random state: whoever calls seeds it."""
+SEEDED = ("imbtk_network", "imbtk_objective", "imbtk_finish")
+"""Likewise, seeded here by (seed, hook, strategy), so that what one strategy makes hangs on no other."""
 
 
 class BatchState:
@@ -36,18 +49,36 @@ class BatchState:
 
     Attributes
     ----------
-    features : Tensor, shape (B, D)
-    rows : Tensor of int64, shape (B,)
-        Rows of the data set; -1 for synthetic ones.
-    epoch : int
+    batch : Batch, optional
+    outputs : Outputs, optional
+        What the network says of it.
+    network : Network, optional
+    draws : bool
+        Whether a callable asks for random numbers.
     """
 
-    __slots__ = EXTRAS
+    __slots__ = ("batch", "draws", "network", "outputs")
 
     def __init__(self) -> None:
-        self.features: torch.Tensor | None = None
-        self.rows: torch.Tensor | None = None
-        self.epoch: int = 0
+        self.draws = False
+        self.batch: Batch | None = None
+        self.outputs: Outputs | None = None
+        self.network: Any = None
+
+    def get(self, name: str, label: str) -> Any:
+        """Return what a callable of the strategy `label` asks for by `name`; None where there is none."""
+        if name == "network":
+            return self.network
+        if name in ("features", "experts"):
+            return getattr(self.outputs, name, None)
+        batch = self.batch
+        if batch is None:
+            return None
+        if name == "partner":
+            return batch.partners.get(label)
+        if name == "draw":
+            return None if batch.draw is None else batch.draw.named(label)
+        return getattr(batch, name)
 
 
 class Dispatcher:
@@ -71,15 +102,14 @@ class Dispatcher:
 
     def call(self, item: PlanItem, impl: pluggy.HookImpl, hook: str, arguments: dict[str, Any]) -> Any:
         """Call one implementation with the arguments that it asks for and a draw of its own."""
-        context = arguments.get("context")
+        context, key = arguments.get("context"), None
         if isinstance(context, RunContext):
-            arguments = {
-                **arguments,
-                "context": dataclasses.replace(context, draw=context.draw.named(item.label)),
-            }
+            told = dataclasses.replace(context, draw=context.draw.named(item.label), window=item.during(context.epochs))
+            arguments = {**arguments, "context": told}
+            key = Draw(context.draw.seed, f"{hook} {item.label}").key if hook in SEEDED else None
         with (
             random_states_kept(item, hook),
-            _torch_state_lent() if hook in SEEDED_BY_CORE else contextlib.nullcontext(),
+            _torch_state_lent(key) if hook in LENT + SEEDED else contextlib.nullcontext(),
             StrangersCode(who(item), hook, remedy(item)),
         ):
             return impl.function(*(arguments[name] for name in impl.argnames))
@@ -92,14 +122,18 @@ class Dispatcher:
         ConflictError
             If two strategies answer.
         """
-        answers = [
+        answers = self.collect(hook, **arguments)
+        if len(answers) > 1:
+            raise ConflictError(_conflict(HOOKS[hook], [item for _, item in answers]))
+        return answers[0] if answers else None
+
+    def collect(self, hook: str, **arguments: Any) -> list[tuple[Any, PlanItem]]:
+        """Return each answer that is not None, with who gave it."""
+        return [
             (answer, item)
             for item, impl in self._implementations(hook)
             if (answer := self.call(item, impl, hook, arguments)) is not None
         ]
-        if len(answers) > 1:
-            raise ConflictError(_conflict(HOOKS[hook], [item for _, item in answers]))
-        return answers[0] if answers else None
 
     def chain(self, hook: str, argument: str, value: Any, check: Callable[[Any, PlanItem], Any], **others: Any) -> Any:
         """Fold `value` through the strategies; `check` looks at, and may wrap, each result before it goes on."""
@@ -108,16 +142,26 @@ class Dispatcher:
             value = check(result, item)
         return value
 
+    def in_turn(self, hook: str, **arguments: Any) -> None:
+        """Call each strategy in the plan's order, for what it does."""
+        for item, impl in self._implementations(hook):
+            if (result := self.call(item, impl, hook, arguments)) is not None:
+                raise wrong_result(item, hook, f"{type(result).__name__} and not None: it changes what it is given")
+
     def answering(self, hook: str) -> tuple[PlanItem, ...]:
         """Return the items that implement a hook, in the plan's order."""
         return tuple(item for item, _ in self._implementations(hook))
 
 
-def _torch_state_lent() -> AbstractContextManager[None]:
-    """Return a context that puts torch's global random states back at its end."""
+@contextlib.contextmanager
+def _torch_state_lent(key: int | None) -> Iterator[None]:
+    """Put torch's global random states back at the end; with a `key`, seed them by it first."""
     in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = range(torch.cuda.device_count()) if in_use else ()
-    return torch.random.fork_rng(devices=list(devices))
+    with torch.random.fork_rng(devices=list(devices)):
+        if key is not None:
+            torch.manual_seed(key & 0x7FFFFFFF)
+        yield
 
 
 @contextlib.contextmanager
@@ -185,21 +229,28 @@ def bind(function: Any, item: PlanItem, hook: str, state: BatchState) -> Callabl
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         parameters = {}.values()
-    wanted = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in EXTRAS]
-    unknown = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in EXTRAS and p.default is p.empty]
+    offered = EXTRAS.get(hook, ())
+    wanted = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name in offered]
+    unknown = [
+        p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in offered and p.default is p.empty
+    ]
     if unknown:
+        can = f"It can have: {', '.join(offered)}" if offered else "It can have no more than its documentation says"
+        raise PluginError(f"{who(item)}: the callable from {hook} asks for '{unknown[0]}', which there is not. {can}.")
+    if "partner" in wanted and not hasattr(item.strategy, "imbtk_partner"):
         raise PluginError(
-            f"{who(item)}: the callable from {hook} asks for '{unknown[0]}', which there is not. It can have: "
-            + ", ".join(EXTRAS)
+            f"{who(item)}: the callable from {hook} asks for a partner, which the strategy does not choose: it answers "
+            f"no imbtk_partner. {remedy(item)}"
         )
 
-    named = StrangersCode(who(item), hook, remedy(item))
+    state.draws |= "draw" in wanted
+    named, label = StrangersCode(who(item), hook, remedy(item)), item.label
 
     def bound(*arguments: Any) -> Any:
         with named:
             if not wanted:
                 return function(*arguments)
-            return function(*arguments, **{name: getattr(state, name) for name in wanted})
+            return function(*arguments, **{name: state.get(name, label) for name in wanted})
 
     bound.wanted = frozenset(wanted) | getattr(function, "wanted", frozenset())  # type: ignore[attr-defined]
     return bound

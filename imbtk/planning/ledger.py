@@ -12,6 +12,7 @@ References
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -43,7 +44,10 @@ class PhaseLedger:
         Times the class weights.
     effective : Tensor, optional
         What a model of biases alone comes to believe under the adjusted criterion. None where that cannot be known
-        beforehand: the criterion looks at features, rows or the epoch.
+        beforehand: the criterion looks at features, rows or the epoch, or an objective, a partner order or a finish
+        stands outside of it.
+    guess : Tensor, optional
+        What it would be without these: where the bias starts, and what is looked at for over-correction.
     """
 
     natural: torch.Tensor
@@ -51,16 +55,29 @@ class PhaseLedger:
     ordered: torch.Tensor
     weighted: torch.Tensor
     effective: torch.Tensor | None
+    guess: torch.Tensor | None = None
 
     @property
-    def index(self) -> float | None:
+    def known_index(self) -> float | None:
         """The correction index: 0 leaves the data's frequencies, 1 makes them uniform, 2 inverts them."""
         return None if self.effective is None else correction_index(self.natural, self.effective)
 
     @property
+    def index(self) -> float | None:
+        """The index as far as it can be guessed: what over-correction is judged by."""
+        known = self.effective if self.guess is None else self.guess
+        return None if known is None else correction_index(self.natural, known)
+
+    @property
     def believed(self) -> torch.Tensor:
         """The class frequencies that the network is taught, the best guess where they cannot be known beforehand."""
-        return self.weighted if self.effective is None else self.effective
+        if self.effective is not None:
+            return self.effective
+        return self.weighted if self.guess is None else self.guess
+
+    def unknown(self) -> PhaseLedger:
+        """Return the ledger with its effective prior as a guess only."""
+        return dataclasses.replace(self, effective=None, guess=self.effective)
 
     def table(self) -> dict[str, list[float] | None]:
         """Return the rows by name, as plain lists."""

@@ -6,30 +6,55 @@ Every hook of a phase is called here, once, and what it returns is checked here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from imbtk.authoring.context import Augment, Criterion, EpochOrder, Mix, Rows, RunContext
+from imbtk.authoring.context import Augment, Criterion, EpochOrder, Mix, Phase, Rows, RunContext
 from imbtk.authoring.contracts import (
     class_mass_fault,
     class_weights_fault,
     epoch_lengths_fault,
     epoch_order_fault,
+    partner_fault,
     resample_fault,
+    schedule_fault,
 )
 from imbtk.authoring.draw import Draw
+from imbtk.authoring.records import ScheduleFunction
 from imbtk.planning.dispatch import BatchState, Dispatcher, bind, random_states_kept, wrong_result
 from imbtk.planning.ledger import PhaseLedger, is_shifted_cross_entropy, ledger_of, same_loss
 from imbtk.planning.plan import PlanItem, PlannedPhase
 
-__all__ = ["BuiltPhase", "build_phase", "cross_entropy", "on_copies", "rows_shown", "steps_of"]
+__all__ = ["BuiltPhase", "PartnerStream", "build_phase", "cross_entropy", "on_copies", "rows_shown", "steps_of"]
+
+_UNKNOWABLE = ("imbtk_partner", "imbtk_objective", "imbtk_finish")
+"""Hooks that move what the network believes of class frequencies in a way that nobody knows beforehand."""
 
 DRAWN_EPOCHS = 64
 """How many epochs are drawn to learn the expected class mass of an order that does not state it."""
+
+
+@dataclass(frozen=True)
+class PartnerStream:
+    """The second rows that a strategy chose.
+
+    Attributes
+    ----------
+    choose : callable
+        ``(epoch, order (M,)) -> (M,) int64``, positions into the phase's rows.
+    scale : float
+        Factor that gives the class weights mean 1 over these rows.
+    seed : int
+        What their random numbers hang on: other ones than those of the rows that they stand beside.
+    """
+
+    choose: Callable[[int, torch.Tensor], torch.Tensor]
+    scale: float
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -49,17 +74,23 @@ class BuiltPhase:
         ``epoch -> (M,) int64``, positions into the phase's rows.
     order_length : int
         M.
+    partners : mapping of str to PartnerStream
+        By the label of the strategy.
     augment, mix : callable, optional
     weights : Tensor of float32, shape (K,), optional
         Scaled to mean 1 over the rows as the order draws them.
     criterion : callable
         ``(logits, target) -> (B,)``.
+    schedule : callable, optional
+        ``(step, steps) -> factor`` on the learning rate, in the window `schedule_window`.
+    schedule_window : Phase
     state : BatchState
         Where the loop puts what callables may ask for.
     ledger : PhaseLedger
     exact : bool
         Whether the ledger's effective prior holds in theory: the criterion is cross-entropy with a fixed shift per
-        class, nothing is mixed, and no row is made up. Found by trying the criterion, so a stranger's counts too.
+        class, nothing is mixed, no row is made up, and no objective stands
+        outside. Found by trying the criterion, so a stranger's counts too.
     """
 
     planned: PlannedPhase
@@ -69,10 +100,13 @@ class BuiltPhase:
     synthetic: torch.Tensor
     order: Callable[[int], torch.Tensor]
     order_length: int
+    partners: Mapping[str, PartnerStream]
     augment: Augment | None
     mix: Mix | None
     weights: torch.Tensor | None
     criterion: Criterion
+    schedule: ScheduleFunction | None
+    schedule_window: Phase
     state: BatchState
     ledger: PhaseLedger
     exact: bool
@@ -148,6 +182,10 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
     weights = _weights(dispatcher, context, mass)
     reference = _adjusted_cross_entropy(planned, context)
     ledger = ledger_of(context.natural_counts, context.class_counts, mass, weights, reference)
+    if unknowable := tuple(hook for hook in _UNKNOWABLE if dispatcher.answering(hook)):
+        ledger = ledger.unknown()
+    partners = _partners(dispatcher, context, order, weights)
+    schedule, schedule_window = _schedule(dispatcher, context)
     context = dataclasses.replace(context, effective_prior=ledger.effective)
     mix = _mix(dispatcher, context, state)
     augment = _augment(dispatcher, context, state)
@@ -161,13 +199,16 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
         synthetic=rows.synthetic,
         order=order,
         order_length=length,
+        partners=partners,
         augment=augment,
         mix=mix,
         weights=None if weights is None else weights.to(torch.float32),
         criterion=criterion,
+        schedule=schedule,
+        schedule_window=schedule_window,
         state=state,
         ledger=ledger,
-        exact=mix is None and not len(made) and _follows_ledger(planned, context, reference),
+        exact=mix is None and not len(made) and not unknowable and _follows_ledger(planned, context, reference),
     )
 
 
@@ -215,6 +256,53 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
         mass = drawn.mean(0)
     _faultless(mass, item, "imbtk_epoch_order", class_mass_fault(mass, context.num_classes))
     return positions, len(first), mass.double()
+
+
+def _partners(
+    dispatcher: Dispatcher,
+    context: RunContext,
+    order: Callable[[int], torch.Tensor],
+    weights: torch.Tensor | None,
+) -> dict[str, PartnerStream]:
+    """Return the second rows that strategies choose, tried for one epoch."""
+    found = {}
+    for function, item in dispatcher.collect("imbtk_partner", context=context):
+        draw = context.draw.named(f"{item.label} partner")
+        bound = bind(function, item, "imbtk_partner", BatchState())
+
+        def choose(
+            epoch: int, order: torch.Tensor, bound: Any = bound, draw: Draw = draw, item: PlanItem = item
+        ) -> torch.Tensor:
+            chosen = bound(epoch, order, draw.at(epoch))
+            fault = partner_fault(chosen, len(order), len(context.labels))
+            return _faultless(chosen, item, "imbtk_partner", fault)  # type: ignore[no-any-return]
+
+        first = context.phase.start
+        with random_states_kept(item, "the callable from imbtk_partner"):
+            chosen = choose(first, order(first))
+        scale = 1.0
+        if weights is not None:
+            epochs = range(1, DRAWN_EPOCHS)
+            mass = torch.stack([_mass(context, chosen), *(_mass(context, choose(e, order(e))) for e in epochs)]).mean(0)
+            scale = 1 / max(float((mass * weights).sum()), torch.finfo(torch.float32).tiny)
+        found[item.label] = PartnerStream(choose, scale, draw.key & 0x7FFFFFFF)
+    return found
+
+
+def _schedule(dispatcher: Dispatcher, context: RunContext) -> tuple[ScheduleFunction | None, Phase]:
+    answer = dispatcher.choice("imbtk_schedule", context=context)
+    if answer is None:
+        return None, context.phase
+    function, item = answer
+    bound = bind(function, item, "imbtk_schedule", BatchState())
+
+    def factor(step: int, steps: int) -> float:
+        found = bound(step, steps)
+        return float(_faultless(found, item, "imbtk_schedule", schedule_fault(found)))
+
+    for step in (0, 1, 9):
+        factor(step, 10)
+    return factor, item.during(context.epochs)
 
 
 def _faultless(result: Any, item: PlanItem, hook: str, fault: str) -> Any:
@@ -290,9 +378,13 @@ def _follows_ledger(planned: PlannedPhase, context: RunContext, reference: Crite
     return same_loss(criterion, reference or cross_entropy, context.num_classes, context.device)
 
 
-def on_copies(phase: BuiltPhase) -> BuiltPhase:
-    """Return a phase with what runs for each batch built anew on copies of its strategies, which notice nothing."""
-    planned = dataclasses.replace(phase.planned, items=_copies(phase.planned))
+def on_copies(phase: BuiltPhase, copies: Mapping[str, PlanItem] | None = None) -> BuiltPhase:
+    """Return a phase with what runs for each batch built anew on copies of its strategies, which notice nothing.
+
+    `copies` are those to take, by label, where several phases share them.
+    """
+    items = _copies(phase.planned) if copies is None else tuple(copies[item.label] for item in phase.planned.items)
+    planned = dataclasses.replace(phase.planned, items=items)
     dispatcher, context, state = Dispatcher(planned.items), phase.context, BatchState()
     return dataclasses.replace(
         phase,

@@ -44,6 +44,10 @@ class PlanItem:
         spec = self.strategy.spec()
         return StrategySpec(spec.name, spec.options, self.window)
 
+    def during(self, epochs: int) -> Phase:
+        """Return the stretch of a run of `epochs` in which the strategy is on."""
+        return Phase(0, *(self.window.epochs(epochs) if self.window else (0, epochs)))
+
     def copy(self) -> PlanItem:
         """Return the item with a copy of its strategy, which knows nothing of what the strategy has seen."""
         return replace(self, strategy=self.strategy.clone())
@@ -84,7 +88,7 @@ class Plan:
         seen: dict[str, int] = {}
         for entry in strategies:
             strategy, window = _resolve(entry, catalogue)
-            if window is not None and all(hook.scope == "once" for hook in strategy.hooks()):
+            if window is not None and not any(hook.windowed for hook in strategy.hooks()):
                 stages = ", ".join(hook.stage for hook in strategy.hooks())
                 raise PlanError(
                     f"'{strategy.name}' takes no window: it acts once in a run ({stages}). "
@@ -106,7 +110,8 @@ class Plan:
         cuts = {0, epochs}
         windows: list[tuple[int, int]] = []
         for item in self.items:
-            start, stop = item.window.epochs(epochs) if item.window else (0, epochs)
+            window = item.during(epochs)
+            start, stop = window.start, window.stop
             if item.window and item.window.stop and not item.window.stop_percent and item.window.stop > epochs:
                 raise PlanError(f"'{item}' ends after the run, which has {epochs} epochs. Use --epochs or percent.")
             if stop <= start:

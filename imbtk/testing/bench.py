@@ -13,6 +13,7 @@ import torch
 
 from imbtk.authoring.context import EpochOrder
 from imbtk.authoring.prediction import CalibrationMap
+from imbtk.authoring.records import Batch, Outputs
 from imbtk.authoring.strategy import Strategy
 from imbtk.errors import ImbtkError, RandomStateError
 from imbtk.models.heads import LinearHead
@@ -191,8 +192,17 @@ class Bench:
         return filled
 
     def _fill_state(self, size: int) -> None:
-        self.state.features = torch.randn(size, FEATURES, generator=torch.Generator().manual_seed(14))
-        self.state.rows, self.state.epoch = torch.arange(size), 1
+        features = torch.randn(size, FEATURES, generator=torch.Generator().manual_seed(14))
+        self.state.outputs = Outputs(torch.empty(0), features)
+        target = self.situation.target(size)
+        self.state.batch = Batch(
+            self.situation.samples(size),
+            target,
+            torch.arange(size),
+            target.argmax(1),
+            1,
+            draw=self.context.draw.at(1, np.arange(size)),
+        )
 
     # The head, and after training --------------------------------------------------------------------------------
 

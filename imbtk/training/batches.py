@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from imbtk.authoring.draw import Draw
+from imbtk.authoring.records import Batch
 from imbtk.data.dataset import Dataset
 from imbtk.data.normalise import Normalisation, in_unit
-from imbtk.planning.phases import BuiltPhase
-from imbtk.training.iterator import BatchRows, batch_rows
+from imbtk.planning.phases import BuiltPhase, PartnerStream
+from imbtk.training.iterator import BatchRows, Share, batch_rows
 
 __all__ = ["Batches", "PhaseBatches"]
+
+NO_PARTNERS: Mapping[str, Batch] = {}
 
 
 class Batches:
@@ -48,6 +52,10 @@ class Batches:
             return torch.index_select(self._x, 0, rows.to(self._x.device))
         return self._normalised(self.images(rows))
 
+    def in_parts(self, rows: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
+        """Yield inputs for rows of the data set, `size` at a time."""
+        return (self.samples(part) for part in torch.split(rows, size))
+
     def images(self, rows: torch.Tensor) -> torch.Tensor:
         """Return images as float in [0, 1], (B, C, H, W)."""
         gathered = torch.index_select(self._x, 0, rows.to(self._x.device))
@@ -60,61 +68,125 @@ class Batches:
         """Return (B, K) float32 targets for (B,) labels."""
         return torch.index_select(self._one_hot, 0, labels.to(self.device))
 
-    def phase(self, phase: BuiltPhase) -> PhaseBatches:
-        """Return the batches of one phase."""
+    def phase(self, phase: BuiltPhase, seed: int, share: Share | None = None) -> PhaseBatches:
+        """Return the batches of one phase, or the `share` of this process in them."""
         made = None
         if len(phase.synthetic):
             made = torch.cat([self._x, self.normalisation.apply(phase.synthetic).to(self.device)])
-        return PhaseBatches(self, phase, made)
+        share = Share(0, 1, phase.context.batch_size) if share is None else share
+        return PhaseBatches(self, phase, made, seed, share)
 
 
 @dataclass(frozen=True)
 class PhaseBatches:
-    """Training batches of one phase, the same for a seed whatever went before."""
+    """Training batches of one phase, the same for a seed whatever went before.
+
+    Attributes
+    ----------
+    batches : Batches
+    phase : BuiltPhase
+    with_synthetic : Tensor, optional
+        The samples, made-up ones last.
+    seed : int
+    share : Share
+        Of this process: all rows where it is the only one.
+    """
 
     batches: Batches
     phase: BuiltPhase
     with_synthetic: torch.Tensor | None
+    seed: int
+    share: Share
 
-    def epoch(self, epoch: int) -> list[BatchRows]:
-        """Return the rows of each batch."""
-        phase, source = self.phase, self._source
-        size = phase.context.batch_size
-        found = batch_rows(phase, phase.order(epoch), size, len(source), source.device, self.batches.device)
-        return found[: phase.steps]
+    def epoch(self, epoch: int, step: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch: gathered, augmented, normalised and mixed.
+
+        Parameters
+        ----------
+        epoch : int
+        step : int
+            Steps of the run before it.
+        """
+        phase, share = self.phase, self.share
+        whole, size = phase.order(epoch), share.batch_size
+        beside = {
+            label: (stream, self.rows(share.part(stream.choose(epoch, whole)), size))
+            for label, stream in phase.partners.items()
+        }
+        changed, taken = self.changed, 0
+        for number, rows in enumerate(self.rows(share.part(whole), size)[: phase.steps]):
+            places = share.positions(taken, len(rows.labels)) if changed else None
+            partners = NO_PARTNERS
+            if beside:
+                partners = {
+                    label: self.load(others[number], epoch, step, places, stream)
+                    for label, (stream, others) in beside.items()
+                }
+            yield self.load(rows, epoch, step, places, partners=partners)
+            taken += len(rows.labels)
+            step += 1
+
+    @property
+    def changed(self) -> bool:
+        """Whether random numbers are wanted for each batch."""
+        phase = self.phase
+        return bool(phase.augment or phase.mix or phase.partners or phase.state.draws)
+
+    def rows(self, order: torch.Tensor, size: int) -> list[BatchRows]:
+        """Return the rows of each batch of `size`, for positions (m,) into the phase's rows."""
+        source = self._source
+        return batch_rows(self.phase, order, size, len(source), source.device, self.batches.device)
+
+    def plain(self, order: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
+        """Yield inputs for positions (m,) into the phase's rows, `size` at a time, without augmentation."""
+        table = self.batches.kind == "table"
+        for rows in self.rows(order, size):
+            yield torch.index_select(self._source, 0, rows.places) if table else self.batches.samples(rows.places)
 
     @property
     def _source(self) -> torch.Tensor:
         return self.batches._x if self.with_synthetic is None else self.with_synthetic
 
     def load(
-        self, labels: torch.Tensor, places: torch.Tensor, epoch: int, first: int, seed: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (input, target) of one batch, augmented, normalised and mixed.
+        self,
+        rows: BatchRows,
+        epoch: int,
+        step: int,
+        positions: np.ndarray | None,
+        stream: PartnerStream | None = None,
+        partners: Mapping[str, Batch] = NO_PARTNERS,
+    ) -> Batch:
+        """Return one batch, augmented, normalised and mixed.
 
         Parameters
         ----------
-        labels, places : Tensor of int64, shape (B,)
-            From :meth:`epoch`.
-        epoch : int
-        first : int
-            Global position of the batch's first sample in the epoch's order.
-        seed : int
+        rows : BatchRows
+        epoch, step : int
+        positions : ndarray of int64, shape (B,), optional
+            Places of the samples in the epoch's global order, where random numbers are wanted.
+        stream : PartnerStream, optional
+            Whose rows they are, if they stand beside an epoch's own: then they are not mixed.
+        partners : mapping of str to Batch
+            Beside them.
         """
-        batches, phase = self.batches, self.phase
-        target = torch.index_select(batches._one_hot, 0, labels)
-        changed = phase.augment is not None or phase.mix is not None
-        draw = Draw(seed, "", epoch, np.arange(first, first + len(labels)), batches.device) if changed else None
-        if batches.kind == "table":
-            x = torch.index_select(self._source, 0, places)
-        else:
-            x = batches.images(places)
+        batches, phase, state = self.batches, self.phase, self.phase.state
+        target = torch.index_select(batches._one_hot, 0, rows.labels)
+        seed, scale = (self.seed, 1.0) if stream is None else (stream.seed, stream.scale)
+        draw = None if positions is None else Draw(seed, "", epoch, positions, batches.device)
+        table = batches.kind == "table"
+        x = torch.index_select(self._source, 0, rows.places) if table else batches.images(rows.places)
+        batch = Batch(x, target, rows.rows, rows.labels, epoch, step, scale, partners, draw)
+        if draw is not None:
+            state.batch = batch  # what augmenting and mixing may ask for
+        if not table:
             if phase.augment is not None and draw is not None:
                 x = phase.augment(x, target, draw)
             x = batches._normalised(x)
-        if phase.mix is not None and draw is not None:
+            batch = batch._replace(inputs=x)
+        if phase.mix is not None and draw is not None and stream is None:
             x, target = phase.mix(x, target, draw)
-        return x, target
+            batch = batch._replace(inputs=x, target=target)
+        return batch
 
 
 def _fits(x: torch.Tensor, device: torch.device) -> bool:

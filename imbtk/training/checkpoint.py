@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,15 @@ import torch
 from imbtk.errors import RunFolderError
 from imbtk.files import replacing
 from imbtk.planning.phases import BuiltPhase
+from imbtk.training.config import Progress
 
-__all__ = ["Checkpoint", "load_checkpoint", "training_state"]
+__all__ = ["Checkpoint", "load_checkpoint", "load_strategies", "restore", "strategies_state", "training_state"]
 
 State = dict[str, Any]
 
 SECONDS_BETWEEN = 60.0
 SECONDS_BETWEEN_COPIES = 1.0
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SEAL, _DIGEST = b"imbtk sha256:", "sha256"
 """Ends each file, with the digest of all before it: torch reads a file with flipped bits without a word."""
 
@@ -80,17 +81,57 @@ class Checkpoint:
 
 
 def training_state(
-    network: torch.nn.Module, optimizer: torch.optim.Optimizer, phases: Sequence[BuiltPhase], history: Sequence[Any]
+    network: torch.nn.Module, optimizer: torch.optim.Optimizer, phases: Sequence[BuiltPhase], progress: Progress
 ) -> State:
     """Return what a checkpoint holds of a training after the epochs of its history."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "epochs_done": len(history),
+        "epochs_done": len(progress.history),
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "strategies": {item.label: item.strategy.state_dict() for phase in phases for item in phase.planned.items},
-        "history": history,
+        "strategies": strategies_state(phases),
+        "history": progress.history,
+        "best": {"epoch": progress.best_epoch, "value": progress.best_value, "weights": progress.best},
     }
+
+
+def restore(
+    state: Mapping[str, Any],
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    phases: Sequence[BuiltPhase],
+    progress: Progress,
+) -> None:
+    """Put a training where a checkpoint left it; network, optimiser and strategies have the parts that they had then.
+
+    Raises
+    ------
+    RunFolderError
+        If the state is of another training.
+    """
+    try:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError) as error:
+        raise RunFolderError(f"the checkpoint is of another training: {error}") from None
+    load_strategies(state["strategies"], phases)
+    progress.history[:] = [dict(record) for record in state["history"]]
+    best = state["best"]
+    progress.best_epoch, progress.best_value, progress.best = best["epoch"], best["value"], best["weights"]
+    # Epochs of a phase have equally many steps, whichever phase it is.
+    steps = {phase.planned.phase.index: phase.steps for phase in phases}
+    progress.step = sum(steps[int(record["phase"])] for record in progress.history)
+
+
+def strategies_state(phases: Sequence[BuiltPhase]) -> State:
+    """Return what the strategies have fitted, by their labels."""
+    return {item.label: item.strategy.state_dict() for phase in phases for item in phase.planned.items}
+
+
+def load_strategies(states: Mapping[str, Any], phases: Sequence[BuiltPhase]) -> None:
+    """Give strategies back what they had fitted."""
+    for label, strategy in {i.label: i.strategy for phase in phases for i in phase.planned.items}.items():
+        strategy.load_state_dict(states[label])
 
 
 def _copied(value: Any) -> Any:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from imbtk.authoring.context import RunContext
 from imbtk.authoring.contracts import augment_fault, loss_fault, mix_fault
 from imbtk.authoring.draw import Draw
+from imbtk.authoring.records import Batch, Outputs
 from imbtk.errors import StrangersCode
 from imbtk.planning.dispatch import BatchState, Dispatcher, bind, random_states_kept, remedy, who, wrong_result
 from imbtk.planning.plan import PlanItem, PlannedPhase
@@ -22,6 +23,8 @@ from imbtk.planning.plan import PlanItem, PlannedPhase
 __all__ = ["dry_run"]
 
 SAMPLES = 2
+_OF_THE_PLAN = {"experts", "network"}
+"""What callables may ask for and only a whole plan has: :mod:`imbtk.training.plan_dry_run` tries them."""
 
 
 def dry_run(planned: PlannedPhase, context: RunContext, width: int | None = None) -> None:
@@ -44,10 +47,12 @@ def dry_run(planned: PlannedPhase, context: RunContext, width: int | None = None
     """
     copies = tuple(item.copy() for item in planned.items)
     dispatcher, state = Dispatcher(copies), BatchState()
-    state.rows, state.epoch = torch.arange(SAMPLES, device=context.device), planned.phase.start
+    batch = _made_up_batch(context)
+    partner = batch.but(inputs=batch.inputs.flip(0), target=batch.target.flip(0), labels=batch.labels.flip(0))
+    state.batch = batch.but(partners={item.label: partner for item in dispatcher.answering("imbtk_partner")})
     if width is not None:
         features = torch.randn(SAMPLES, width, generator=torch.Generator().manual_seed(1))
-        state.features = features.to(context.device).requires_grad_()
+        state.outputs = Outputs(torch.empty(0), features.to(context.device).requires_grad_())
     _losses(dispatcher, context, state)
     if width is None:
         _batch(dispatcher, context, state)
@@ -57,6 +62,14 @@ def _target(context: RunContext) -> torch.Tensor:
     present = context.class_counts.nonzero()[:, 0]
     labels = present[torch.arange(SAMPLES) % len(present)]
     return F.one_hot(labels, context.num_classes).float().to(context.device)
+
+
+def _made_up_batch(context: RunContext) -> Batch:
+    target, rows = _target(context), torch.arange(SAMPLES, device=context.device)
+    draw = Draw(context.draw.seed, "", context.phase.start, np.arange(SAMPLES), context.device)
+    samples = torch.rand(SAMPLES, *context.sample_shape, generator=torch.Generator().manual_seed(0))
+    labels = target.argmax(1)
+    return Batch(samples.to(context.device), target, rows, labels, epoch=context.phase.start, draw=draw)
 
 
 def _losses(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> None:
@@ -78,13 +91,14 @@ def _losses(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> N
         lambda result, item: keep(result, item, "imbtk_adjust_criterion"),
         context=context,
     )
-    if state.features is not None:
+    width = None if state.outputs is None or state.outputs.features is None else state.outputs.features.shape[1]
+    if width is not None:
         # A strategy may make the head and look at it in its loss: a run makes the head after the criterion.
         with torch.random.fork_rng(devices=[]):
-            dispatcher.choice("imbtk_head", in_features=state.features.shape[1], context=context)
+            dispatcher.choice("imbtk_head", in_features=width, context=context)
     for bound, item, hook in built:
         # Features are made by the network, whose width nobody knows before it is there.
-        if ("features" in bound.wanted) == (state.features is not None):
+        if ("features" in bound.wanted) == (width is not None) and not bound.wanted & _OF_THE_PLAN:
             _try_loss(bound, item, hook, context)
 
 

@@ -9,50 +9,33 @@ import contextlib
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from imbtk.authoring.context import RunContext
-from imbtk.authoring.contracts import head_fault
 from imbtk.authoring.draw import Draw
-from imbtk.authoring.hookspecs import HOOKS
 from imbtk.errors import TrainingError
 from imbtk.models.batch_size import check_smallest_batch
-from imbtk.models.heads import LinearHead
-from imbtk.models.network import (
-    Network,
-    build_network,
-    feature_width,
-    set_prior_bias,
-)
-from imbtk.models.trial import HeadOrigin, check_head
-from imbtk.planning.dispatch import Dispatcher, who, wrong_result
-from imbtk.planning.phases import BuiltPhase
+from imbtk.models.network import Network, build_network, feature_width
+from imbtk.planning.dispatch import Dispatcher
 from imbtk.planning.plan import PlanItem
 from imbtk.planning.prepared import PreparedRun, RunPlan
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
-from imbtk.training.config import EpochRecord, TrainingConfig
+from imbtk.training.config import EpochRecord
 from imbtk.training.dry_run import dry_run
-from imbtk.training.loop import train
+from imbtk.training.heads import checked_origin, head_maker, start_at_prior
+from imbtk.training.loop import Wrap, train
+from imbtk.training.plan_dry_run import dry_run_plan
 from imbtk.training.settling import training_config
-from imbtk.training.setup import optimizer_for
+from imbtk.training.setup import lay_out, optimizer_for
 from imbtk.training.validation import predict
 
-__all__ = [
-    "Fitted",
-    "HeadMaker",
-    "fit",
-    "head_maker",
-    "make_network",
-    "needs_rows",
-    "own_random_state",
-    "start_at_prior",
-]
+__all__ = ["Fitted", "fit", "make_network", "needs_rows", "own_random_state"]
 
 _ROW_ARGUMENTS = {"logits", "probabilities", "labels"}
 """Arguments of hooks after training that hold validation rows."""
@@ -70,14 +53,12 @@ class Fitted:
     history : list of dict
         One record for each epoch.
     batches : Batches
-    training : TrainingConfig
     """
 
     network: Network
     prepared: PreparedRun
     history: list[EpochRecord]
     batches: Batches
-    training: TrainingConfig
 
     def logits(self, rows: torch.Tensor) -> np.ndarray:
         """Return the logits of rows of the data set, (n, K) float64.
@@ -87,7 +68,7 @@ class Fitted:
         TrainingError
             If they are not finite: training went out of bounds, though its last losses were finite.
         """
-        logits: np.ndarray = predict(self.network, self.batches, rows, self.training).double().numpy()
+        logits: np.ndarray = predict(self.network, self.batches, rows).double().numpy()
         bad = rows[~torch.from_numpy(logits).isfinite().all(1)].tolist()
         if bad:
             raise TrainingError(
@@ -104,8 +85,10 @@ def fit(
     on_epoch: Callable[[int, EpochRecord], None] = lambda epoch, record: None,
     on_step: Callable[[int, int, float], None] | None = None,
     most_epochs: int | None = None,
+    resume: Mapping[str, Any] | None = None,
+    wrap: Wrap = lambda learner: learner,
 ) -> Fitted:
-    """Train a network through all phases, in place, then let strategies refit its head.
+    """Train a network through all phases, in place.
 
     Parameters
     ----------
@@ -117,17 +100,18 @@ def fit(
         As in :func:`imbtk.training.loop.train`.
     most_epochs : int, optional
         End after so many epochs, whatever the clock says.
+    resume, wrap
+        As in :func:`imbtk.training.loop.train`.
     """
     config, validation = prepared.model.config, prepared.data.split.validation
     training = training_config(prepared, network)
     if most_epochs is not None:
         training = dataclasses.replace(training, seconds=math.inf, most_epochs=most_epochs)
-    if training.channels_last:
-        network.to(memory_format=torch.channels_last)
+    lay_out(network, training)
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
     history = train(
         network,
-        optimizer_for(network, config, prepared.model.device),
+        lambda learner: optimizer_for(learner, config, prepared.model.device),
         prepared.plan.phases,
         batches=batches,
         validation=(validation, prepared.data.dataset.labels[validation]),
@@ -135,11 +119,13 @@ def fit(
         checkpoint=checkpoint,
         on_epoch=on_epoch,
         on_step=on_step,
+        resume=resume,
+        wrap=wrap,
     )
     trained = tuple(phase for phase in prepared.plan.phases if phase.planned.phase.start <= history[-1]["epoch"])
     prepared = dataclasses.replace(prepared, plan=dataclasses.replace(prepared.plan, phases=trained))
-    _refit(prepared, network, batches, training)
-    return Fitted(network, prepared, history, batches, training)
+    _refit(prepared, network, batches)
+    return Fitted(network, prepared, history, batches)
 
 
 def needs_rows(item: PlanItem, hook: str) -> bool:
@@ -153,65 +139,6 @@ def own_random_state() -> Iterator[None]:
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         yield
-
-
-def head_maker(items: Sequence[PlanItem], context: RunContext) -> HeadMaker:
-    """Return ``in_features -> head``, the head that a plan chooses, or a linear one; it knows whose head it made."""
-    return HeadMaker(tuple(items), context)
-
-
-class HeadMaker:
-    """Makes the head that a plan chooses.
-
-    Parameters
-    ----------
-    items : tuple of PlanItem
-    context : RunContext
-
-    Attributes
-    ----------
-    origin : HeadOrigin
-        Who made the last head.
-    """
-
-    def __init__(self, items: tuple[PlanItem, ...], context: RunContext) -> None:
-        self._items, self._context = items, context
-        self.origin = HeadOrigin()
-
-    def __call__(self, in_features: int) -> torch.nn.Module:
-        """Return the head for features (B, `in_features`).
-
-        Raises
-        ------
-        ConflictError
-            If two strategies make one.
-        PluginError
-            If what a strategy made is no head; it is named.
-        """
-        context = self._context
-        found = Dispatcher(self._items).choice("imbtk_head", in_features=in_features, context=context)
-        if found is None:
-            return LinearHead(in_features, context.num_classes)
-        head, item = found
-        self.origin = _checked_origin(head, item, "imbtk_head", in_features, context.num_classes)
-        return head  # type: ignore[no-any-return]
-
-
-def _checked_origin(head: Any, item: PlanItem, hook: str, width: int, num_classes: int) -> HeadOrigin:
-    """Return whose head it is; refuse what is none."""
-    if fault := head_fault(head):
-        raise wrong_result(item, hook, fault)
-    remedy = f"{HOOKS[hook].page} says what is wanted. Report it to its author, or run without '{item.strategy.name}'."
-    origin = HeadOrigin(who(item), hook, remedy)
-    check_head(head, width, num_classes, origin)
-    return origin
-
-
-def start_at_prior(head: torch.nn.Module, phase: BuiltPhase) -> None:
-    """Put the bias of a head where a model without features would be: at the log of a phase's effective prior."""
-    # A class without mass gets the logit of a single row, so that it is unlikely and not impossible.
-    floor = 1.0 / max(1, int(phase.context.natural_counts.sum()))
-    set_prior_bias(head, phase.ledger.believed.clamp_min(floor).log().float())
 
 
 def make_network(prepared: PreparedRun) -> Network:
@@ -231,14 +158,16 @@ def make_network(prepared: PreparedRun) -> Network:
         prepared.model.config.seed,
         first.context.num_classes,
     )
-    network.head_origin = make_head.origin
+    network.make_head, network.head_origin = make_head, make_head.origin
     if prepared.model.config.freeze:
-        network.freeze_backbone()
+        network.freeze("backbone")
     smallest = min(phase.smallest_batch for phase in prepared.plan.phases)
     check_smallest_batch(network, smallest, prepared.model.config.batch_size)
     _dry_run_with_features(prepared.plan, network)
     start_at_prior(network.head, first)
-    return network.to(prepared.model.device)
+    network.to(prepared.model.device)
+    dry_run_plan(prepared, network)
+    return network
 
 
 def _dry_run_with_features(plan: RunPlan, network: Network) -> None:
@@ -249,17 +178,25 @@ def _dry_run_with_features(plan: RunPlan, network: Network) -> None:
             dry_run(phase.planned, phase.context, width)
 
 
-def _refit(prepared: PreparedRun, network: Network, batches: Batches, training: TrainingConfig) -> None:
+def _refit(prepared: PreparedRun, network: Network, batches: Batches) -> None:
     """Let strategies refit the head on the frozen features of the training rows."""
     dispatcher = Dispatcher(prepared.plan.strategies.items)
     if not dispatcher.answering("imbtk_refit"):
         return
+    for item in dispatcher.answering("imbtk_refit"):
+        warnings.warn(
+            f"'{item.strategy.name}' answers imbtk_refit, which goes with the next release: write imbtk_finish(self, "
+            "network, training, context), which is given training.features() and training.labels, and change "
+            "network.head in place (docs/hooks/finish.md).",
+            FutureWarning,
+            stacklevel=2,
+        )
     rows = prepared.data.split.train
-    features = predict(network, batches, rows, training, features=True).to(prepared.model.device)
+    features = predict(network, batches, rows, features=True).to(prepared.model.device)
     labels = prepared.data.dataset.labels[rows].to(prepared.model.device)
 
     def check(head: Any, item: PlanItem) -> torch.nn.Module:
-        origin = _checked_origin(head, item, "imbtk_refit", features.shape[1], prepared.plan.context.num_classes)
+        origin = checked_origin(head, item, "imbtk_refit", features.shape[1], prepared.plan.context.num_classes)
         if head is not network.head:
             network.head_origin = origin
         return head  # type: ignore[no-any-return]

@@ -70,6 +70,16 @@ class Share:
         self.shown = False
         self._taken: dict[str, int] = {}
 
+    def part(self, order: torch.Tensor) -> torch.Tensor:
+        """Return the share in a global order (M,): every `world_size`-th of it, equally many for all."""
+        length = rows_shown(len(order) // self.world_size, self.batch_size)
+        return order[self.rank :: self.world_size][:length]
+
+    def positions(self, first: int, count: int) -> np.ndarray:
+        """Return the global positions (count,) of the samples from `first` on among those of this process."""
+        places: np.ndarray = self.rank + self.world_size * np.arange(first, first + count)
+        return places
+
     def begin(self, phase: BuiltPhase, epoch: int) -> None:
         """Stand at the start of an epoch."""
         self.phase, self.epoch, self.shown = phase, epoch, False
@@ -88,7 +98,7 @@ class Share:
     def order(self) -> torch.Tensor:
         """Places in the phase's rows, (m,) int64, in the order in which this process sees them."""
         if self._order is None:
-            self._order = self.phase.order(self.epoch)[self.rank :: self.world_size][: len(self)]
+            self._order = self.part(self.phase.order(self.epoch))
         return self._order
 
     @property
@@ -124,4 +134,4 @@ class Share:
                 f"{who} once for each training batch, in order (or with positions=)."
             )
         self._taken[who] = first + count
-        return self.rank + self.world_size * np.arange(first, first + count)
+        return self.positions(first, count)

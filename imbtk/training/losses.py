@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from imbtk.authoring.records import Outputs
 from imbtk.errors import TrainingError
 from imbtk.models.network import Network
 
@@ -34,15 +35,16 @@ class EpochLosses:
         self._open: list[tuple[torch.Tensor, ...]] = []
         self._steps, self._samples, self._sum, self._last = 0, 0, 0.0, math.nan
 
-    def add(self, loss: torch.Tensor, *step: torch.Tensor) -> None:
+    def add(self, loss: torch.Tensor, rows: torch.Tensor, losses: torch.Tensor, outputs: Outputs) -> None:
         """Note a step.
 
         Parameters
         ----------
         loss : Tensor, shape ()
             What is minimised.
-        *step : Tensor
-            Rows (B,), losses (B,), features (B, D) and logits (B, K).
+        rows, losses : Tensor, shape (B,)
+        outputs : Outputs
+            What the network said.
 
         Raises
         ------
@@ -50,10 +52,10 @@ class EpochLosses:
             If steps are looked at as they come, and the loss is not finite.
         """
         if self._at_once:
-            self._count(loss.item(), step)
+            self._count(loss.item(), _tensors(rows, losses, outputs))
         else:
             # Features and logits are only kept for a head that may be at fault: they take much memory.
-            kept = step if self._head.maker else step[:2]
+            kept = _tensors(rows, losses, outputs) if self._head.maker else (rows, losses)
             self._open.append((loss.detach(), *(tensor.detach() for tensor in kept)))
 
     def look(self) -> float:
@@ -101,3 +103,7 @@ class EpochLosses:
         if not bool(features.isfinite().all()) or bool(logits.isfinite().all()):
             return ""
         return f" Features are finite; the logits from the head{self._head.text} are not."
+
+
+def _tensors(rows: torch.Tensor, losses: torch.Tensor, outputs: Outputs) -> tuple[torch.Tensor, ...]:
+    return (rows, losses) if outputs.features is None else (rows, losses, outputs.features, outputs.logits)

@@ -1,10 +1,13 @@
-"""The learning rate over a run."""
+"""The learning rate over a run, or over a window."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
+
+from imbtk.planning.phases import BuiltPhase
 
 __all__ = ["Schedule", "learning_rate_factor"]
 
@@ -31,7 +34,6 @@ class Schedule:
 
     Parameters
     ----------
-    optimizer : Optimizer
     total : int
         Steps of the whole training.
     kind : "cosine", "step" or "constant"
@@ -39,12 +41,41 @@ class Schedule:
         Share of the steps in which the rate rises.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, total: int, kind: str, warmup: float) -> None:
+    def __init__(self, total: int, kind: str, warmup: float) -> None:
         self.total, self._kind, self._warmup = total, kind, warmup
-        self._groups = [(group, float(group["lr"])) for group in optimizer.param_groups]
+
+    def drive(
+        self, optimizer: torch.optim.Optimizer, phase: BuiltPhase | None = None, phases: Sequence[BuiltPhase] = ()
+    ) -> None:
+        """Set the rates of an optimiser from here on.
+
+        Parameters
+        ----------
+        optimizer : Optimizer
+            One that was driven before keeps its peaks.
+        phase : BuiltPhase, optional
+            Whose strategies may choose the rate over a window, counted in steps of these `phases`.
+        """
+        for group in optimizer.param_groups:
+            group.setdefault("peak", float(group["lr"]))
+        self._groups = optimizer.param_groups
+        self._own = None if phase is None else phase.schedule
+        if self._own is not None and phase is not None:
+            window = phase.schedule_window
+            self._first = _steps(phases, 0, window.start)
+            self._length = _steps(phases, window.start, window.stop)
 
     def set(self, step: int) -> None:
         """Set the rates of `step`, from 0."""
-        factor = learning_rate_factor(step, self.total, self._kind, self._warmup)
-        for group, peak in self._groups:
-            group["lr"] = peak * factor
+        if self._own is None:
+            factor = learning_rate_factor(step, self.total, self._kind, self._warmup)
+        else:
+            factor = self._own(step - self._first, self._length)
+        for group in self._groups:
+            group["lr"] = group["peak"] * factor
+
+
+def _steps(phases: Sequence[BuiltPhase], start: int, stop: int) -> int:
+    """Return the steps between two epochs at which phases begin or end."""
+    inside = [p for p in phases if start <= p.planned.phase.start and p.planned.phase.stop <= stop]
+    return sum(phase.steps * phase.planned.phase.epochs for phase in inside)

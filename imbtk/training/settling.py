@@ -13,6 +13,7 @@ from imbtk.models.network import Network, prefers_channels_last
 from imbtk.planning.prepared import PreparedRun, RunModel
 from imbtk.training.batches import Batches
 from imbtk.training.config import TrainingConfig
+from imbtk.training.learner import Learner
 from imbtk.training.setup import choose_memory_format, choose_precision, optimizer_for
 from imbtk.training.speed import Speed, rounds_worth, try_configs, work
 
@@ -29,6 +30,7 @@ def training_config(prepared: PreparedRun, network: Network) -> TrainingConfig:
         schedule=config.schedule,
         warmup=config.warmup,
         clip_norm=config.clip_norm,
+        accumulate=config.accumulate,
         precision=choose_precision(config.precision, prepared.model.device),
         channels_last=choose_memory_format(config.memory_format, network) == "channels-last",
         early_stop=None if config.early_stop == "none" else config.early_stop,
@@ -84,7 +86,7 @@ def _tried(prepared: PreparedRun, network: Network, trainings: int) -> Speed | N
         return None
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
 
-    def optimizer(copied: Network) -> torch.optim.Optimizer:
+    def optimizer(copied: Learner) -> torch.optim.Optimizer:
         return optimizer_for(copied, config, prepared.model.device)
 
     try:

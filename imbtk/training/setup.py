@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any, Literal, cast
 
 import torch
+from torch import nn
 
-from imbtk.errors import OptionError
+from imbtk.errors import OptionError, PlanError
 from imbtk.models.network import Network, parameter_groups, prefers_channels_last
 from imbtk.models.optimizers import eager
 from imbtk.planning.config import RunConfig
+from imbtk.training.config import TrainingConfig
+from imbtk.training.learner import Learner
 
 __all__ = [
+    "MakeOptimizer",
+    "carried_over",
     "choose_memory_format",
     "choose_precision",
+    "lay_out",
     "make_optimizer",
     "optimizer_for",
 ]
+
+
+MakeOptimizer = Callable[[Learner], torch.optim.Optimizer]
+"""The optimiser of a phase, over what of network and strategies' modules is trained."""
 
 
 def choose_precision(wanted: str, device: torch.device) -> Literal["fp32", "bf16"]:
@@ -44,12 +55,49 @@ def choose_memory_format(wanted: str, network: Network) -> Literal["contiguous",
     return "channels-last" if wanted == "channels-last" else "contiguous"
 
 
-def optimizer_for(network: Network, config: RunConfig, device: torch.device) -> torch.optim.Optimizer:
-    """Return the optimiser of a run over the parameters of its network, frozen ones left out."""
+def lay_out(network: Network, training: TrainingConfig) -> None:
+    """Give a network the precision and the memory format of its training."""
+    network.bf16, network.channels_last = training.precision == "bf16", training.channels_last
+    network.to(memory_format=torch.channels_last if training.channels_last else torch.contiguous_format)
+
+
+def optimizer_for(learner: Learner, config: RunConfig, device: torch.device) -> torch.optim.Optimizer:
+    """Return the optimiser of a run over what of network and strategies' modules is trained.
+
+    Raises
+    ------
+    PlanError
+        If nothing is.
+    """
     # Both were filled in when the run was prepared.
     decay, lr = cast("float", config.weight_decay), cast("float", config.lr)
-    groups = parameter_groups(network, decay, lr, config.lr_backbone, config.freeze)
+    groups = parameter_groups(learner.network, decay, lr, config.lr_backbone, learner.strategies)
+    if not groups:
+        raise PlanError("nothing of the network is left to train: every part of it is frozen. Leave out --freeze.")
     return make_optimizer(config.optimizer, groups, device)
+
+
+def carried_over(
+    before: torch.optim.Optimizer, anew: torch.optim.Optimizer, renewed: Collection[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """Return the optimiser to go on with: the one before, if `anew` would train the very same parameters.
+
+    Else the new one, with what the other remembers of parameters that are trained still.
+
+    Parameters
+    ----------
+    before : Optimizer
+    anew : Optimizer
+    renewed : collection of Parameter
+        Those whose values were made anew: momenta of the old ones would lead them astray.
+    """
+    trained = {p for group in anew.param_groups for p in group["params"]}
+    if not renewed and trained == {p for group in before.param_groups for p in group["params"]}:
+        return before
+    for parameter, remembered in before.state.items():
+        if parameter in trained and parameter not in renewed:
+            anew.state[parameter] = remembered
+    return anew
 
 
 def make_optimizer(name: str, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:

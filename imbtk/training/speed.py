@@ -13,15 +13,19 @@ from typing import Literal
 import torch
 from torch import nn
 
+from imbtk.authoring.records import Batch
 from imbtk.errors import PluginError
 from imbtk.models.network import Network
 from imbtk.models.trial import trial_output
 from imbtk.planning.phases import BuiltPhase, on_copies
 from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.config import TrainingConfig
+from imbtk.training.learner import Learner
 from imbtk.training.loop import network_seed
 from imbtk.training.schedule import Schedule
+from imbtk.training.setup import MakeOptimizer, lay_out
 from imbtk.training.step import take_step, trained_parameters
+from imbtk.training.windows import Windows
 
 __all__ = ["AGREEMENT", "GAIN", "Speed", "Tried", "rounds_worth", "try_configs", "work"]
 
@@ -34,8 +38,6 @@ LEAST_WORK = 5e11
 SHARE = 0.04
 """Of the steps of a training, for trying."""
 FEWEST_ROUNDS, MOST_ROUNDS = 2, 8
-
-Optimizer = Callable[[Network], torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def try_configs(
     phase: BuiltPhase,
     batches: Batches,
     config: TrainingConfig,
-    optimizer: Optimizer,
+    optimizer: MakeOptimizer,
     candidates: Sequence[tuple[Literal["fp32", "bf16"], bool]],
     rounds: int,
     total: int,
@@ -158,7 +160,7 @@ def try_configs(
     config : TrainingConfig
         The default, of full precision.
     optimizer : callable
-        ``network -> Optimizer``.
+        ``learner -> Optimizer``.
     candidates : sequence of (precision, channels_last)
         The default among them.
     rounds : int
@@ -175,8 +177,10 @@ def try_configs(
         :data:`GAIN` less time, else the default.
     """
     copied = on_copies(phase)
-    phase_batches, device = batches.phase(copied), batches.device
-    loaded, loading = _loaded(phase_batches, copied, config.seed, rounds + 1, clock)
+    phase_batches, device = batches.phase(copied, config.seed), batches.device
+    network = copy.deepcopy(network)
+    Windows(network, batches, (torch.empty(0, dtype=torch.int64),) * 2).begin(copied, phase_batches)
+    loaded, loading = _loaded(phase_batches, copied, rounds + 1, clock)
     trials = []
     for precision, channels_last in candidates:
         own = dataclasses.replace(config, precision=precision, channels_last=channels_last)
@@ -207,16 +211,15 @@ def _chosen(tried: tuple[Tried, ...], config: TrainingConfig, loading: float) ->
 
 
 def _loaded(
-    phase_batches: PhaseBatches, phase: BuiltPhase, seed: int, count: int, clock: Callable[[], float]
-) -> tuple[list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]], float]:
-    """Return rows, inputs and targets of the first batches, and the seconds of the fastest."""
-    epoch, first, loaded, seconds = phase.planned.phase.start, 0, [], []
-    phase.state.epoch = epoch
-    for rows, labels, places in phase_batches.epoch(epoch)[:count]:
+    phase_batches: PhaseBatches, phase: BuiltPhase, count: int, clock: Callable[[], float]
+) -> tuple[list[Batch], float]:
+    """Return the first batches, and the seconds of the fastest."""
+    loaded, seconds, coming = [], [], phase_batches.epoch(phase.planned.phase.start)
+    for _ in range(min(count, phase.steps)):
         began = clock()
-        loaded.append((rows, *phase_batches.load(labels, places, epoch, first, seed)))
+        loaded.append(next(coming))
         seconds.append(clock() - began)
-        first += len(labels)
+    # The first pays for the epoch's order.
     return loaded, min(seconds)
 
 
@@ -224,27 +227,24 @@ def _steps(
     network: Network,
     phase: BuiltPhase,
     config: TrainingConfig,
-    make_optimizer: Optimizer,
-    loaded: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+    make_optimizer: MakeOptimizer,
+    loaded: Sequence[Batch],
     total: int,
 ) -> Iterator[torch.Tensor]:
     """Yield the loss of each of the first steps of a training, over and over the loaded batches."""
     network = copy.deepcopy(network)
-    network.to(memory_format=torch.channels_last if config.channels_last else torch.contiguous_format)
-    network.train()
-    optimizer = make_optimizer(network)
-    schedule, parameters = Schedule(optimizer, total, config.schedule, config.warmup), trained_parameters(optimizer)
-    weights = None if phase.weights is None else phase.weights.to(loaded[0][1].device)
+    lay_out(network, config)
+    learner = Learner(network, on_copies(phase))
+    optimizer = make_optimizer(learner.train())
+    schedule, parameters = Schedule(total, config.schedule, config.warmup), trained_parameters(optimizer)
+    schedule.drive(optimizer)
     step = 0
     while True:
-        rows, x, target = loaded[step % len(loaded)]
         torch.manual_seed(network_seed(config.seed, step))
         schedule.set(step)
-        taken = take_step(
-            network, optimizer, phase, x, target, rows, parameters=parameters, weights=weights, config=config
-        )
+        loss, _ = take_step(learner, optimizer, learner.step, loaded[step % len(loaded)], parameters, config)
         step += 1
-        yield taken.loss.detach()
+        yield loss.detach()
 
 
 def _loss(steps: Iterator[torch.Tensor]) -> float:

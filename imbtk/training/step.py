@@ -1,106 +1,102 @@
-"""What happens in one step of training, in its order; the loop and the trial of settings both take it."""
+"""What happens in one step of training, in its order; the loop and all that tries a step take it from here."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
 
+from imbtk.authoring.records import Batch, TakeStep
 from imbtk.errors import PluginError
-from imbtk.models.network import Network
-from imbtk.planning.phases import BuiltPhase
 from imbtk.training.config import TrainingConfig
 
-__all__ = ["Step", "check_losses", "take_step", "trained_parameters", "weighted_mean"]
-
-
-class Step(NamedTuple):
-    """What came of a step: what was minimised (), the loss of each sample (B,), features (B, D), logits (B, K)."""
-
-    loss: torch.Tensor
-    losses: torch.Tensor
-    features: torch.Tensor
-    logits: torch.Tensor
+__all__ = ["take_step", "trained_parameters"]
 
 
 def take_step(
-    network: Network,
+    learner: Callable[[Batch], torch.Tensor],
     optimizer: torch.optim.Optimizer,
-    phase: BuiltPhase,
-    x: torch.Tensor,
-    target: torch.Tensor,
-    rows: torch.Tensor,
-    *,
+    step: TakeStep,
+    batch: Batch,
     parameters: Sequence[nn.Parameter],
-    weights: torch.Tensor | None,
     config: TrainingConfig,
-) -> Step:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Take one step of an optimiser down the loss of a batch.
 
     Parameters
     ----------
-    network : Network
-        In training mode.
+    learner : callable
+        ``batch -> (B,)``: a :class:`~imbtk.training.learner.Learner` in training mode, or what wraps one.
     optimizer : Optimizer
         Its rate is set.
-    phase : BuiltPhase
-    x : Tensor, shape (B, ...)
-        Gathered, augmented, normalised and mixed: see :meth:`imbtk.training.batches.PhaseBatches.load`.
-    target : Tensor, shape (B, K)
-    rows : Tensor of int64, shape (B,)
+    step : callable
+        ``(optimizer, closure) -> loss``, the learner's.
+    batch : Batch
+        Gathered, augmented, normalised and mixed.
     parameters : sequence of Parameter
         What is trained: see :func:`trained_parameters`.
-    weights : Tensor, shape (K,), optional
-        On the device.
     config : TrainingConfig
+
+    Returns
+    -------
+    loss : Tensor, shape ()
+        What was minimised, at the weights before the step.
+    losses : Tensor, shape (B,)
     """
-    # Forward. Where half precision is asked for, only here: the criterion is given float32, since exponentials of
-    # margins and focal powers overflow in anything less.
-    if config.channels_last:
-        x = x.contiguous(memory_format=torch.channels_last)
-    half = config.precision == "bf16"
-    with torch.autocast(x.device.type, torch.bfloat16) if half else contextlib.nullcontext():
-        features = network.backbone(x)
-        logits = network.classify(features)
-    if half:
-        features, logits = features.float(), logits.float()
+    first: tuple[torch.Tensor, torch.Tensor] | None = None
+    size = batch.rows.shape[0]
 
-    # One loss for each sample. Criteria that ask for features or rows take them from here, so it is filled first.
-    phase.state.features, phase.state.rows = features, rows
-    losses = phase.criterion(logits, target)
-    check_losses(losses, logits, phase)
+    def closure() -> torch.Tensor:
+        """Set the gradients at the weights as they are; return the loss."""
+        nonlocal first
+        optimizer.zero_grad(set_to_none=True)
+        # A second look within a step, at other weights, leaves no trace in the statistics of batch norm.
+        with nullcontext() if first is None else _buffers_kept(learner):
+            if config.accumulate == 1:
+                # Forward, criterion, class weights: one loss for each sample. Their mean is core's, so that no strategy
+                # moves the learning rate. Then backward.
+                losses = learner(batch)
+                loss = losses.mean()
+                torch.autograd.backward(loss)
+            else:
+                losses = torch.cat([_part(learner, part, size) for part in batch.parts(config.accumulate)])
+                loss = losses.mean()
+        if config.clip_norm:
+            nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+        if first is None:
+            first = loss, losses
+        return loss
 
-    # The reduction is core's: weights have mean 1 over the rows as drawn, so no strategy moves the learning rate.
-    loss = weighted_mean(losses, target, weights)
+    # The optimiser's own step calls the closure once; a strategy's may look again elsewhere, and average afterwards.
+    step(optimizer, closure)
+    if first is None:
+        raise PluginError("a step of the plan never called its closure: nothing is learnt (docs/hooks/step.md).")
+    return first
 
-    # Backward, clip, update.
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    if config.clip_norm:
-        nn.utils.clip_grad_norm_(parameters, config.clip_norm)
-    optimizer.step()
-    return Step(loss, losses, features, logits)
+
+def _part(learner: Callable[[Batch], torch.Tensor], part: Batch, size: int) -> torch.Tensor:
+    """Add the gradient of a part of a batch of `size`; return its losses."""
+    losses = learner(part)
+    torch.autograd.backward(losses.sum() / size)
+    return losses.detach()
+
+
+@contextmanager
+def _buffers_kept(learner: Callable[[Batch], torch.Tensor]) -> Iterator[None]:
+    """Put buffers of modules in training mode back; in eval mode none moves."""
+    modules = learner.modules() if isinstance(learner, nn.Module) else ()
+    buffers = [b for module in modules if module.training for b in module.buffers(recurse=False)]
+    before = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
 
 
 def trained_parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     """Return what an optimiser trains, frozen parameters left out."""
     return [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-
-
-def weighted_mean(losses: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    """Return the mean over a batch of weight times loss, for losses (B,), targets (B, K) and weights (K,)."""
-    return losses.mean() if weights is None else (losses * (target @ weights)).mean()
-
-
-def check_losses(losses: torch.Tensor, logits: torch.Tensor, phase: BuiltPhase) -> None:
-    """Refuse a criterion that reduces or reshapes."""
-    if not isinstance(losses, torch.Tensor) or losses.shape != logits.shape[:1]:
-        shape = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
-        names = ", ".join(f"'{item.strategy.name}' ({item.provider})" for item in phase.planned.items)
-        raise PluginError(
-            f"the criterion that the plan makes ({names}) returned {shape} for a batch of {len(logits)}: it must give "
-            f"one loss for each sample, shape ({len(logits)},), unreduced."
-        )

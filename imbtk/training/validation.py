@@ -7,7 +7,7 @@ import torch
 from imbtk.models.forward import forward
 from imbtk.models.network import Network
 from imbtk.training.batches import Batches
-from imbtk.training.config import EpochRecord, TrainingConfig
+from imbtk.training.config import EpochRecord
 
 __all__ = ["predict", "validate", "validation_metrics"]
 
@@ -18,19 +18,16 @@ def predict(
     network: Network,
     batches: Batches,
     rows: torch.Tensor,
-    config: TrainingConfig,
     features: bool = False,
 ) -> torch.Tensor:
     """Return logits (n, K), or features (n, D), of rows of the data set, without augmentation, float32 on the CPU."""
-    inputs = (batches.samples(part) for part in torch.split(rows, _ROWS_AT_ONCE))
-    return forward(network, inputs, features=features, channels_last=config.channels_last)
+    return forward(network, batches.in_parts(rows, _ROWS_AT_ONCE), features=features)
 
 
 def validate(
     network: Network,
     batches: Batches,
     validation: tuple[torch.Tensor, torch.Tensor],
-    config: TrainingConfig,
     believed: torch.Tensor,
 ) -> EpochRecord:
     """Return the metrics of an epoch on validation rows, over the classes that they have; none without rows.
@@ -40,7 +37,7 @@ def validate(
     rows, labels = validation
     if not len(rows):
         return {}
-    return validation_metrics(predict(network, batches, rows, config), labels, believed)
+    return validation_metrics(predict(network, batches, rows), labels, believed)
 
 
 def validation_metrics(logits: torch.Tensor, labels: torch.Tensor, believed: torch.Tensor) -> dict[str, float]:

@@ -1,0 +1,160 @@
+"""The one door to training: network, strategies' modules and objective, as one module that anybody can wrap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from imbtk.authoring.records import Batch, Objective, Outputs, TakeStep
+from imbtk.errors import PlanError, PluginError
+from imbtk.models.network import Network, feature_width
+from imbtk.planning.dispatch import Dispatcher, bind
+from imbtk.planning.phases import BuiltPhase
+from imbtk.planning.plan import PlanItem
+
+__all__ = ["Learner", "check_losses", "check_whole_batches", "kept_modules", "weighted_criterion"]
+
+
+class Learner(nn.Module):
+    """What is trained in a phase, and what is minimised: a batch -> the weighted loss of each sample (B,).
+
+    Everything that trains goes through here, so wrapping this module is all that data-parallel training or a compiler
+    need: wrapping the network alone would leave strategies' own parameters outside.
+
+    Parameters
+    ----------
+    network : Network
+        On its device.
+    phase : BuiltPhase
+        Its ``imbtk_objective`` and ``imbtk_step`` hooks are called here.
+
+    Attributes
+    ----------
+    network : Network
+    strategies : ModuleDict
+        What strategies keep, by their labels.
+    step : callable
+        How a step is taken, ``(optimizer, closure) -> loss``.
+    """
+
+    def __init__(self, network: Network, phase: BuiltPhase) -> None:
+        super().__init__()
+        self.network = network
+        phase.state.network = network
+        self._objective = _objective_of(network, phase)
+        self.step = _step_of(phase)
+        self.strategies = kept_modules(phase.planned.items).to(phase.context.device)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Return the loss of each sample, (B,); core averages it and does nothing else."""
+        return self._objective(self.network(batch.inputs, outputs=True), batch)
+
+
+def weighted_criterion(phase: BuiltPhase, device: torch.device | None = None) -> Objective:
+    """Return the objective that the chain begins with: class weights times the phase's criterion, by each target.
+
+    Weights have mean 1 over the rows as drawn, so that no strategy moves the learning rate.
+    """
+    state, criterion = phase.state, phase.criterion
+    weights = None if phase.weights is None else phase.weights.to(device or phase.context.device)
+
+    def objective(outputs: Outputs, batch: Batch) -> torch.Tensor:
+        # Callables that ask for features, rows or a partner take them from here, so it is filled first.
+        state.outputs, state.batch = outputs, batch
+        logits, target = outputs.logits, batch.target
+        losses = criterion(logits, target)
+        check_losses(losses, logits, phase)
+        if weights is None:
+            return losses
+        losses = losses * (target @ weights)
+        return losses if batch.scale == 1.0 else losses * batch.scale
+
+    return objective
+
+
+def _objective_of(network: Network, phase: BuiltPhase) -> Objective:
+    """Return the weighted criterion, and what strategies put around it."""
+    objective = weighted_criterion(phase)
+    dispatcher = Dispatcher(phase.planned.items)
+    if not dispatcher.answering("imbtk_objective"):
+        return objective
+    state = phase.state
+
+    def link(result: Any, item: PlanItem) -> Objective:
+        bound = bind(result, item, "imbtk_objective", state)
+
+        def judged(outputs: Outputs, batch: Batch) -> torch.Tensor:
+            state.outputs, state.batch = outputs, batch
+            losses: torch.Tensor = bound(outputs, batch)
+            return losses
+
+        return judged
+
+    width = feature_width(network.backbone, network.sample_shape, network.model_name) * network.branches
+    chained: Objective = dispatcher.chain(
+        "imbtk_objective", "objective", objective, link, in_features=width, context=phase.context
+    )
+
+    def checked(outputs: Outputs, batch: Batch) -> torch.Tensor:
+        losses = chained(outputs, batch)
+        check_losses(losses, batch.target, phase)
+        return losses
+
+    return checked
+
+
+def kept_modules(items: Sequence[PlanItem]) -> nn.ModuleDict:
+    """Return the modules that strategies keep, by strategy and name."""
+    kept = {item.label: modules for item in items if (modules := item.strategy.modules())}
+    return nn.ModuleDict({label: nn.ModuleDict(modules) for label, modules in kept.items()})
+
+
+def _step_of(phase: BuiltPhase) -> TakeStep:
+    """Return how a phase takes a step: the optimiser's own, or what strategies make of it."""
+
+    def step(optimizer: torch.optim.Optimizer, closure: Any) -> torch.Tensor:
+        loss: torch.Tensor = optimizer.step(closure)
+        return loss
+
+    made: TakeStep = Dispatcher(phase.planned.items).chain(
+        "imbtk_step",
+        "step",
+        step,
+        lambda result, item: bind(result, item, "imbtk_step", phase.state),
+        context=phase.context,
+    )
+    return made
+
+
+def check_losses(losses: torch.Tensor, like: torch.Tensor, phase: BuiltPhase) -> None:
+    """Refuse a criterion or an objective that reduces or reshapes, for a batch with as many rows as `like`."""
+    if not isinstance(losses, torch.Tensor) or losses.shape != like.shape[:1]:
+        shape = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
+        names = ", ".join(f"'{item.strategy.name}' ({item.provider})" for item in phase.planned.items)
+        size = like.shape[0]
+        raise PluginError(
+            f"the criterion that the plan makes ({names}) returned {shape} for a batch of {size}: it must give "
+            f"one loss for each sample, shape ({size},), unreduced."
+        )
+
+
+def check_whole_batches(items: Sequence[PlanItem], accumulate: int, world_size: int) -> None:
+    """Refuse strategies that look at a whole batch where batches are cut.
+
+    Raises
+    ------
+    PlanError
+        If batches are cut into parts, or spread over processes; the strategy is named.
+    """
+    how = f"--accumulate {accumulate} cuts them" if accumulate > 1 else f"{world_size} processes share them"
+    if accumulate == 1 and world_size == 1:
+        return
+    for item in items:
+        if item.strategy.whole_batch:
+            raise PlanError(
+                f"'{item}' looks at a whole batch at once, and {how} into parts. Run it without, or leave the strategy "
+                "out."
+            )

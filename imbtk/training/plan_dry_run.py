@@ -1,0 +1,138 @@
+"""A whole plan tried before training, on a copied network: what its strategies make of the network, and of each other.
+
+Each phase takes one step on eight rows of each class, between the windows that begin with it and those that end.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import numpy as np
+import torch
+
+from imbtk.authoring.records import Batch
+from imbtk.errors import PlanError, PluginError
+from imbtk.models.network import Network
+from imbtk.planning.dispatch import Dispatcher
+from imbtk.planning.phases import BuiltPhase, on_copies
+from imbtk.planning.prepared import PreparedRun
+from imbtk.training.batches import Batches, PhaseBatches
+from imbtk.training.iterator import BatchRows
+from imbtk.training.learner import Learner, check_whole_batches
+from imbtk.training.settling import training_config
+from imbtk.training.setup import optimizer_for
+from imbtk.training.step import take_step, trained_parameters
+from imbtk.training.windows import Windows
+
+__all__ = ["dry_run_plan"]
+
+_HOOKS = ("imbtk_partner", "imbtk_objective", "imbtk_step", "imbtk_network", "imbtk_finish")
+ROWS_OF_A_CLASS = 8
+MOST_ROWS = 1024
+
+
+def dry_run_plan(prepared: PreparedRun, network: Network) -> None:
+    """Let a plan's strategies change, train and finish a copy of the network, on copies of their own.
+
+    Plans that do none of this are tried by :func:`imbtk.training.dry_run.dry_run`.
+
+    Parameters
+    ----------
+    prepared : PreparedRun
+    network : Network
+        On its device; left as it is, and so are random states and strategies.
+
+    Raises
+    ------
+    ImbtkError
+        If strategies do not go together, or what one of them does fails.
+    """
+    items = prepared.plan.strategies.items
+    config = training_config(prepared, network)
+    check_whole_batches(items, config.accumulate, config.world_size)
+    if not any(Dispatcher(items).answering(hook) for hook in _HOOKS):
+        return
+    copies = {item.label: item.copy() for item in items}
+    network = copy.deepcopy(network)
+    batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
+    nothing = torch.empty(0, dtype=torch.int64)
+    windows = Windows(network, batches, (nothing, nothing), few_rows)
+    device = prepared.model.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for phase in prepared.plan.phases:
+            tried, calls = _counting(on_copies(phase, copies))
+            phase_batches = batches.phase(tried, config.seed)
+            windows.begin(tried, phase_batches)
+            learner = Learner(network, tried)
+            learner.train()
+            optimizer = optimizer_for(learner, prepared.model.config, device)
+            batch = _few(phase_batches, tried)
+            take_step(learner, optimizer, learner.step, batch, trained_parameters(optimizer), config)
+            if not calls:
+                _refuse_ignored(phase)
+            windows.finish_ending(tried, phase_batches)
+            windows.end(tried)
+            _check_network(network, batch, phase)
+
+
+def few_rows(phase: BuiltPhase) -> torch.Tensor:
+    """Return positions of the first eight rows of each class: with fewer, neighbours and regressions fail."""
+    most = max(1, min(ROWS_OF_A_CLASS, MOST_ROWS // phase.context.num_classes))
+    return torch.cat([(phase.labels == k).nonzero()[:most, 0] for k in range(phase.context.num_classes)])
+
+
+def _few(phase_batches: PhaseBatches, phase: BuiltPhase) -> Batch:
+    """Return one batch of these rows, with partners."""
+    order, epoch = few_rows(phase), phase.planned.phase.start
+    places = np.arange(len(order))
+
+    def at(positions: torch.Tensor) -> BatchRows:
+        return phase_batches.rows(positions, len(positions))[0]
+
+    partners = {
+        label: phase_batches.load(at(stream.choose(epoch, order)), epoch, 0, places, stream)
+        for label, stream in phase.partners.items()
+    }
+    return phase_batches.load(at(order), epoch, 0, places, partners=partners)
+
+
+def _counting(phase: BuiltPhase) -> tuple[BuiltPhase, list[None]]:
+    """Return a phase whose criterion adds to a list each time it is called."""
+    calls: list[None] = []
+
+    def criterion(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        calls.append(None)
+        return phase.criterion(logits, target)
+
+    return dataclasses.replace(phase, criterion=criterion), calls
+
+
+def _refuse_ignored(phase: BuiltPhase) -> None:
+    """Refuse criteria, adjustments and weights in a phase whose objective never looks at them."""
+    dispatcher = Dispatcher(phase.planned.items)
+    objectives = dispatcher.answering("imbtk_objective")
+    ignored = [
+        item
+        for hook in ("imbtk_criterion", "imbtk_adjust_criterion", "imbtk_class_weights")
+        for item in dispatcher.answering(hook)
+        if item not in objectives
+    ]
+    if ignored:
+        names = " and ".join(dict.fromkeys(f"'{item}'" for item in ignored))
+        raise PlanError(
+            f"{' and '.join(repr(str(item)) for item in objectives)} has an objective of its own, which never looks at "
+            f"the loss that {names} makes: it would be ignored. Take one of them away, or give them separate epochs."
+        )
+
+
+def _check_network(network: Network, batch: Batch, phase: BuiltPhase) -> None:
+    """Refuse windows after which a network no longer gives logits of its rows."""
+    network.eval()
+    with torch.no_grad():
+        logits = network(batch.inputs)
+    wanted = (batch.rows.shape[0], phase.context.num_classes)
+    if tuple(logits.shape) != wanted or not bool(logits.isfinite().all()):
+        names = " and ".join(f"'{item.strategy.name}' ({item.provider})" for item in phase.planned.items)
+        found = "logits that are not finite" if tuple(logits.shape) == wanted else f"shape {tuple(logits.shape)}"
+        raise PluginError(f"a dry run of the plan ({names}) leaves a network that gives {found} instead of {wanted}.")
