@@ -151,10 +151,15 @@ class Network(nn.Module):
         """The parts that are frozen."""
         return tuple(self._frozen)
 
+    @property
+    def branch_width(self) -> int:
+        """The width of the features of a branch: D where there is one."""
+        return feature_width(self.backbone, self.sample_shape, self.model_name, self.branches)
+
     def renew_head(self) -> None:
         """Make the classifier head anew, as the plan chooses it: its bias starts at the log of the effective prior."""
-        width = feature_width(self.backbone, self.sample_shape, self.model_name)
-        self._put_head([self._made_head(width) for _ in range(self.branches)])
+        width, count = self.branch_width, len(self.head.heads) if isinstance(self.head, ExpertHead) else 1
+        self._put_head([self._made_head(width) for _ in range(count)])
 
     def branch(self, count: int) -> bool:
         """Give `count` experts a head each, and, where the backbone names its last block, a copy of that each.
@@ -169,7 +174,7 @@ class Network(nn.Module):
         if self.branches > 1 or isinstance(self.head, ExpertHead):
             raise PlanError("two strategies branch the network, and it has one last block: enable one of them.")
         device = next((p.device for p in self.parameters()), torch.device("cpu"))
-        width = feature_width(self.backbone, self.sample_shape, self.model_name)
+        width = self.branch_width
         if branch_backbone(self.backbone, count):
             self.branches = count
         self._put_head([self._made_head(width) for _ in range(count)])
@@ -206,8 +211,8 @@ def _said(made: Any) -> Outputs:
     return Outputs(made)
 
 
-def feature_width(backbone: nn.Module, sample_shape: tuple[int, ...], name: str = "") -> int:
-    """Return D, the width of the features, found by one batch of zeros in eval mode.
+def feature_width(backbone: nn.Module, sample_shape: tuple[int, ...], name: str = "", branches: int = 1) -> int:
+    """Return D, the width of the features of a branch, found by one batch of zeros in eval mode.
 
     Neither the global random state nor the statistics of batch norm are touched.
 
@@ -217,6 +222,8 @@ def feature_width(backbone: nn.Module, sample_shape: tuple[int, ...], name: str 
     sample_shape : tuple of int
     name : str
         What the user calls the model; the class's name if empty.
+    branches : int
+        How many copies of its last block stand side by side.
 
     Raises
     ------
@@ -231,7 +238,8 @@ def feature_width(backbone: nn.Module, sample_shape: tuple[int, ...], name: str 
         raise PluginError(
             f"model '{name}' fails on {given}: {error}. Is it made for samples of this shape (--image-size)?"
         ) from error
-    if not isinstance(output, torch.Tensor) or output.ndim != 2 or len(output) != 2 or not output.shape[1]:
+    fits = isinstance(output, torch.Tensor) and output.ndim == 2 and len(output) == 2 * branches
+    if not fits or not output.shape[1]:
         raise PluginError(
             f"model '{name}' gives {described(output)} for {given}. A backbone gives features of shape (B, D): "
             "average or flatten maps, leave the classifier off, and return one tensor."

@@ -10,7 +10,7 @@ from torch import nn
 
 from imbtk.authoring.records import Batch, Objective, Outputs, TakeStep
 from imbtk.errors import PlanError, PluginError
-from imbtk.models.network import Network, feature_width
+from imbtk.models.network import Network
 from imbtk.planning.dispatch import Dispatcher, bind
 from imbtk.planning.phases import BuiltPhase
 from imbtk.planning.plan import PlanItem
@@ -93,7 +93,7 @@ def _objective_of(network: Network, phase: BuiltPhase) -> Objective:
 
         return judged
 
-    width = feature_width(network.backbone, network.sample_shape, network.model_name) * network.branches
+    width = network.branch_width * network.branches
     chained: Objective = dispatcher.chain(
         "imbtk_objective", "objective", objective, link, in_features=width, context=phase.context
     )
