@@ -58,7 +58,7 @@ class Schedule:
         """
         for group in optimizer.param_groups:
             group.setdefault("peak", float(group["lr"]))
-        self._groups = optimizer.param_groups
+        self._optimizer = optimizer
         self._own = None if phase is None else phase.schedule
         if self._own is not None and phase is not None:
             window = phase.schedule_window
@@ -71,7 +71,7 @@ class Schedule:
             factor = learning_rate_factor(step, self.total, self._kind, self._warmup)
         else:
             factor = self._own(step - self._first, self._length)
-        for group in self._groups:
+        for group in self._optimizer.param_groups:
             group["lr"] = group["peak"] * factor
 
 
