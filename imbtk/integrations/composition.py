@@ -11,6 +11,7 @@ import torch
 from imbtk.authoring.context import RunContext
 from imbtk.authoring.draw import Draw
 from imbtk.data.normalise import in_unit
+from imbtk.data.pixels import channels_first
 from imbtk.errors import DataError, PlanError
 from imbtk.integrations.sampler import EpochSampler
 from imbtk.planning.ledger import PhaseLedger
@@ -202,7 +203,8 @@ class Composition:
         Parameters
         ----------
         x : array or Tensor, shape (n, ...)
-            The training rows: images as uint8 or floats in [0, 1], table rows as numbers.
+            The training rows: images as uint8 or floats in [0, 1], table rows as numbers. Images are brought into the
+            order of axes that ``compose`` read, channels first.
         y : array or sequence, shape (n,)
             Their labels, as they were given to ``compose``.
         epoch : int
@@ -217,6 +219,8 @@ class Composition:
         """
         samples = torch.as_tensor(x)
         self._check_rows(samples, y)
+        if self.context.kind == "images" and self.context.sample_shape not in ((), tuple(samples.shape[1:])):
+            samples = channels_first(samples, "x", any_channels=True)
         self.on_epoch(epoch)
         return self._batches(samples, normalise)
 
