@@ -219,7 +219,8 @@ class Composition:
         """
         samples = torch.as_tensor(x)
         self._check_rows(samples, y)
-        if self.context.kind == "images" and self.context.sample_shape not in ((), tuple(samples.shape[1:])):
+        images = self.context.kind == "images" and samples.ndim in (3, 4)
+        if images and self.context.sample_shape not in ((), tuple(samples.shape[1:])):
             samples = channels_first(samples, "x", any_channels=True)
         self.on_epoch(epoch)
         return self._batches(samples, normalise)

@@ -124,3 +124,5 @@ def test_batches_have_the_axes_that_compose_read() -> None:
             assert next(iter(composition.batches(given, LABELS, 0)))[0].shape == (4, *shape)
     unknown = compose(["class-weights"])
     assert next(iter(unknown.batches(np.ones((8, 7, 3)), LABELS, 0)))[0].shape == (4, 7, 3)
+    flat = compose(["class-weights"], sample_shape=(1, 7, 7))
+    assert next(iter(flat.batches(np.ones((8, 49)), LABELS, 0)))[0].shape == (4, 49)
