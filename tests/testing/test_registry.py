@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from imbtk import RunContext, Strategy, hookimpl
-from imbtk.testing.registry import CHECKS, CheckFailure, Subject, check
+from imbtk.testing import registry
+from imbtk.testing.registry import Check, CheckFailure, Subject, check
 
 
 class Weighs(Strategy):
@@ -18,8 +19,8 @@ class Weighs(Strategy):
 
 
 def test_a_function_becomes_a_check_by_the_name_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(CHECKS):
-        monkeypatch.delitem(CHECKS, name)
+    checks: dict[str, Check] = {}
+    monkeypatch.setattr(registry, "CHECKS", checks)
 
     @check("tidy", hooks=("imbtk_head", "imbtk_class_weights"))
     def tidy(subject: Subject) -> None:
@@ -34,11 +35,11 @@ def test_a_function_becomes_a_check_by_the_name_that_is_given(monkeypatch: pytes
     @check("all")
     def every(subject: Subject) -> None: ...
 
-    assert list(CHECKS) == ["tidy", "heads", "all"]
-    assert (CHECKS["tidy"].summary, CHECKS["heads"].summary) == ("Leave the room as it was.", "")
-    assert CHECKS["tidy"].function is tidy, "the function can still be called by its own name"
+    assert list(checks) == ["tidy", "heads", "all"]
+    assert (checks["tidy"].summary, checks["heads"].summary) == ("Leave the room as it was.", "")
+    assert checks["tidy"].function is tidy, "the function can still be called by its own name"
     subject = Subject(Weighs())
-    assert [name for name, found in CHECKS.items() if found.applies_to(subject)] == ["tidy", "all"]
+    assert [name for name, found in checks.items() if found.applies_to(subject)] == ["tidy", "all"]
 
 
 def test_a_failure_says_what_was_found_and_how_to_mend_it() -> None:
