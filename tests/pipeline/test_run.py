@@ -133,16 +133,6 @@ def test_what_is_only_in_the_patient_is_learnt_only_from_a_leak(apart: bool, tmp
     assert value < 0.75 if apart else value > 0.9
 
 
-def test_the_configuration_repeats_the_run(tmp_path: Path) -> None:
-    from imbtk.planning.config import make_config, read_config
-
-    first = imbtk.run("builtin:breast-cancer", epochs=2, lr=0.01, model="linear", out=str(tmp_path / "a"), quiet=True)
-    config = make_config(read_config(first.folder / "config.toml"))
-    again = imbtk.run(config=config, out=str(tmp_path / "b"), quiet=True)
-    assert (again.folder / "metrics.json").read_bytes() == (first.folder / "metrics.json").read_bytes()
-    assert digest(again.folder / "model") == digest(first.folder / "model")
-
-
 def test_phases_follow_windows(tmp_path: Path) -> None:
     run = imbtk.run(
         table(), [Inverse(power=1.0).at("0-50%"), Inverse(power=0.5).at("50%-")], epochs=4, out=str(tmp_path / "run"),
