@@ -162,6 +162,7 @@ def test_rows_that_cannot_be_read_are_left_out_and_listed(
     lines = pd.read_csv(found.folder / "predictions.csv")
     kept = [row for row in range(20) if row not in (3, 18)]
     assert lines["row"].tolist() == kept
+    assert lines["file"].tolist() == [row + 1 for row in kept]
     assert lines["truth"].tolist() == frame["label"][kept].tolist()
     assert lines["group"].tolist() == frame["patient"][kept].tolist()
     with pytest.raises(DataError, match=r"none of the 20 rows could be read\. The first one: .*'much'"):
