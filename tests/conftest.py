@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import settings
@@ -98,6 +99,33 @@ def table_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("table")
     data = write_table(folder / "train.csv", 240, 0.3, 0)
     return imbtk.run(data, model="linear", epochs=30, lr=0.05, quiet=True, out=str(folder / "run")).folder
+
+
+@pytest.fixture
+def cohort() -> Callable[..., pd.DataFrame]:
+    """Return a function that makes rows like those of the table that `table_run` was trained on."""
+    return make_cohort
+
+
+def make_cohort(rows: int, malignant: float, seed: int, apart: float = 2.0) -> pd.DataFrame:
+    """Return rows made like those of the training table, with another share of the malignant class.
+
+    With another distance `apart` between the classes they are made otherwise.
+    """
+    rng = np.random.default_rng(seed)
+    ill = np.arange(rows) // 2 * 2 < malignant * rows
+    colour = np.where(rng.random(rows) < np.where(ill, 0.8, 0.3), "red", "blue")
+    size = rng.normal(size=rows) * apart / 2 + np.where(ill, 1 + apart / 2, 1 - apart / 2)
+    label = np.where(ill, "malignant", "benign")
+    return pd.DataFrame({"size": size, "colour": colour, "patient": np.arange(rows) // 2, "label": label})
+
+
+@pytest.fixture
+def mixed() -> pd.DataFrame:
+    """Return a cohort whose 24 patients have five rows each, in half of them of both classes."""
+    frame = make_cohort(120, 0.5, 1)
+    frame["patient"] = np.random.default_rng(0).permutation(np.arange(120) // 5)
+    return frame
 
 
 @pytest.fixture(scope="session")

@@ -365,10 +365,3 @@ def test_a_failed_plugin_that_nobody_asked_for_does_not_matter(install: Install,
         ImbtkError, match=r"unknown strategy 'alke'.*Plugins that failed to load: acme \(acme-imb 1.2\)"
     ):
         train(["alke"], tmp_path / "other")
-
-
-def test_what_was_refused_is_not_left_among_the_modules(install: Install) -> None:
-    install("print('hello')")
-    failed = next(plugin for plugin in Catalogue().plugins() if plugin.name == "acme")
-    assert "prints when it is imported" in str(failed.error)
-    assert "acme_imb" not in sys.modules

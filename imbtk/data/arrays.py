@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
+from imbtk.data.array_samples import sample_array, table_frame
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import domain_of
 from imbtk.data.dropping import with_groups
@@ -19,9 +20,6 @@ from imbtk.data.options import COLUMN_OPTIONS, DataOptions
 from imbtk.data.pixels import pixels_of, resized
 from imbtk.data.store import Progress, pixel_digest
 from imbtk.errors import DataError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["ArraySource", "dataset_from_arrays"]
 
@@ -58,8 +56,7 @@ def dataset_from_arrays(
     DataError
         If lengths differ, or `x` or `y` are not of these forms.
     """
-    table = x if is_frame(x) else None
-    values = np.empty((len(x), 0)) if table is not None else _array(x, f"x of {name}")
+    values: Any = x if is_frame(x) else sample_array(x, f"x of {name}")
     labels = _labels(y, name)
     lengths = {"x": len(values), "y": len(labels)} | ({} if groups is None else {"groups": len(groups)})
     if len(set(lengths.values())) > 1:
@@ -71,11 +68,11 @@ def dataset_from_arrays(
     keys = None
     if groups is not None and options.groups != "none":
         keys = keys_from_column(list(np.asarray(groups).ravel()), f"groups of {name}", [called(row) for row in names])
-    if table is not None or values.ndim == 2:
+    if values.ndim == 2:
         from imbtk.data.table import dataset_from_table
 
         options.refuse_unused(set(COLUMN_OPTIONS), f"{name}, which is a table")
-        frame = table if table is not None else _frame(values, name, row_names)
+        frame = table_frame(values, f"x of {name}", row_names=row_names)
         return dataset_from_table(
             frame, labels, name=name, where=f"labels of {name}", keys=keys, given_split=given_split, options=options
         )
@@ -83,19 +80,6 @@ def dataset_from_arrays(
     return _image_dataset(
         values, labels, keys, options=options, name=name, given_split=given_split, row_names=names, progress=progress
     )
-
-
-def _array(x: Any, what: str) -> np.ndarray:
-    try:
-        values = np.asarray(x)
-    except ValueError:
-        raise DataError(f"{what} is no array: its rows have different shapes. Give rows of one shape.") from None
-    if values.ndim not in (2, 3, 4):
-        raise DataError(
-            f"{what} has the shape {values.shape}. Give images as (N, H, W), (N, H, W, C) or (N, C, H, W), or "
-            "a table as (N, D)."
-        )
-    return values
 
 
 def _labels(y: Any, name: str) -> Any:
@@ -110,21 +94,6 @@ def _labels(y: Any, name: str) -> Any:
             "y.argmax(axis=1); several classes for one row cannot be used."
         )
     return labels
-
-
-def _frame(values: np.ndarray, name: str, row_names: Sequence[str] | None) -> pd.DataFrame:
-    import pandas as pd
-
-    if values.dtype.kind not in "fiub":
-        try:
-            values = values.astype(np.float64)
-        except (TypeError, ValueError):
-            raise DataError(
-                f"x of {name} holds {values.dtype} values that are no numbers. Give numbers, or a DataFrame: "
-                "its columns of text are encoded."
-            ) from None
-    index = None if row_names is None else pd.Index(list(row_names))
-    return pd.DataFrame(values, columns=[f"x{column}" for column in range(values.shape[1])], index=index)
 
 
 def _image_dataset(

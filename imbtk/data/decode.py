@@ -176,10 +176,18 @@ def scale_to_bytes(values: np.ndarray) -> tuple[np.ndarray, str]:
             raise ValueError("pixels that are NaN or infinite")
         if not (low >= 0 and high <= 1):
             raise ValueError(f"floating-point pixels from {low:g} to {high:g}, where 0 to 1 is expected")
-        return np.rint(values.astype(np.float64) * 255).astype(np.uint8), "float"
+        return _scaled(values, 255.0), "float"
     if low < 0 or high > 65535:
         raise ValueError(f"integer pixels from {low} to {high}, where 0 to 65535 is expected")
-    return np.rint(values.astype(np.float64) / 257).astype(np.uint8), "16-bit"
+    return _scaled(values, 1 / 257), "16-bit"
+
+
+def _scaled(values: np.ndarray, factor: float) -> np.ndarray:
+    """Return ``rint(values * factor)`` as uint8, a slice at a time: no large floating-point copy."""
+    pixels = np.empty(values.shape, dtype=np.uint8)
+    for start in range(0, len(values), 1024):
+        pixels[start : start + 1024] = np.rint(values[start : start + 1024].astype(np.float64) * factor)
+    return pixels
 
 
 def with_channels(image: Image.Image, channels: int) -> Image.Image:

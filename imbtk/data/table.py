@@ -185,7 +185,7 @@ def _too_large(numbers: np.ndarray, index: pd.Index, name: str) -> _Fault | None
     bad = np.isinf(numbers) | (np.abs(numbers) > np.finfo(np.float32).max)
     if not bad.any():
         return None
-    remedy = " Correct it, or leave the field empty where the value is not known."
+    remedy = " Correct it; where the value is not known, leave the field empty or write NaN."
     what = "is infinite or too large for single precision"
     return _Fault(name, what, bad, index, lambda place: f"{numbers[place]:g}", remedy)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
 from torch import nn
 
 from imbtk.authoring.prediction import ABSTAIN, CalibrationMap, DecisionRule
+from imbtk.data.array_samples import encoded_rows, sample_array, table_frame
 from imbtk.data.decode import decode_image
 from imbtk.data.new_rows import NewRows
 from imbtk.data.normalise import Normalisation
 from imbtk.data.pixels import pixels_of, resized
 from imbtk.data.store import available_cores, on_all_cores
-from imbtk.data.table import encode_rows, encode_table, unseen_values
+from imbtk.data.table import encode_rows
 from imbtk.errors import DataError
 from imbtk.models.forward import forward
 from imbtk.models.saving import load_network
@@ -221,7 +220,8 @@ class Predictor:
                 yield self._samples(part), [None] * len(part)
             return
         for start in range(0, len(rows), TABLE_BATCH):
-            found = encode_rows(self._frame(rows.part(start, start + TABLE_BATCH)), self.description["preprocessing"])
+            frame = table_frame(rows.part(start, start + TABLE_BATCH), "x", self._columns)
+            found = encode_rows(frame, self.description["preprocessing"])
             good = torch.tensor([error is None for error in found.errors])
             yield found.x[good] if good.any() else None, list(found.errors)
 
@@ -253,10 +253,7 @@ class Predictor:
         """Return samples as the training had them before normalisation: uint8 images, or encoded table rows."""
         preprocessing = self.description["preprocessing"]
         if self.description["kind"] == "table":
-            frame = self._frame(x)
-            for text in unseen_values(frame, preprocessing):
-                warnings.warn(text, stacklevel=4)
-            return encode_table(frame, preprocessing)
+            return encoded_rows(x, "x", preprocessing, self._columns)
         size, channels = int(preprocessing["size"]), int(preprocessing["channels"])
         if isinstance(x, (str, Path)):
             x = [x]
@@ -264,26 +261,19 @@ class Predictor:
             paths, how = list(x), preprocessing["resize"]
             decoded = on_all_cores(lambda row: decode_image(paths[row], size, how, channels), len(paths), None, "")
             return torch.from_numpy(np.stack(decoded))
-        values = np.asarray(x)
-        shape = tuple(self.description["sample_shape"])
-        if values.ndim not in (3, 4) or not len(values):
+        values = sample_array(x, "x")
+        if values.ndim == 2 or not len(values):
             raise DataError(
-                f"x has the shape {values.shape}; this model takes images of shape {shape}: give (N, H, W), "
-                "(N, H, W, C), (N, C, H, W), or paths of image files."
+                f"x has the shape {values.shape}; this model takes images of shape "
+                f"{tuple(self.description['sample_shape'])}: give (N, H, W), (N, H, W, C), (N, C, H, W), or paths of "
+                "image files."
             )
         pixels, _ = pixels_of(values, "x")
         if pixels.shape[1] != channels:
             raise DataError(f"x has {pixels.shape[1]} channels; this model was trained on images with {channels}.")
-        return torch.from_numpy(np.ascontiguousarray(resized(pixels, size, preprocessing["resize"], None)))
+        return torch.from_numpy(resized(pixels, size, preprocessing["resize"], None))
 
-    def _frame(self, x: Any) -> pd.DataFrame:
-        """Return table rows as a frame with the training's column names."""
-        if isinstance(x, pd.DataFrame):
-            return x
-        values = np.asarray(x)
-        names = [column["name"] for column in self.description["preprocessing"]["columns"]]
-        if values.ndim != 2 or values.shape[1] != len(names):
-            raise DataError(
-                f"x has the shape {values.shape}; this model takes (N, {len(names)}), one column a feature."
-            )
-        return pd.DataFrame(values, columns=names)
+    @property
+    def _columns(self) -> list[str]:
+        """Names of the training's columns, which those of an array are."""
+        return [column["name"] for column in self.description["preprocessing"]["columns"]]

@@ -12,6 +12,7 @@ from imbtk.authoring.context import RunContext
 from imbtk.authoring.draw import Draw
 from imbtk.authoring.records import Batch, Outputs
 from imbtk.data.normalise import in_unit
+from imbtk.data.pixels import channels_first
 from imbtk.errors import DataError, PlanError
 from imbtk.integrations.sampler import EpochSampler
 from imbtk.planning.ledger import PhaseLedger
@@ -201,7 +202,8 @@ class Composition:
         Parameters
         ----------
         x : array or Tensor, shape (n, ...)
-            The training rows: images as uint8 or floats in [0, 1], table rows as numbers.
+            The training rows: images as uint8 or floats in [0, 1], table rows as numbers. Images are brought into the
+            order of axes that ``compose`` read, channels first.
         y : array or sequence, shape (n,)
             Their labels, as they were given to ``compose``.
         epoch : int
@@ -216,6 +218,9 @@ class Composition:
         """
         samples = torch.as_tensor(x)
         self._check_rows(samples, y)
+        images = self.context.kind == "images" and samples.ndim in (3, 4)
+        if images and self.context.sample_shape not in ((), tuple(samples.shape[1:])):
+            samples = channels_first(samples, "x", any_channels=True)
         self.on_epoch(epoch)
         return self._batches(samples, normalise)
 

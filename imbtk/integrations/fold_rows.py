@@ -9,6 +9,7 @@ import torch
 
 from imbtk.authoring.context import Split
 from imbtk.authoring.draw import Draw
+from imbtk.data.array_samples import plain_array
 from imbtk.data.dataset import Dataset
 from imbtk.data.group_folds import GroupPool
 from imbtk.errors import DataError, OptionError
@@ -26,9 +27,9 @@ def group_numbers(groups: Any, n: int) -> torch.Tensor | None:
     """
     if groups is None:
         return None
-    values = np.asarray(groups)
+    values = plain_array(groups)
     if values.shape != (n,):
-        raise DataError(f"groups have the shape {values.shape} and y has {n} rows. Give one group for each row.")
+        raise DataError(f"groups have the shape {values.shape} and there are {n} rows. Give one group for each row.")
     values = values.astype(str) if values.dtype.kind == "O" else values
     return torch.from_numpy(np.unique(values, return_inverse=True)[1].astype(np.int64))
 

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from imbtk.authoring.context import Rows, Split
+from imbtk.data.array_samples import plain_array, sample_array, samples_of
 from imbtk.data.dataset import Dataset
 from imbtk.data.domain import Domain
 from imbtk.data.labels import encode_labels
 from imbtk.data.normalise import Normalisation
 from imbtk.errors import DataError, OptionError, did_you_mean
+from imbtk.integrations.fold_rows import group_numbers
 from imbtk.pipeline.prepare import training_rows
 from imbtk.wording import listing
 
@@ -43,15 +45,14 @@ def class_numbers(labels: Any, class_names: Sequence[str] | None) -> tuple[torch
     DataError
         If there is no row, a single class, a label that is missing or not among the names.
     """
-    values = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else labels
-    array = np.asarray(values)
+    array = plain_array(labels)
     if array.ndim != 1 or not len(array):
         raise DataError(
             f"labels have the shape {array.shape}. Give one class for each training row, (n,), n at least 1."
         )
     row_names = [f"row {row}" for row in range(len(array))]
     if class_names is None:
-        numbers, names = encode_labels(values if array.dtype.kind == "O" else array, "labels", row_names)
+        numbers, names = encode_labels(labels if array.dtype.kind == "O" else array, "labels", row_names)
     else:
         names = tuple(map(str, class_names))
         numbers = _places(array, names)
@@ -92,37 +93,25 @@ def given_dataset(
     Raises
     ------
     DataError
-        If lengths or shapes do not fit together.
+        If lengths or shapes do not fit together, or `x` holds no images or table rows.
     OptionError
         If `kind` is none.
     """
     n = len(numbers)
-    samples = None if x is None else torch.as_tensor(x)
-    shape = tuple(samples.shape[1:]) if samples is not None else tuple(int(size) for size in sample_shape or ())
+    array = None if x is None else sample_array(x, "x")
+    shape = tuple(map(int, (sample_shape or ()) if array is None else array.shape[1:]))
     kind = kind or ("table" if len(shape) == 1 else "images")
     if kind not in ("images", "table"):
         raise OptionError(f"option 'kind' (given: {kind!r}): write images or table.")
-    if samples is not None and len(samples) != n:
-        raise DataError(f"x has {len(samples)} rows and labels have {n}. Give the training rows of both.")
-    if shape and len(shape) != (3 if kind == "images" else 1):
+    if array is not None and len(array) != n:
+        raise DataError(f"x has {len(array)} rows and labels have {n}. Give the training rows of both.")
+    # Without its only channel an image is known by its pixels, and a shape alone is not.
+    if shape and len(shape) not in ((1,) if kind == "table" else (3,) if array is None else (2, 3)):
         wanted = "(C, H, W)" if kind == "images" else "(D,)"
         raise DataError(f"a sample has the shape {shape}; with kind={kind} it is {wanted}.")
-    numbered = None
-    if groups is not None:
-        keys = groups.detach().cpu().numpy() if isinstance(groups, torch.Tensor) else np.asarray(groups)
-        if keys.shape != (n,):
-            raise DataError(f"groups have the shape {keys.shape} and labels {(n,)}. Give one group for each row.")
-        numbered = torch.from_numpy(
-            np.unique(keys.astype(str) if keys.dtype.kind == "O" else keys, return_inverse=True)[1]
-        )
-    if samples is None:
-        samples = torch.zeros(1).expand(n, *shape)
-    elif kind == "table":
-        samples = samples.to(torch.float32)
-    elif samples.dtype != torch.uint8:
-        samples = (samples.to(torch.float32) * 255).round().to(torch.uint8)
+    samples = torch.zeros(1).expand(n, *shape) if array is None else samples_of(array, "x", any_channels=True)
     where: Any = "table" if kind == "table" else domain
-    return Dataset("labels", kind, samples, numbers, class_names, groups=numbered, domain=where)
+    return Dataset("labels", kind, samples, numbers, class_names, groups=group_numbers(groups, n), domain=where)
 
 
 def given_rows(dataset: Dataset, has_x: bool) -> Rows:

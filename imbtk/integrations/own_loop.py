@@ -92,7 +92,7 @@ def compose(
         (C, H, W) or (D,); unless given, that of `x`. Needed for strategies that augment or mix.
     x : array or Tensor, shape (n, ...), optional
         The training rows, for strategies that look at features (``resample:method=SMOTE``). Images are uint8 or floats
-        in [0, 1].
+        in [0, 1], and read as :func:`imbtk.run` reads them, but with any number of channels.
     domain : "digits", "photo" or "histology"
         What images show, for presets of augmentation.
     positive : str, optional

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
 import torch
 
+from imbtk.data.array_samples import encoded_rows, samples_of
 from imbtk.data.columns import fit_columns
 from imbtk.data.frames import is_frame
 from imbtk.data.options import COLUMN_OPTIONS, DataOptions
-from imbtk.data.pixels import pixels_of
-from imbtk.data.table import encode_table, unseen_values
+from imbtk.data.table import encode_table
 from imbtk.errors import DataError
 
 __all__ = ["SampleForm"]
@@ -54,9 +51,9 @@ class SampleForm:
         columns, notes = fit_columns(x, "X", options) if is_frame(x) else (None, ())
         if columns is None:
             options.refuse_given(COLUMN_OPTIONS, "an X that is no DataFrame")
-        kind: Literal["images", "table"] = "table" if columns is not None or np.ndim(x) == 2 else "images"
-        names = tuple(x.columns) if columns is not None else ()
-        samples = cls(kind, columns, (), names)._read(x)
+        samples = samples_of(x, "X") if columns is None else encode_table(x, columns)
+        names = () if columns is None else tuple(x.columns)
+        kind: Literal["images", "table"] = "table" if samples.ndim == 2 else "images"
         return cls(kind, columns, tuple(samples.shape[1:]), names), samples, notes
 
     def samples(self, x: Any) -> torch.Tensor:
@@ -67,27 +64,7 @@ class SampleForm:
         DataError
             If they differ from the training samples in shape.
         """
-        if self.columns is not None:
-            x = x if is_frame(x) else pd.DataFrame(x, columns=list(self.names))
-            for text in unseen_values(x, self.columns):
-                warnings.warn(text, stacklevel=4)
-        samples = self._read(x)
+        samples = samples_of(x, "X") if self.columns is None else encoded_rows(x, "X", self.columns, self.names)
         if tuple(samples.shape[1:]) != self.shape:
             raise DataError(f"X has samples of shape {tuple(samples.shape[1:])}; the training ones had {self.shape}.")
         return samples
-
-    def _read(self, x: Any) -> torch.Tensor:
-        if self.columns is not None:
-            return encode_table(x, self.columns)
-        values = np.asarray(x)
-        if self.kind == "images":
-            return torch.from_numpy(pixels_of(values, "X")[0].copy())
-        values = values.astype(np.float64)
-        large = np.argwhere(np.abs(values) > np.finfo(np.float32).max)
-        if len(large):
-            row, column = large[0]
-            raise DataError(
-                f"X is infinity or a value too large for single precision in row {row}, column {column}. Correct it, "
-                "or write NaN where the value is not known."
-            )
-        return torch.from_numpy(values.astype(np.float32))

@@ -291,9 +291,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         if is_frame(X) and (fitting or self._form.columns is not None):
             validate_data(self, X, **given, reset=fitting, skip_check_array=True)
             return X, column_or_1d(y, warn=True) if fitting else None
-        checked = validate_data(
-            self, X, **given, reset=fitting, allow_nd=True, ensure_all_finite="allow-nan", dtype="numeric"
-        )
+        # Which numbers are too large is said where samples are made, with row and column.
+        checked = validate_data(self, X, **given, reset=fitting, allow_nd=True, ensure_all_finite=False)
         return checked if fitting else (checked, None)
 
     def _config(self) -> RunConfig:

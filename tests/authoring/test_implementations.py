@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from imbtk import Strategy, hookimpl
-from imbtk.authoring.hookspecs import HOOKS
 from imbtk.authoring.implementations import check_implementations
 from imbtk.errors import PluginError
 
@@ -89,8 +88,3 @@ def test_a_mixin_is_looked_at_when_the_strategy_is_made() -> None:
 
         class Mixed(Mixin, Strategy):
             """Mixed."""
-
-
-def test_hooks_know_their_arguments_and_their_page() -> None:
-    assert HOOKS["imbtk_class_weights"].arguments == ("context",)
-    assert HOOKS["imbtk_class_weights"].page == "docs/hooks/class_weights.md"

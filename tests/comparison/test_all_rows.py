@@ -172,11 +172,6 @@ def test_what_is_no_row_of_it(
         imbtk.run(from_comparison=str(finished.folder), out=str(tmp_path / "x"), quiet=True, **options)
 
 
-def test_a_row_without_a_comparison() -> None:
-    with pytest.raises(OptionError, match=re.escape("'row' (given: 'x') is one of a comparison: say of which, --from")):
-        imbtk.run("builtin:digits", row="x")
-
-
 def test_a_comparison_ends_with_the_commands(finished: Comparison) -> None:
     page = html.unescape(re.sub("<[^>]+>", "", (finished.folder / "report.html").read_text()))
     assert f"imbtk run --from {finished.folder} --row 'nothing, with the decision moved'" in page

@@ -65,7 +65,10 @@ def test_identical_arrays_stay_together_or_are_refused() -> None:
         ((IMAGES, [0, 1, 1, 1, 1, 1]), "class '0' has one sample"),
         ((IMAGES[:0], LABELS[:0]), "arrays: there is no row"),
         (([[1, 2], [3]], [0, 1]), "x of arrays is no array: its rows have different shapes"),
-        ((np.array([["a", "b"]] * 6), LABELS), "x of arrays holds <U1 values that are no numbers"),
+        (
+            (np.array([["a", "b"]] * 6), LABELS),
+            r"x of arrays: column 'x0' is not a number in row 0 \('a'\).* Give numbers, or a DataFrame",
+        ),
         ((IMAGES / 16, LABELS), "floating-point pixels from .* where 0 to 1 is expected"),
         ((np.full((6, 2), np.inf), LABELS), "column 'x0' is infinite"),
         (

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from imbtk.data import DataOptions, load
-from imbtk.data.faults import BrokenFilesError, Faults
 from imbtk.data.image_files import looks_like_image
 from imbtk.errors import DataError
 
@@ -54,19 +53,3 @@ def test_size_and_policy_are_recorded(class_folders: Path) -> None:
     assert dataset.preprocessing == {"kind": "images", "size": 5, "resize": "stretch", "channels": 3}
     assert dataset.x.shape == (6, 3, 5, 5)
     assert dataset.domain == "histology"
-
-
-def test_a_tolerant_reading_leaves_broken_files_out_and_writes_them_down(class_folders: Path) -> None:
-    (class_folders / "cat" / "0.png").write_bytes(b"GIF89a")
-    shutil.copy(class_folders / "cat" / "1.png", class_folders / "dog" / "copy.png")
-    faults = Faults()
-    options = DataOptions(group_pattern=r"(\w+)\.png")
-    dataset = load(class_folders, options.tolerating(faults))
-    assert list(faults.broken) == ["cat/0.png"]
-    assert faults.conflicts == [(("cat/1.png", "cat"), ("dog/copy.png", "dog"))]
-    assert len(dataset) == len(dataset.row_names) == 6
-    assert set(dataset.group_names) == {"1 + copy", "2", "0"}
-    assert options.faults is None
-    with pytest.raises(BrokenFilesError) as caught:
-        load(class_folders, options)
-    assert list(caught.value.reasons) == [0]

@@ -43,11 +43,11 @@ def test_other_shapes_are_refused(shape: tuple[int, ...], message: str) -> None:
         (np.array([0, 255], dtype=np.uint8), [0, 255], ()),
         (np.array([0, 200]), [0, 200], ()),
         (np.array([False, True]), [0, 255], ()),
-        (np.array([0.0, 0.5, 1.0]), [0, 128, 255], ("Pixels were floats in 0..1 and became whole numbers in 0..255.",)),
+        (np.array([0.0, 0.5, 1.0]), [0, 128, 255], ("1 of 1 images has floating-point pixels, scaled from 0..1.",)),
         (
             np.array([0, 300, 65535], dtype=np.uint16),
             [0, 1, 255],
-            ("Pixels had 16 bits and were scaled from 0..65535 to 0..255.",),
+            ("1 of 1 images has 16 bits a channel, scaled to 8.",),
         ),
     ],
 )
@@ -82,7 +82,7 @@ def test_transparency_is_laid_on_white() -> None:
     pixels, notes = pixels_of(rgba, "x")
     # 20 % of the colour, 80 % of white.
     assert pixels[0, :, 0].T.tolist() == [[200, 0, 0], [255, 255, 255], [224, 204, 244]]
-    assert notes == ("Transparent pixels were laid on white.",)
+    assert notes == ("1 of 1 images has transparent pixels, laid on white.",)
 
 
 def test_images_get_square_and_no_larger_than_64() -> None:

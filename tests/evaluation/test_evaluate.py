@@ -26,12 +26,6 @@ def side(labels, logits, names, decision=AS_TRAINED, **options):
     return evaluate(np.array(labels), np.asarray(logits, float), CalibrationMap(), decision, names, **options)
 
 
-def some(rng, n=60, k=3, groups=True):
-    labels = rng.integers(0, k, n)
-    logits = rng.normal(size=(n, k)) + 1.5 * np.eye(k)[labels]
-    return labels, logits, (labels * 100 + rng.integers(0, 6, n)) if groups else None
-
-
 def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(schema("metrics"))
 
@@ -55,7 +49,7 @@ def test_any_data_give_a_valid_document(seed, n, k, grouped, abstaining):
     validate(METRICS.stamped(metrics_document({"test": got}, class_names=[f"c{i}" for i in range(k)], resamples=50)))
 
 
-def test_document_says_what_it_takes_as_given():
+def test_document_says_what_it_takes_as_given(some):
     labels, logits, groups = some(np.random.default_rng(0), k=2)
     got = side(labels, logits, ("ok", "ill"), groups=groups, positive=1, train_counts=(300, 12), resamples=100)
     sides = {"validation": got, "test": got}
@@ -77,7 +71,7 @@ def test_a_document_needs_a_side():
         validate(METRICS.stamped(metrics_document({}, class_names=("a", "b"))))
 
 
-def test_nought_in_place_of_a_reason_breaks_the_schema():
+def test_nought_in_place_of_a_reason_breaks_the_schema(some):
     labels, logits, _ = some(np.random.default_rng(0))
     got = side(labels, logits, "abc", resamples=50)
     got["per_row"]["overall"]["mcc"] = {"value": None}
@@ -85,40 +79,14 @@ def test_nought_in_place_of_a_reason_breaks_the_schema():
         validate(METRICS.stamped(metrics_document({"test": got}, class_names="abc")))
 
 
-def test_methods_and_counts():
-    labels, logits, groups = some(np.random.default_rng(1), n=120)
-    level = side(labels, logits, "abc", groups=groups, resamples=100)["per_row"]
-    sensitivity = level["per_class"][0]["sensitivity"]
-    assert sensitivity["method"] == "clopper-pearson (korn-graubard)"
-    assert sensitivity["n"] == (labels == 0).sum() == level["per_class"][0]["support"]
-    assert sensitivity["groups"] == len(np.unique(groups[labels == 0]))
-    assert level["overall"]["balanced_accuracy"]["method"] == "mover"
-    assert level["overall"]["macro_auroc"]["method"] == "bootstrap (groups)"
-    assert level["overall"]["ece"]["interval"] is None
-    assert "too large where rows are few" in level["overall"]["ece"]["interval_reason"]
-    rows = side(labels, logits, "abc", resamples=100)["per_row"]
-    assert rows["per_class"][0]["sensitivity"]["method"] == "clopper-pearson"
-    assert rows["overall"]["macro_auroc"]["method"] == "bootstrap (rows)"
-
-
-def test_every_interval_holds_its_figure():
-    labels, logits, groups = some(np.random.default_rng(2), n=150)
-    got = side(labels, logits, "abc", groups=groups, train_counts=(500, 50, 5), resamples=200)
-    for level in got.values():
-        shown = [*level["overall"].values(), *level["shots"].values()]
-        shown += [f for entry in level["per_class"] for f in entry.values() if isinstance(f, dict)]
-        for figure in shown:
-            if figure.get("interval"):
-                low, high = figure["interval"]
-                assert low - 1e-12 <= figure["value"] <= high + 1e-12, figure
-
-
-def test_patients_with_many_classes_take_the_bootstrap():
+def test_patients_with_many_classes_take_the_bootstrap(some):
     rng = np.random.default_rng(3)
     labels, logits, _ = some(rng, n=120)
     got = side(labels, logits, "abc", groups=rng.integers(0, 8, 120), group_name="patient", resamples=100)
     assert got["per_group"]["value"] is None
     assert got["per_group"]["reason"].startswith("8 of 8 patients have rows of several classes")
+    unknown = side(labels, logits, "abc", resamples=50)["per_group"]
+    assert unknown == {"value": None, "reason": "groups are not known"}
     level = got["per_row"]
     assert level["overall"]["balanced_accuracy"]["method"] == "bootstrap (groups)"
     (warning,) = [w for w in level["warnings"] if w["code"] == "mixed-groups"]
@@ -138,81 +106,7 @@ def test_a_group_is_what_the_user_says():
     assert level["per_class"][1]["support"] == truth[::5].sum()
 
 
-def test_warnings():
-    labels = np.repeat([0, 1], [40, 6])
-    logits = np.random.default_rng(0).normal(size=(46, 2))
-    level = side(labels, logits, ("ok", "ill"), groups=np.repeat(np.arange(23), 2), resamples=50)["per_row"]
-    (warning,) = [w for w in level["warnings"] if w["class"] == "ill"]
-    assert warning["code"] == "few-groups"
-    assert warning["groups"] == 3
-    assert warning["text"] == (
-        "class 'ill' has 3 groups here, fewer than 20: its intervals are wide, and less certain than they say"
-    )
-    assert not [w for w in level["warnings"] if w["class"] == "ok"]
-    level = side(labels, logits, ("ok", "ill"), resamples=50)
-    codes = [w["code"] for w in level["per_row"]["warnings"]]
-    assert codes == ["no-groups", "few-groups"]
-    assert level["per_group"] == {"value": None, "reason": "groups are not known"}
-
-
-def test_abstentions_are_counted_and_left_out():
-    logits = np.log([[0.9, 0.1], [0.55, 0.45], [0.2, 0.8], [0.6, 0.4]])
-    level = side([0, 0, 1, 1], logits, "ab", DecisionRule(reject_below=0.58), resamples=50)["per_row"]
-    assert level["abstained"] == 1
-    assert level["confusion_matrix"]["abstained"] == [1, 0]
-    assert level["confusion_matrix"]["counts"] == [[1, 0], [1, 1]]
-    assert level["overall"]["coverage"]["value"] == 0.75
-    assert level["per_class"][0]["support"] == 2
-    assert level["per_class"][0]["sensitivity"]["n"] == 1
-    whole = side([0, 0, 1, 1], logits, "ab", resamples=50)["per_row"]["overall"]["coverage"]
-    assert (whole["value"], whole["interval"]) == (1.0, None)
-    assert whole["interval_reason"] == "no unit was left open"
-
-
-def test_empty_row_of_the_confusion_matrix_has_no_shares():
-    level = side([0, 0], [[1.0, 0.0], [0.0, 1.0]], "ab", resamples=50)["per_row"]
-    assert level["confusion_matrix"]["row_shares"] == [[0.5, 0.5], None]
-
-
-def test_shots():
-    labels, logits, groups = some(np.random.default_rng(0), n=90)
-    shots = side(labels, logits, "abc", groups=groups, train_counts=(500, 40, 60), resamples=50)["per_row"]["shots"]
-    called = logits.argmax(axis=1)
-    recall = [(called[labels == k] == k).mean() for k in range(3)]
-    assert shots["many"]["value"] == pytest.approx(recall[0])
-    assert shots["medium"]["value"] == pytest.approx((recall[1] + recall[2]) / 2)
-    assert shots["medium"]["n"] == (labels > 0).sum()
-    assert shots["few"] == {"value": None, "reason": "no class is few-shot"}
-    without = side(labels, logits, "abc", resamples=50)["per_row"]["shots"]
-    assert without["many"]["reason"] == "training counts are not known"
-
-
-def test_no_hit_in_a_class_leaves_g_mean_without_interval():
-    labels = np.repeat([0, 1], 5)
-    overall = side(labels, np.tile([1.0, 0.0], (10, 1)), "ab", resamples=50)["per_row"]["overall"]
-    assert overall["g_mean"]["value"] == 0.0
-    assert overall["g_mean"]["interval_reason"].startswith("a class with no hit makes the geometric mean 0")
-
-
-def test_extra_metrics():
-    def broken(labels, probabilities):
-        raise ValueError("needs 100 rows")
-
-    labels, logits, _ = some(np.random.default_rng(0))
-    metrics = {
-        "mean-top": lambda labels, probabilities: probabilities.max(axis=1).mean(),
-        "nothing": lambda labels, probabilities: float("nan"),
-        "broken": broken,
-    }
-    extra = side(labels, logits, "abc", extra_metrics=metrics, resamples=50)["per_row"]["extra"]
-    top = np.exp(logits).max(axis=1) / np.exp(logits).sum(axis=1)
-    assert extra["mean-top"]["value"] == pytest.approx(top.mean())
-    assert extra["mean-top"]["interval_reason"] == "plugins' metrics are not resampled"
-    assert extra["nothing"] == {"value": None, "reason": "metric 'nothing' gave nan"}
-    assert extra["broken"] == {"value": None, "reason": "metric 'broken' failed: needs 100 rows"}
-
-
-def test_calibration_moves_probabilities_not_decisions():
+def test_calibration_moves_probabilities_not_decisions(some):
     labels, logits, _ = some(np.random.default_rng(5))
     before = side(labels, logits, "abc", resamples=50)["per_row"]
     shifted = CalibrationMap(0.5, np.array([2.0, 0.0, -1.0]))
@@ -221,7 +115,7 @@ def test_calibration_moves_probabilities_not_decisions():
     assert after["overall"]["log_loss"]["value"] != before["overall"]["log_loss"]["value"]
 
 
-def test_ten_thousand_rows_of_ten_classes_are_quick():
+def test_ten_thousand_rows_of_ten_classes_are_quick(some):
     rng = np.random.default_rng(0)
     labels, logits, _ = some(rng, n=10_000, k=10, groups=False)
     start = time.process_time()

@@ -114,3 +114,15 @@ def test_dropout_has_the_seed_of_a_run() -> None:
     from imbtk.training.loop import network_seed
 
     assert compose([], seed=9).network_seed(3) == network_seed(9, 3)
+
+
+def test_batches_have_the_axes_that_compose_read() -> None:
+    for x, shape in ((np.ones((8, 7, 7, 3)), (3, 7, 7)), (np.ones((8, 7, 7), np.uint8), (1, 7, 7))):
+        composition = compose(["augment"], x=x)
+        assert composition.context.sample_shape == shape
+        for given in (x, torch.from_numpy(x)):
+            assert next(iter(composition.batches(given, LABELS, 0)))[0].shape == (4, *shape)
+    unknown = compose(["class-weights"])
+    assert next(iter(unknown.batches(np.ones((8, 7, 3)), LABELS, 0)))[0].shape == (4, 7, 3)
+    flat = compose(["class-weights"], sample_shape=(1, 7, 7))
+    assert next(iter(flat.batches(np.ones((8, 49)), LABELS, 0)))[0].shape == (4, 49)

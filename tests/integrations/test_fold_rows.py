@@ -69,7 +69,7 @@ def test_two_rows_of_a_class_stand_on_two_sides() -> None:
 def test_mistakes() -> None:
     with pytest.raises(OptionError, match=r"'validation_fraction' \(given: 1\.0\)"):
         split_rows(dataset(), np.arange(41), 1.0, 0)
-    with pytest.raises(DataError, match=r"groups have the shape \(2,\) and y has 3 rows"):
+    with pytest.raises(DataError, match=r"groups have the shape \(2,\) and there are 3 rows"):
         group_numbers([1, 2], 3)
     numbers = group_numbers(["b", "a", "b"], 3)
     assert numbers is not None

@@ -55,9 +55,17 @@ def test_kind_and_shape_come_from_the_samples() -> None:
     assert (given(x=np.zeros((2, 4))).kind, given(x=np.zeros((2, 4))).sample_shape) == ("table", (4,))
     images = given(x=np.full((2, 3, 5, 5), 0.5))
     assert (images.kind, images.domain, images.x.dtype, int(images.x.max())) == ("images", "photo", torch.uint8, 128)
+    assert given(x=np.zeros((2, 5, 5))).sample_shape == (1, 5, 5)
     assert given(sample_shape=(7,)).kind == "table"
     assert given(kind="table").domain == "table"
     assert given(groups=["p2", "p1"]).groups.tolist() == [1, 0]
+
+
+def test_images_of_a_loop_keep_all_their_channels() -> None:
+    """The network is the loop's own, which may know transparency, or more than three colours."""
+    for shape in ((2, 4, 7, 7), (2, 5, 7, 7), (2, 3, 3, 3)):
+        assert given(x=np.zeros(shape)).sample_shape == shape[1:]
+    assert given(x=np.zeros((2, 7, 7, 3))).sample_shape == (3, 7, 7)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +74,9 @@ def test_kind_and_shape_come_from_the_samples() -> None:
         ({"kind": "video"}, OptionError, r"option 'kind' \(given: 'video'\): write images or table"),
         ({"x": np.zeros((3, 4))}, DataError, "x has 3 rows and labels have 2"),
         ({"x": np.zeros((2, 4)), "kind": "images"}, DataError, r"shape \(4,\); with kind=images it is \(C, H, W\)"),
-        ({"groups": [1]}, DataError, r"groups have the shape \(1,\) and labels \(2,\)"),
+        ({"x": np.zeros((2, 5, 5)), "kind": "table"}, DataError, r"shape \(5, 5\); with kind=table it is \(D,\)"),
+        ({"sample_shape": (5, 5)}, DataError, r"shape \(5, 5\); with kind=images it is \(C, H, W\)"),
+        ({"groups": [1]}, DataError, r"groups have the shape \(1,\) and there are 2 rows"),
     ],
 )
 def test_what_does_not_fit_together(changed: dict[str, Any], error: type[Exception], message: str) -> None:

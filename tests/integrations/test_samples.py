@@ -17,7 +17,7 @@ def test_tables_keep_their_numbers_and_gaps() -> None:
     assert (form.kind, form.shape, samples.dtype) == ("table", (2,), torch.float32)
     assert samples[:, 0].tolist() == [1.0, 3.0]
     assert bool(samples[0, 1].isnan())
-    with pytest.raises(DataError, match="X is infinity or a value too large for single precision in row 0, column 1"):
+    with pytest.raises(DataError, match="column 'x1' is infinite or too large for single precision in row 0"):
         form.samples(np.array([[1.0, np.inf]]))
 
 

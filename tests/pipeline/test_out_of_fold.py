@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,46 +10,22 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from runs_on_folds import DATA, FOLD_OF, GROUPS, LABELS, NAMES, ROWS, Folds, K, X, config, given, ready
 
 import imbtk
 from imbtk import CalibrationMap, Criterion, DecisionRule, RunContext, Split, Strategy, hookimpl
 from imbtk.authoring.context import Rows
 from imbtk.calibration.decisions import decide
 from imbtk.console.progress import RunProgress
-from imbtk.data import load
-from imbtk.data.dataset import Dataset
-from imbtk.errors import DataError, TrainingError
+from imbtk.errors import TrainingError
 from imbtk.pipeline.out_of_fold import out_of_fold_logits
 from imbtk.pipeline.prepare import prepare, prepare_split
 from imbtk.pipeline.run import run_for_comparison
-from imbtk.planning.config import RunConfig
 from imbtk.planning.plan import Plan
 from imbtk.planning.prepared import PreparedRun
 from imbtk.planning.reading import make_catalogue
 from imbtk.runs.schemas import schema
 from imbtk.training.fitting import fit, make_network, own_random_state
-
-K, ROWS = 4, 160
-RNG = np.random.default_rng(0)
-LABELS = np.where(np.arange(ROWS) % 5 == 0, 1, 0)
-X = (RNG.normal(size=(ROWS, 3)) + 1.5 * LABELS[:, None]).astype(np.float32)
-GROUPS = np.arange(ROWS) // 2
-NAMES = np.array(["benign", "malignant"])
-DATA = (X, NAMES[LABELS], GROUPS)
-FOLD_OF = GROUPS % K
-
-
-class Folds(Strategy):
-    """Deal groups into folds by their number alone; the last eighth of the other rows validates."""
-
-    @hookimpl
-    def imbtk_split(self, dataset: Dataset, context: RunContext) -> list[Split]:
-        fold = torch.from_numpy(FOLD_OF)
-        splits = []
-        for i in range(K):
-            rest = torch.nonzero(fold != i)[:, 0]
-            splits.append(Split(rest[: -ROWS // 8], rest[-ROWS // 8 :], torch.nonzero(fold == i)[:, 0]))
-        return splits
 
 
 class Weights(Strategy):
@@ -77,22 +52,6 @@ class Tail(Strategy):
     def imbtk_decide(self, probabilities: np.ndarray, groups: np.ndarray, context: RunContext) -> DecisionRule:
         self._told = [len(probabilities), len(np.unique(groups)), context.decision_rows]
         return DecisionRule("probabilities", reject_below=float(np.quantile(probabilities.max(axis=1), 0.25)))
-
-
-class Fixed(Strategy):
-    """Look at no row."""
-
-    @hookimpl
-    def imbtk_decide(self, context: RunContext) -> DecisionRule:
-        return DecisionRule(name="fixed")
-
-
-def config(**options: Any) -> RunConfig:
-    return RunConfig(**{"epochs": 3, "model": "mlp", "batch_size": 16, "fold": 1, "device": "cpu", **options})
-
-
-def ready(*strategies: Any, data: Any = DATA, **options: Any) -> PreparedRun:
-    return prepare(config(**options), data, [Folds(), *strategies])
 
 
 def by_hand(run: PreparedRun, fold: int, strategies: list[Any]) -> np.ndarray:
@@ -144,7 +103,7 @@ def test_test_rows_leave_no_trace(tmp_path: Path, decision: str) -> None:
     """Neither their features nor their labels: not by scale, class counts, weights, early stopping or calibration."""
     test = FOLD_OF == 1
     x, labels = X.copy(), LABELS.copy()
-    x[test] = 100 * RNG.normal(size=(test.sum(), 3))
+    x[test] = 100 * np.random.default_rng(1).normal(size=(test.sum(), 3))
     labels[test] = 1 - labels[test]
     options = {"early_stop": "balanced_accuracy", "positive": "malignant", "deploy": "uniform"}
     written = []
@@ -212,23 +171,6 @@ def test_what_is_going_to_happen_is_said_before_training(tmp_path: Path, capsys:
     ).read_text(encoding="utf-8")
 
 
-def test_without_need_or_folds_there_are_no_inner_models() -> None:
-    for strategies in ([Folds()], [Folds(), Fixed()], ["threshold"], ["stratified-split:folds=2", "threshold"]):
-        assert prepare(config(fold=0), DATA, strategies).inner == ()
-    fitted = prepare(config(fold=0), DATA, ["threshold"])
-    assert fitted.plan.decision == "by threshold, fitted on validation rows"
-    assert torch.equal(fitted.decision_rows, fitted.data.split.validation)
-    assert (
-        prepare(config(fold=0), DATA, ["stratified-split:folds=2", "threshold"]).plan.decision == fitted.plan.decision
-    )
-    assert len(prepare(config(fold=4), DATA, ["stratified-split:folds=5", "reject"]).inner) == 4
-
-
-def given(*sides: int) -> Dataset:
-    """Return the data with folds of groups put on given sides."""
-    return dataclasses.replace(load(DATA), given_split=torch.from_numpy(np.array(sides)[FOLD_OF]))
-
-
 def test_with_a_given_test_side_each_fold_is_predicted_by_a_model_that_has_seen_neither_it_nor_the_test_rows() -> None:
     data = given(0, 1, 2, 0)
     run = prepare(config(fold=1), data, ["stratified-split:folds=3", "threshold"])
@@ -250,62 +192,6 @@ def test_with_a_given_test_side_each_fold_is_predicted_by_a_model_that_has_seen_
     assert len(out_of_fold_logits(run)) == 120
 
 
-def test_what_becomes_of_a_given_split_is_said() -> None:
-    from imbtk.pipeline.documents import plan_document
-
-    def said(data: Dataset, *strategies: str) -> str:
-        document = plan_document(prepare(config(fold=0), data, strategies))
-        return str(dict(map(tuple, document["defaults"]))["split"])
-
-    by = "by stratified-split"
-    assert said(given(0, 1, 2, 0), by[3:]) == f"{by}, the data's own train, validation and test rows kept"
-    folds = f"{by}:folds=3"
-    assert said(given(0, 1, 2, 0), folds[3:]) == (
-        f"{folds}, the data's own test rows kept, train and validation rows dealt anew, fold 0 of 3"
-    )
-    assert said(given(0, 1, 1, 0), folds[3:]) == f"{folds}, the given train and validation rows dealt anew, fold 0 of 3"
-    assert said(load(DATA), folds[3:]) == f"{folds}, fold 0 of 3"
-
-
-class Overlap(Strategy):
-    """Three folds that all have the first eighth as test rows, and validate on overlapping rows."""
-
-    @hookimpl
-    def imbtk_split(self, dataset: Dataset, context: RunContext) -> list[Split]:
-        rows = torch.arange(ROWS)
-        return [Split(rows[60 + i :], rows[20 : 60 + i], rows[:20]) for i in range(3)]
-
-
-def test_folds_that_allow_no_out_of_fold_rows_are_told_of() -> None:
-    data = (X, NAMES[LABELS])
-    run = prepare(config(fold=0), data, [Overlap(), "threshold"])
-    assert run.inner == ()
-    assert any("fitted on validation rows, although the split has 3 folds" in said for said in run.plan.warnings)
-    assert not prepare(config(fold=0), data, [Overlap()]).plan.warnings
-    with pytest.raises(DataError, match=r"stratified-split:folds=5\)\. Beware: .*although the split has 3 folds"):
-        prepare(config(fold=0), data, [Overlap(), 'threshold:floor="malignant>=0.99",bound=lower-limit'])
-
-
-def test_the_rehearsal_is_with_those_rows() -> None:
-    # 24 malignant rows of 24 patients outside of the fold: 0.025 ** (1 / 24) = 0.857. Few of them validate.
-    floor = 'threshold:floor="malignant>=0.8",bound=lower-limit'
-    ready(floor)
-    with pytest.raises(DataError, match=r"0\.9 on its 24 out-of-fold rows of 24 groups.* reachable is 0\.857"):
-        ready('threshold:floor="malignant>=0.9",bound=lower-limit')
-    with pytest.raises(DataError, match="validation rows"):
-        prepare(config(fold=0), DATA, [floor])
-
-
-class Small(Strategy):
-    """Refuse few rows, or fail on them."""
-
-    @hookimpl
-    def imbtk_resample(self, rows: Rows, context: RunContext) -> Rows:
-        if len(rows.labels) < 100:
-            raise DataError(f"{len(rows.labels)} rows are too few")
-        return rows
-
-
 class Explodes(Strategy):
     """Give a loss that is not finite where few rows are trained on, but for the two of a rehearsal."""
 
@@ -320,37 +206,7 @@ class Explodes(Strategy):
         return exploding
 
 
-def test_what_inner_models_cannot_be_trained_on_is_refused_before_training() -> None:
-    with pytest.raises(DataError, match=r"inner model 1 of 3, which the decision needs .* rows: \d+ rows are too few"):
-        ready(Small(), "threshold")
-    ready(Small())
-
-
 def test_an_inner_model_that_fails_is_named() -> None:
     run = ready(Explodes(), "threshold")
     with pytest.raises(TrainingError, match=r"inner model 1 of 3, trained for the out-of-fold decision: the loss is n"):
         out_of_fold_logits(run)
-
-
-class Overflows(Strategy):
-    """Cannot take the logits of a rehearsal."""
-
-    @hookimpl
-    def imbtk_decide(self, logits: np.ndarray) -> DecisionRule:
-        if logits.max() > 15:
-            raise FloatingPointError("overflow")
-        return DecisionRule()
-
-
-def test_a_rule_that_only_perfect_logits_break_still_has_inner_models() -> None:
-    run = ready(Overflows())
-    assert len(run.inner) == 3
-    assert run.plan.decision == "by overflows, fitted on 120 out-of-fold rows of 3 inner models"
-
-
-def test_an_induced_imbalance_reaches_the_inner_training_rows() -> None:
-    run = ready("threshold", induce_imbalance="10:step")
-    for inner in (run, *run.inner):
-        benign, malignant = inner.plan.context.natural_counts.tolist()
-        assert malignant == benign // 10 > 0
-    assert len(run.decision_rows) == 120

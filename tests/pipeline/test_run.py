@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn import metrics as sk
 
 import imbtk
 from imbtk import RunContext, Strategy, hookimpl, option
@@ -54,45 +53,6 @@ FIRST: dict[str, Any] = {"epochs": 3, "lr": 0.02}
 def finished(tmp_path_factory: pytest.TempPathFactory) -> imbtk.RunResult:
     out = tmp_path_factory.mktemp("runs") / "first"
     return imbtk.run(table(groups=True), [Inverse(power=0.5)], **FIRST, out=str(out), quiet=True)
-
-
-def test_a_run_folder_holds_everything(finished: imbtk.RunResult) -> None:
-    names = {path.name for path in finished.folder.iterdir()}
-    expected = (
-        "config.toml plan.json environment.json split.csv history.csv metrics.json predictions.csv model checkpoint"
-    )
-    assert {*expected.split(), "log.txt", "plots", "report.html"} <= names
-    assert not finished.folder.with_name("first.unfinished").exists()
-
-
-def test_the_split_keeps_groups_whole(finished: imbtk.RunResult) -> None:
-    split = pd.read_csv(finished.folder / "split.csv", dtype=str)
-    assert list(split.columns) == ["row", "file", "label", "group", "split"]
-    assert split.groupby("group")["split"].nunique().max() == 1
-    shares = split["split"].value_counts(normalize=True)
-    assert shares["train"] == pytest.approx(0.64, abs=0.05)
-    assert shares["test"] == pytest.approx(0.20, abs=0.05)
-
-
-def test_metrics_recomputed_from_predictions_by_scikit_learn_agree(finished: imbtk.RunResult) -> None:
-    frame = pd.read_csv(finished.folder / "predictions.csv", dtype={"truth": str, "predicted": str})
-    assert list(frame.columns) == ["row", "split", "group", "truth", "predicted", "p:0", "p:1"]
-    for side in ("validation", "test"):
-        part = frame[frame["split"] == side]
-        overall = finished.metrics[side]["per_row"]["overall"]
-        truth, predicted = part["truth"], part["predicted"]
-        assert overall["balanced_accuracy"]["value"] == pytest.approx(sk.balanced_accuracy_score(truth, predicted))
-        assert overall["mcc"]["value"] == pytest.approx(sk.matthews_corrcoef(truth, predicted))
-        assert overall["macro_f1"]["value"] == pytest.approx(sk.f1_score(truth, predicted, average="macro"))
-        rare = finished.metrics[side]["per_row"]["per_class"][1]
-        assert rare["auroc"]["value"] == pytest.approx(sk.roc_auc_score(truth == "1", part["p:1"]))
-        assert rare["sensitivity"]["value"] == pytest.approx(sk.recall_score(truth == "1", predicted == "1"))
-        patients = part.groupby(["group", "truth"], as_index=False)[["p:0", "p:1"]].mean()
-        per_group = finished.metrics[side]["per_group"]
-        assert per_group["n"] == len(patients)
-        assert per_group["per_class"][1]["auroc"]["value"] == pytest.approx(
-            sk.roc_auc_score(patients["truth"] == "1", patients["p:1"])
-        )
 
 
 def test_the_saved_model_gives_the_predictions_of_the_run(finished: imbtk.RunResult) -> None:
@@ -171,16 +131,6 @@ def test_what_is_only_in_the_patient_is_learnt_only_from_a_leak(apart: bool, tmp
     run = imbtk.run(data, epochs=25, lr=3e-3, out=str(tmp_path / "run"), quiet=True)
     value = run.metrics["test"]["per_row"]["overall"]["balanced_accuracy"]["value"]
     assert value < 0.75 if apart else value > 0.9
-
-
-def test_the_configuration_repeats_the_run(tmp_path: Path) -> None:
-    from imbtk.planning.config import make_config, read_config
-
-    first = imbtk.run("builtin:breast-cancer", epochs=2, lr=0.01, model="linear", out=str(tmp_path / "a"), quiet=True)
-    config = make_config(read_config(first.folder / "config.toml"))
-    again = imbtk.run(config=config, out=str(tmp_path / "b"), quiet=True)
-    assert (again.folder / "metrics.json").read_bytes() == (first.folder / "metrics.json").read_bytes()
-    assert digest(again.folder / "model") == digest(first.folder / "model")
 
 
 def test_phases_follow_windows(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import torch
 from imbtk import DecisionRule, EpochOrder, RunContext, Strategy, hookimpl
 from imbtk.errors import PlanError
 from imbtk.testing.bench import Bench, benches
-from imbtk.testing.dry_run import dry_run
 from imbtk.testing.registry import CheckFailure, Subject
 from imbtk.testing.situations import Situation, situations
 
@@ -112,11 +111,3 @@ def test_benches_are_the_situations_or_the_ordinary_ones() -> None:
     assert len(every) == len(list(situations()))
     assert {bench.situation.ordinary for bench in ordinary} == {True}
     assert len(ordinary) < len(every)
-
-
-def test_all_that_a_strategy_does_is_told_hook_by_hook() -> None:
-    done = dry_run(Bench(Orders(), SITUATION))
-    assert list(done) == ["imbtk_epoch_order"]
-    assert [len(positions) for positions in done["imbtk_epoch_order"]] == [1, 2]
-    assert dry_run(Bench(Orders(), SITUATION), leave_out="imbtk_epoch_order") == {}
-    assert dry_run(Bench(Forgets(), SITUATION)) == {}  # what raises is passed over

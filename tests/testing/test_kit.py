@@ -1,4 +1,7 @@
-"""The conformance kit, tried on strategies that are broken on purpose: each is caught, by the right check."""
+"""The conformance kit and all its checks (``imbtk/testing/*_checks.py``), tried on strategies broken on purpose.
+
+Each is caught, by the right check; a check that no strategy breaks fails here.
+"""
 
 from __future__ import annotations
 
