@@ -155,8 +155,8 @@ class _Training:
         if progress.best is not None:
             self._put_back(progress.best)
         # Whatever window is still open ends with the run.
-        windows.finish(phase, self.phase_batches)
-        windows.end(phase)
+        windows.finish(self.phase_batches.phase, self.phase_batches)
+        windows.end(self.phase_batches.phase)
         if self.checkpoint is not None:
             self.checkpoint.save(self.state)
         return progress.history

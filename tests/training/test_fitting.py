@@ -18,6 +18,8 @@ from imbtk.planning.plan import PlanItem
 from imbtk.planning.prepared import PreparedRun
 from imbtk.training.fitting import fit, head_maker, make_network, needs_rows, own_random_state
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*answers imbtk_refit:FutureWarning")
+
 
 class Answers(Strategy):
     """Answer with something that is none."""
