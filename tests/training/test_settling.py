@@ -143,7 +143,7 @@ def test_channels_last_is_refused_for_tables(tmp_path: Path) -> None:
 def ten_second_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a clock go on by ten seconds in each epoch, whatever the machine does."""
     epochs = [0]
-    real = loop._Training._trained
+    real = loop.Training._trained
 
     def counted(training: Any, epoch: int) -> float:
         epochs[0] += 1
@@ -156,7 +156,7 @@ def ten_second_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
             yield now
 
     small = ticks()
-    monkeypatch.setattr(loop._Training, "_trained", counted)
+    monkeypatch.setattr(loop.Training, "_trained", counted)
     trained = functools.partial(loop.train, clock=lambda: 10.0 * epochs[0] + next(small))
     monkeypatch.setattr("imbtk.training.fitting.train", trained)
 
