@@ -9,7 +9,6 @@ import copy
 import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from imbtk.authoring.records import Batch
@@ -17,9 +16,8 @@ from imbtk.errors import PlanError, PluginError
 from imbtk.models.network import Network
 from imbtk.planning.dispatch import Dispatcher
 from imbtk.planning.phases import BuiltPhase, on_copies
-from imbtk.training.batches import Batches, PhaseBatches
+from imbtk.training.batches import Batches
 from imbtk.training.config import TrainingConfig
-from imbtk.training.iterator import BatchRows
 from imbtk.training.learner import Learner, check_whole_batches
 from imbtk.training.setup import MakeOptimizer
 from imbtk.training.step import take_step, trained_parameters
@@ -75,7 +73,7 @@ def dry_run_plan(
             learner = Learner(network, tried)
             learner.train()
             optimizer = make_optimizer(learner)
-            batch = _few(phase_batches, tried)
+            batch = phase_batches.one(few_rows(tried), tried.planned.phase.start)
             take_step(learner, optimizer, learner.step, batch, trained_parameters(optimizer), config)
             if not calls:
                 _refuse_ignored(phase)
@@ -88,21 +86,6 @@ def few_rows(phase: BuiltPhase) -> torch.Tensor:
     """Return positions of the first eight rows of each class: with fewer, neighbours and regressions fail."""
     most = max(1, min(ROWS_OF_A_CLASS, MOST_ROWS // phase.context.num_classes))
     return torch.cat([(phase.labels == k).nonzero()[:most, 0] for k in range(phase.context.num_classes)])
-
-
-def _few(phase_batches: PhaseBatches, phase: BuiltPhase) -> Batch:
-    """Return one batch of these rows, with partners."""
-    order, epoch = few_rows(phase), phase.planned.phase.start
-    places = np.arange(len(order))
-
-    def at(positions: torch.Tensor) -> BatchRows:
-        return phase_batches.rows(positions, len(positions))[0]
-
-    partners = {
-        label: phase_batches.load(at(stream.choose(epoch, order)), epoch, 0, places, stream)
-        for label, stream in phase.partners.items()
-    }
-    return phase_batches.load(at(order), epoch, 0, places, partners=partners)
 
 
 def _counting(phase: BuiltPhase) -> tuple[BuiltPhase, list[None]]:
