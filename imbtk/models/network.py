@@ -156,6 +156,16 @@ class Network(nn.Module):
         """The width of the features of a branch: D where there is one."""
         return feature_width(self.backbone, self.sample_shape, self.model_name, self.branches)
 
+    @property
+    def experts(self) -> str:
+        """What experts share and have of their own, for people; empty if there is one head."""
+        if not isinstance(self.head, ExpertHead):
+            return ""
+        count = len(self.head.heads)
+        if self.branches > 1:
+            return f"{count}, each with a copy of the backbone's last block and a head of its own"
+        return f"{count} heads on common features: the backbone names no last block that could be copied"
+
     def renew_head(self) -> None:
         """Make the classifier head anew, as the plan chooses it: its bias starts at the log of the effective prior."""
         width, count = self.branch_width, len(self.head.heads) if isinstance(self.head, ExpertHead) else 1
