@@ -90,7 +90,8 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         (
             "training",
             f"{config.optimizer}, {config.schedule} schedule with {config.warmup:.0%} warm-up, learning rate "
-            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}{parts}, {most}{epochs}, {stop}",
+            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}{parts}, {most}{epochs}, "
+            f"{stop}",
         ),
         (
             "normalisation",
