@@ -193,8 +193,8 @@ class Strategy(BaseModel):
                 continue
             if not _is_plain(value):
                 raise PluginError(
-                    f"strategy '{self.name}' keeps a {type(value).__name__} in '{key}', which no checkpoint holds: keep "
-                    "tensors, numbers or texts (or lists of them) in attributes that begin with '_', and modules with "
+                    f"strategy '{self.name}' keeps a {type(value).__name__} in '{key}', which no checkpoint holds: "
+                    "keep tensors, numbers or texts (or lists of them) in attributes that begin with '_', and modules with "
                     "self.keep(name, make)."
                 )
             state[key] = value

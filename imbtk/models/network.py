@@ -85,33 +85,32 @@ class Network(nn.Module):
     def forward(self, samples: torch.Tensor, outputs: Literal[True]) -> Outputs: ...
     def forward(self, samples: torch.Tensor, outputs: bool = False) -> torch.Tensor | Outputs:
         """Return logits (B, K) for samples (B, *sample_shape), or the record of all that is said of them."""
+        said = self.outputs(samples)
+        return said if outputs else said.logits
+
+    def outputs(self, samples: torch.Tensor) -> Outputs:
+        """Return all that is said of samples (B, *sample_shape), in float32."""
         # Half precision only where it was asked for, in training, and here: what looks at logits is given float32,
         # since exponentials of margins and focal powers overflow in anything less.
-        if self.bf16 and self.training:
-            with torch.autocast(samples.device.type, torch.bfloat16):
-                features = self.features(samples)
-                said = self.classify(features)
-            features = features.float()
-            experts = None if said.experts is None else said.experts.float()
-            said = Outputs(said.logits.float(), None, experts)
-        else:
-            features = self.features(samples)
-            said = self.classify(features)
-        return Outputs(said.logits, features, said.experts) if outputs else said.logits
+        if not (self.bf16 and self.training):
+            return self.classify(self.features(samples))
+        with torch.autocast(samples.device.type, torch.bfloat16):
+            said = self.classify(self.features(samples))
+        return Outputs(*(None if part is None else part.float() for part in said))  # type: ignore[arg-type]
 
     def classify(self, features: torch.Tensor) -> Outputs:
-        """Return logits (B, K), and those of experts, for features (B, D); a strategy whose head fails is named.
+        """Return what is said of features (B, D): logits (B, K), and those of experts.
 
         Raises
         ------
         PluginError
-            If a head that a strategy made raises something, or gives another number of rows.
+            If a head that a strategy made raises something, or gives another number of rows; the strategy is named.
         """
         if not self.head_origin.maker:
-            return _said(self.head(features))
+            return _said(self.head(features), features)
         given = f"features of shape {tuple(features.shape)}"
         try:
-            said = _said(self.head(features))
+            said = _said(self.head(features), features)
         except (ImbtkError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
@@ -212,13 +211,13 @@ class Network(nn.Module):
         return self
 
 
-def _said(made: Any) -> Outputs:
+def _said(made: Any, features: torch.Tensor) -> Outputs:
     """Return what a head gave, as a record: logits, those of experts, or both."""
     if isinstance(made, tuple) and len(made) == 2:
-        return Outputs(made[0], None, made[1])
+        return Outputs(made[0], features, made[1])
     if isinstance(made, torch.Tensor) and made.ndim == 3:
-        return Outputs(made.mean(0), None, made)
-    return Outputs(made)
+        return Outputs(made.mean(0), features, made)
+    return Outputs(made, features)
 
 
 def feature_width(backbone: nn.Module, sample_shape: tuple[int, ...], name: str = "", branches: int = 1) -> int:
