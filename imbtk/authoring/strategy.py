@@ -194,7 +194,7 @@ class Strategy(BaseModel):
             if not _is_plain(value):
                 raise PluginError(
                     f"strategy '{self.name}' keeps a {type(value).__name__} in '{key}', which no checkpoint holds: "
-                    "keep tensors, numbers or texts (or lists of them) in attributes that begin with '_', and modules with "
+                    "keep tensors, numbers, texts or lists of them in attributes that begin with '_', and modules with "
                     "self.keep(name, make)."
                 )
             state[key] = value
