@@ -56,8 +56,7 @@ def dry_run_plan(prepared: PreparedRun, network: Network) -> None:
     copies = {item.label: item.copy() for item in items}
     network = copy.deepcopy(network)
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
-    nothing = torch.empty(0, dtype=torch.int64)
-    windows = Windows(network, batches, (nothing, nothing), few_rows)
+    windows = Windows(network, batches, _few_validation_rows(prepared), few_rows)
     device = prepared.model.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for phase in prepared.plan.phases:
@@ -80,6 +79,12 @@ def few_rows(phase: BuiltPhase) -> torch.Tensor:
     """Return positions of the first eight rows of each class: with fewer, neighbours and regressions fail."""
     most = max(1, min(ROWS_OF_A_CLASS, MOST_ROWS // phase.context.num_classes))
     return torch.cat([(phase.labels == k).nonzero()[:most, 0] for k in range(phase.context.num_classes)])
+
+
+def _few_validation_rows(prepared: PreparedRun) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return some validation rows and their labels: none only where the run has none."""
+    rows = prepared.data.split.validation[:MOST_ROWS]
+    return rows, prepared.data.dataset.labels[rows]
 
 
 def _few(phase_batches: PhaseBatches, phase: BuiltPhase) -> Batch:
