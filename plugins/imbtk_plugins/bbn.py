@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -60,7 +61,7 @@ class Bbn(Strategy):
         return draw_reversed
 
     @hookimpl
-    def imbtk_objective(self, objective: Objective, context: RunContext) -> Objective:
+    def imbtk_objective(self, objective: Objective, context: RunContext) -> Callable[..., torch.Tensor]:
         """Return the loss of both rows under the mixed logits of both branches."""
         window = context.window
 

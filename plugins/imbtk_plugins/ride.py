@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -58,7 +59,7 @@ class Ride(Strategy):
         network.branch(self.experts)
 
     @hookimpl
-    def imbtk_objective(self, objective: Objective, context: RunContext) -> Objective:
+    def imbtk_objective(self, objective: Objective, context: RunContext) -> Callable[..., torch.Tensor]:
         """Return the sum over experts of what the plan minimises, less their distance from the mean."""
         shares = context.class_counts.double() / context.class_counts.sum()
         by_class = self.tempering * context.num_classes * shares + 1 - self.tempering

@@ -69,14 +69,14 @@ class TauNorm(Strategy):
                 f"option 'tau' of strategy '{self.name}' is validation, and the run has no validation rows. Give it "
                 "some, or a number: tau=1."
             )
-        features = training.validation.features()
-        labels = training.validation.labels.to(features.device)
-        found = []
+        features, labels = training.validation.features(), training.validation.labels.cpu()
+        support, found = labels.bincount(), []
         for tau in GRID:
             normalise(classifiers, tau)
             with torch.no_grad():
-                right = (network.classify(features).logits.argmax(1) == labels).double()
-            found.append(float(torch.stack([right[labels == c].mean() for c in labels.unique()]).mean()))
+                hits = network.classify(features).logits.argmax(1).cpu() == labels
+            sensitivity = labels[hits].bincount(minlength=support.shape[0]) / support
+            found.append(float(sensitivity[support > 0].mean()))
         self._tau = GRID[found.index(max(found))]
         normalise(classifiers, self._tau)
 
@@ -88,9 +88,11 @@ class TauNorm(Strategy):
         elif isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward:
             weight = head.weight.detach()
             yield Classifier(weight, weight.clone(), weight.norm(dim=1, keepdim=True), head.bias)
-        elif isinstance(inner := getattr(head, "linear", None), nn.Linear) and hasattr(head, "factor"):
-            factor = head.factor.detach()
-            yield Classifier(factor, factor.clone(), (inner.weight.detach() * factor[:, None]).norm(dim=1), inner.bias)
+        elif isinstance(inner := getattr(head, "linear", None), nn.Linear) and isinstance(
+            factor := getattr(head, "factor", None), nn.Parameter
+        ):
+            weight = inner.weight.detach() * factor.detach()[:, None]
+            yield Classifier(factor.detach(), factor.detach().clone(), weight.norm(dim=1), inner.bias)
         else:
             raise PlanError(
                 f"strategy '{self.name}' does not know the head '{type(head).__name__}': it divides the weights of "
