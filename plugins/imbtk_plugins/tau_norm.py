@@ -66,8 +66,8 @@ class TauNorm(Strategy):
             return
         if training.validation is None:
             raise OptionError(
-                f"option 'tau' of strategy '{self.name}' is validation, and the run has no validation rows. Give it "
-                "some, or a number: tau=1."
+                f"option 'tau' of strategy '{self.name}' is validation, and the run has no validation rows. Set some "
+                "aside (of the estimator: validation_fraction=0.2), or give a number: tau=1."
             )
         features, labels = training.validation.features(), training.validation.labels.cpu()
         support, found = labels.bincount(), []
