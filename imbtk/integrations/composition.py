@@ -272,9 +272,10 @@ class Composition:
         def optimizer(learner: Learner) -> torch.optim.Optimizer:
             return make_optimizer([p for p in learner.parameters() if p.requires_grad])
 
-        dry_run_plan(network, self.phases, batches, optimizer, config)
         nothing = torch.empty(0, dtype=torch.int64)
-        return Steps(Training(network, optimizer, self.phases, batches, (nothing, nothing), config))
+        validation = nothing, nothing
+        dry_run_plan(network, self.phases, batches, optimizer, config, validation)
+        return Steps(Training(network, optimizer, self.phases, batches, validation, config))
 
     def network_seed(self, epoch: int) -> int:
         """Return what a run gives ``torch.manual_seed`` before an epoch, for networks with randomness (dropout)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, overload
 
 import torch
@@ -184,11 +185,21 @@ class Network(nn.Module):
             raise PlanError("two strategies branch the network, and it has one last block: enable one of them.")
         device = next((p.device for p in self.parameters()), torch.device("cpu"))
         width = self.branch_width
-        if branch_backbone(self.backbone, count):
-            self.branches = count
+        with self._frozen_anew("backbone"):
+            if branch_backbone(self.backbone, count):
+                self.branches = count
         self._put_head([self._made_head(width) for _ in range(count)])
         self.to(device)
         return self.branches > 1
+
+    @contextmanager
+    def _frozen_anew(self, part: Literal["backbone", "head"]) -> Iterator[None]:
+        """Let a part be changed that may be frozen: what it has afterwards is, and is thawed with it."""
+        frozen, statistics = part in self._frozen, part in self._moving
+        self.thaw(part)
+        yield
+        if frozen:
+            self.freeze(part, statistics)
 
     def _made_head(self, width: int) -> nn.Module:
         if self.make_head is None:
@@ -198,7 +209,8 @@ class Network(nn.Module):
     def _put_head(self, heads: list[nn.Module]) -> None:
         device = next((p.device for p in self.parameters()), torch.device("cpu"))
         head = ExpertHead(heads, parted=self.branches > 1) if len(heads) > 1 else heads[0]
-        self.head = head.to(device)
+        with self._frozen_anew("head"):
+            self.head = head.to(device)
         self.head_version += 1
         self.train(self.training)
 

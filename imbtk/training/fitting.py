@@ -169,7 +169,11 @@ def make_network(prepared: PreparedRun) -> Network:
     network.to(prepared.model.device)
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
     config = training_config(prepared, network)
-    dry_run_plan(network, prepared.plan.phases, batches, lambda learner: _optimizer(prepared, learner), config)
+    rows = prepared.data.split.validation
+    validation = rows, prepared.data.dataset.labels[rows]
+    dry_run_plan(
+        network, prepared.plan.phases, batches, lambda learner: _optimizer(prepared, learner), config, validation
+    )
     return network
 
 

@@ -36,6 +36,7 @@ def dry_run_plan(
     batches: Batches,
     make_optimizer: MakeOptimizer,
     config: TrainingConfig,
+    validation: tuple[torch.Tensor, torch.Tensor],
 ) -> None:
     """Let a plan's strategies change, train and finish a copy of the network, on copies of their own.
 
@@ -50,6 +51,8 @@ def dry_run_plan(
     make_optimizer : callable
         ``learner -> Optimizer``.
     config : TrainingConfig
+    validation : tuple of Tensor
+        Rows (n,) of the data set and their labels (n,), of which the first are shown; n may be 0.
 
     Raises
     ------
@@ -62,8 +65,8 @@ def dry_run_plan(
         return
     copies = {item.label: item.copy() for item in items}
     network = copy.deepcopy(network)
-    nothing = torch.empty(0, dtype=torch.int64)
-    windows = Windows(network, batches, (nothing, nothing), few_rows)
+    rows, labels = validation
+    windows = Windows(network, batches, (rows[:MOST_ROWS], labels[:MOST_ROWS]), few_rows)
     device = batches.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for phase in phases:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from imbtk import CalibrationMap, DecisionRule, RunContext, Strategy, hookimpl, option
 from imbtk.calibration.decisions import decide
-from imbtk.errors import PluginError, TrainingError
+from imbtk.errors import PlanError, PluginError, TrainingError
 from imbtk.pipeline.documents import plan_document
 from imbtk.pipeline.prepare import prepare
 from imbtk.planning.config import make_config
@@ -72,6 +73,25 @@ def test_training_leaves_the_callers_random_state_and_needs_no_folder() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
     assert [record["epoch"] for record in fitted.history] == [0, 1]
     assert fitted.logits(run.data.split.test).shape == (len(run.data.split.test), 2)
+
+
+class Chooses(Strategy):
+    """Choose something by the validation rows, which is refused where there are none."""
+
+    @hookimpl
+    def imbtk_finish(self, training: Any) -> None:
+        if training.validation is None:
+            raise PlanError("no validation rows")
+        self._rows = len(training.validation.logits())
+
+
+def test_the_dry_run_has_validation_rows_where_the_run_has_them() -> None:
+    run = prepared(Chooses())
+    make_network(run)
+    nothing = torch.empty(0, dtype=torch.int64)
+    split = dataclasses.replace(run.data.split, validation=nothing)
+    with pytest.raises(PlanError, match="no validation rows"):
+        make_network(dataclasses.replace(run, data=dataclasses.replace(run.data, split=split)))
 
 
 def test_the_head_starts_at_the_prior() -> None:
