@@ -108,5 +108,5 @@ class Contrast(nn.Module):
         own = (classes[:number, None] == classes) & ~itself
         s = points[:number] @ points.T / temperature
         standing = F.one_hot(classes, num_classes).sum(0)[classes] - own.long()
-        rest = (s - standing.log()).masked_fill(itself, -torch.inf).logsumexp(1, keepdim=True)
+        rest = (s - standing.to(s).log()).masked_fill(itself, -torch.inf).logsumexp(1, keepdim=True)
         return -((s - rest) * own).sum(1).div(own.sum(1)).view(2, -1).mean(0)

@@ -39,7 +39,9 @@ def resumed_equals_uninterrupted(strategies: Sequence[StrategyLike], **options: 
     settings = {"data": "builtin:digits", "epochs": 3, "model": "mlp", "device": "cpu", "precision": "fp32", **options}
     whole = _run(strategies, settings)
     assert whole is not None
-    return all(_same(whole, _killed_and_resumed(strategies, settings, epoch)) for epoch in range(settings["epochs"] - 1))
+    return all(
+        _same(whole, _killed_and_resumed(strategies, settings, epoch)) for epoch in range(settings["epochs"] - 1)
+    )
 
 
 def _killed_and_resumed(strategies: Sequence[StrategyLike], settings: dict[str, Any], epoch: int) -> Fitted | None:
