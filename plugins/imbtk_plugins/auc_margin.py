@@ -84,7 +84,7 @@ class AucMargin(Strategy):
             with torch.no_grad():
                 for mean, slope in zip((saddle.a, saddle.b), slopes, strict=True):
                     if slope is not None:
-                        mean -= self.rate * slope
+                        mean.sub_(self.rate * slope)
                 saddle.alpha += 2 * self.rate * (self.margin + saddle.b - saddle.a - saddle.alpha)
                 saddle.alpha.clamp_(min=0)
             return loss

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -68,16 +70,17 @@ class BalancedContrastive(Strategy):
     @hookimpl
     def imbtk_objective(self, objective: Objective, in_features: int, context: RunContext) -> Objective:
         """Return the plan's loss of each row plus the contrastive one."""
-        contrast = self.keep("contrast", lambda: Contrast(in_features, context.num_classes, self.dim))
+        contrast: Contrast = self.keep("contrast", lambda: Contrast(in_features, context.num_classes, self.dim))
 
         def with_contrast(
-            outputs: Outputs, batch: Batch, *, partner: Batch | None, network: nn.Module, features: torch.Tensor
+            outputs: Outputs, batch: Batch, *, partner: Batch | None = None, network: Any = None, features: Any = None
         ) -> torch.Tensor:
             losses = objective(outputs, batch)
             if partner is None:  # rows that another strategy chose beside the batch: they have no second view
                 return losses
             views = torch.cat([features, network(partner.inputs, outputs=True).features])
-            return losses + self.weight * contrast(views, batch.labels, self.temperature)
+            terms: torch.Tensor = contrast(views, batch.labels, self.temperature)
+            return losses + self.weight * terms
 
         return with_contrast
 
