@@ -147,6 +147,8 @@ class Strategy(BaseModel):
     def check_run(self, context: RunContext) -> None:
         """Refuse a run that the strategy cannot serve, before anything is trained; called once, with the run's context.
 
+        Its ``window`` is the strategy's own.
+
         Raises
         ------
         ImbtkError

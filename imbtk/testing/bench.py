@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbtk.authoring.context import EpochOrder
+from imbtk.authoring.context import EpochOrder, Phase, RunContext
+from imbtk.authoring.options import Window
 from imbtk.authoring.prediction import CalibrationMap
 from imbtk.authoring.records import Batch, Outputs
 from imbtk.authoring.strategy import Strategy
@@ -58,8 +60,6 @@ class Bench:
     ) -> None:
         self.strategy, self.situation, self.strict = copy.deepcopy(strategy), situation, strict
         self.permutation = torch.arange(situation.num_classes) if permutation is None else permutation
-        self.item = PlanItem(self.strategy, None, "under test", strategy.name)
-        self.dispatcher = Dispatcher([self.item])
         self.draw = SpyDraw(seed)
         self.dataset = situation.dataset()
         self.seen: list[torch.Tensor] = []
@@ -69,6 +69,10 @@ class Bench:
         self.disturbed = ""
         if permutation is not None:
             self._permute(torch.argsort(permutation))
+        self.item = PlanItem(self.strategy, self._window(), "under test", strategy.name)
+        self.dispatcher = Dispatcher([self.item])
+        start = self.item.during(self.context.epochs).start
+        self.context = dataclasses.replace(self.context, phase=Phase(0, start, self.context.epochs))
 
     def _permute(self, places: torch.Tensor) -> None:
         """Give class k the number ``places[k]``; rows stay where they are."""
@@ -83,10 +87,25 @@ class Bench:
             positive=None if context.positive is None else int(places[context.positive]),
         )
 
+    def _window(self) -> Window | None:
+        """Return None, all epochs; the last ones for a strategy that refuses to be on from the first."""
+        later = Window(start=self.context.epochs // 2)
+        for window in (None, later):
+            item = PlanItem(copy.deepcopy(self.strategy), window, "under test", self.strategy.name)
+            told = dataclasses.replace(self.context, window=item.during(self.context.epochs))
+            with contextlib.suppress(ImbtkError):
+                item.strategy.check_run(told)
+                return window
+        return None
+
+    def _told(self) -> RunContext:
+        """Return the context with the strategy's own window, as core gives it."""
+        return dataclasses.replace(self.context, window=self.item.during(self.context.epochs))
+
     def _check_run(self, hook: str) -> None:
         """Let the strategy refuse the run, as core does once rows are split."""
         if hook != "imbtk_split" and hook not in OBSERVING:
-            self.strategy.check_run(self.context)
+            self.strategy.check_run(self._told())
 
     def _choose(self, hook: str, **arguments: Any) -> Any:
         try:
@@ -201,8 +220,21 @@ class Bench:
             torch.arange(size),
             target.argmax(1),
             1,
+            partners=self._partners(size),
             draw=self.context.draw.at(1, np.arange(size)),
         )
+
+    def _partners(self, size: int) -> dict[str, Batch]:
+        """Return the second rows that the strategy chooses, each class with one picture, beside the first ones."""
+        label, labels = self.item.label, self.context.labels
+        chosen = self.dispatcher.collect("imbtk_partner", context=self.context)
+        if not chosen:
+            return {}
+        order = torch.arange(size) % len(labels)
+        places = chosen[0][0](1, order, self.draw.named(f"{label} partner").at(1))
+        pictures, target = self.situation.samples(self.situation.num_classes), torch.eye(self.situation.num_classes)
+        classes = labels[places]
+        return {label: Batch(pictures[classes], target[classes], places, classes, 1)}
 
     # The head, and after training --------------------------------------------------------------------------------
 
