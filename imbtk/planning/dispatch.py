@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import pluggy
@@ -92,11 +93,18 @@ class Dispatcher:
 
     def __init__(self, items: Sequence[PlanItem]) -> None:
         self.items = tuple(items)
-        self._manager = HookManager()
-        for item in items:
-            self._manager.register(item.strategy, name=item.label)
+
+    @cached_property
+    def _manager(self) -> HookManager:
+        """Made when a hook is called: it takes a thousand times as long as finding that nobody answers."""
+        manager = HookManager()
+        for item in self.items:
+            manager.register(item.strategy, name=item.label)
+        return manager
 
     def _implementations(self, hook: str) -> list[tuple[PlanItem, pluggy.HookImpl]]:
+        if not self.answering(hook):
+            return []
         found = {impl.plugin_name: impl for impl in getattr(self._manager.hook, hook).get_hookimpls()}
         return [(item, found[item.label]) for item in self.items if item.label in found]
 
@@ -150,7 +158,7 @@ class Dispatcher:
 
     def answering(self, hook: str) -> tuple[PlanItem, ...]:
         """Return the items that implement a hook, in the plan's order."""
-        return tuple(item for item, _ in self._implementations(hook))
+        return tuple(item for item in self.items if hasattr(item.strategy, hook))
 
 
 @contextlib.contextmanager

@@ -30,8 +30,9 @@ class CRT(Strategy):
 
         η_s = r η (1 + cos(π s / S)) / 2,
 
-    with no warm-up, from r times its peak. The paper trains with SGD and r = 1. A window of some fifty steps is too
-    short for AdamW to train a head at r = 1, as the training loss shows: take r = 10, or a longer window.
+    with no warm-up, from r times its peak. The paper trains with SGD, at a peak a hundred times that of AdamW here, and
+    r = 1. AdamW at its own peak leaves the head untrained in a window of some fifty steps (on digits at 1:20 a balanced
+    accuracy of 0.50, with r = 10 of 0.90), so r = 10 is the default; with SGD write rate=1.
 
     Where this differs: the paper lets the rate of the first stage fall to zero before the second, here it is where the
     window cuts the run's own schedule; it steps the rate once per epoch, here each step does; and its code lets the
@@ -43,7 +44,7 @@ class CRT(Strategy):
     (sampling), section 5.1 (cosine schedule, ten epochs after ninety).
     """
 
-    rate: float = option(1.0, "Factor r on the peak learning rate, from which a cosine falls over the window.", gt=0)
+    rate: float = option(10.0, "Factor r on the peak learning rate, from which a cosine falls over the window.", gt=0)
     restart: bool = option(True, "Whether the learning rate restarts like this, or goes on as the run's.")
     epoch_size: EpochSize = option(
         "1x", "Rows in an epoch: a multiple of the training rows, a number, or auto (the largest class once)."
