@@ -47,15 +47,28 @@ def ascend(optimizer: torch.optim.Optimizer, rho: float) -> Moved:
     return moved
 
 
+@torch.no_grad()
 def renew_batch_norm(network: nn.Module, inputs: Iterable[torch.Tensor]) -> None:
     """Make the statistics of batch norm those of its weights as they are: means over batches of the inputs.
 
-    Averaged weights need it: the statistics that came along are those of other weights.
+    Averaged weights need it: the statistics that came along are those of other weights. Frozen parts keep theirs.
 
     References
     ----------
     Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", section 3.2.
     """
     training = network.training
-    torch.optim.swa_utils.update_bn(inputs, network)  # leaves networks without batch norm alone
-    network.train(training)
+    network.train()
+    # Not torch's update_bn, which resets all of them first: those of frozen parts, in eval mode, would stay at nothing.
+    moving = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    momenta = [module.momentum for module in moving]
+    for module in moving:
+        module.reset_running_stats()
+        module.momentum = None  # all batches alike
+    try:
+        for batch in inputs if moving else ():
+            network(batch)
+    finally:
+        for module, momentum in zip(moving, momenta, strict=True):
+            module.momentum = momentum
+        network.train(training)
