@@ -72,12 +72,12 @@ def by_hand(prepared: PreparedRun, network: nn.Module, epochs: int, folder: Path
     rows_of, labels_of, weights = phase.indices, phase.labels, phase.weights
     (focal,) = [item.strategy for item in phase.planned.items if item.strategy.name == "focal-loss"]
     criterion = focal.imbtk_criterion(phase.context)
-    optimizer = make_optimizer("adamw", parameter_groups(network, 0.01, 1e-3), prepared.model.device)
     validation = prepared.data.split.validation
     labels_validation = prepared.data.dataset.labels[validation]
     size, step = prepared.model.config.batch_size, 0
     total = phase.steps * epochs
     began = time.perf_counter()
+    optimizer = make_optimizer("adamw", parameter_groups(network, 0.01, 1e-3), prepared.model.device)
     for epoch in range(epochs):
         network.train()
         order = phase.order(epoch)

@@ -31,7 +31,7 @@ def resumed_equals_uninterrupted(strategies: Sequence[StrategyLike], **options: 
     Parameters
     ----------
     strategies : sequence
-        Names, or instances, of which copies are taken.
+        Names, or instances, with a window or without, of which copies are taken.
     options : object
         Fields of the configuration, three epochs of the digits with a small perceptron unless they say otherwise;
         ``data`` may be arrays.
@@ -61,7 +61,7 @@ def _run(
 ) -> Fitted | None:
     arrays = not isinstance(settings["data"], str)
     config = make_config({key: value for key, value in settings.items() if key != "data" or not arrays})
-    fresh = [entry.clone() if isinstance(entry, Strategy) else entry for entry in strategies]
+    fresh = [_fresh(entry) for entry in strategies]
     prepared = prepare(config, settings["data"] if arrays else None, fresh)
 
     def on_epoch(epoch: int, record: EpochRecord) -> None:
@@ -74,6 +74,12 @@ def _run(
         return fit(prepared, make_network(prepared), kept, on_epoch, resume=resume)
     except _KilledError:
         return None
+
+
+def _fresh(entry: StrategyLike) -> StrategyLike:
+    if isinstance(entry, tuple):
+        return entry[0].clone(), entry[1]
+    return entry.clone() if isinstance(entry, Strategy) else entry
 
 
 def _same(one: Fitted, other: Fitted | None) -> bool:
