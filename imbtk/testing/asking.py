@@ -80,15 +80,15 @@ class Asking:
         """Return the link that the strategy makes; None also where it does not answer."""
         if not self.dispatcher.answering(hook):
             return None
-        refused: list[Any] = []
+        answers: list[Any] = []
 
         def call() -> Any:
             made = self.dispatcher.chain(hook, argument, value, lambda made, item: made, **others)
-            refused.append(made)
+            answers.append(made)
             return made
 
         result = self._ask(hook, call)
-        if refused == [None] and hook not in OBSERVING:
+        if answers and answers[0] is None and hook not in OBSERVING:
             raise CheckFailure(
                 f"{hook} returned None with {self.situation}",
                 f"A chain goes on with what the hook returns: return '{argument}' itself where nothing shall change.",

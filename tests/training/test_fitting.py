@@ -18,6 +18,8 @@ from imbtk.planning.plan import PlanItem
 from imbtk.planning.prepared import PreparedRun
 from imbtk.training.fitting import fit, head_maker, make_network, needs_rows, own_random_state
 
+ANSWERS_REFIT = pytest.mark.filterwarnings("ignore:.*answers imbtk_refit:FutureWarning")
+
 
 class Answers(Strategy):
     """Answer with something that is none."""
@@ -78,9 +80,13 @@ def test_the_head_starts_at_the_prior() -> None:
     assert make_network(run).head.bias.tolist() == pytest.approx((counts / counts.sum()).log().tolist())
 
 
-def test_the_head_is_refitted() -> None:
+def test_the_head_is_refitted_and_what_to_write_instead_is_said() -> None:
     run = prepared(Zero())
-    assert np.abs(fit(run, make_network(run)).logits(run.data.split.test)).max() == 0
+    with pytest.warns(
+        FutureWarning, match=r"'zero' answers imbtk_refit, .* write imbtk_finish\(self, network, training"
+    ):
+        fitted = fit(run, make_network(run))
+    assert np.abs(fitted.logits(run.data.split.test)).max() == 0
 
 
 def test_rules_that_look_at_rows() -> None:
@@ -90,6 +96,7 @@ def test_rules_that_look_at_rows() -> None:
     assert decide(prepared(), logits, CalibrationMap()).rule == DecisionRule()
 
 
+@ANSWERS_REFIT
 def test_wrong_answers_are_named() -> None:
     run = prepared(Answers())
     with pytest.raises(PluginError, match=r"strategy 'answers' .* returned str, not a torch Module, from imbtk_head"):
@@ -170,6 +177,7 @@ def test_a_head_that_fails_in_training_is_named_with_its_strategy() -> None:
     assert isinstance(caught.value.__cause__, KeyError)
 
 
+@ANSWERS_REFIT
 def test_a_refitted_head_that_fails_is_named() -> None:
     run = prepared(BadRefit())
     with pytest.raises(
@@ -201,6 +209,7 @@ class Fresh(Strategy):
         return torch.nn.Linear(features.shape[1], 2)
 
 
+@ANSWERS_REFIT
 def test_a_new_head_from_a_refit_hangs_on_the_seed_alone() -> None:
     weights = []
     for seed in (1, 2):
@@ -213,6 +222,7 @@ def test_a_new_head_from_a_refit_hangs_on_the_seed_alone() -> None:
     assert torch.equal(*weights)
 
 
+@ANSWERS_REFIT
 def test_a_refit_draws_from_no_other_global_state() -> None:
     run = prepared(Fresh(noise=True))
     with pytest.raises(PluginError, match=r"'fresh' .* global random state of NumPy in imbtk_refit"):
