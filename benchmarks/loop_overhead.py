@@ -27,6 +27,7 @@ from imbtk.planning.prepared import PreparedRun
 from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.config import TrainingConfig
+from imbtk.training.learner import Learner
 from imbtk.training.loop import train
 from imbtk.training.memory import keep_memory
 from imbtk.training.schedule import learning_rate_factor
@@ -52,8 +53,11 @@ def ours(prepared: PreparedRun, network: nn.Module, epochs: int, folder: Path) -
     """Train with imbtk's loop; return seconds."""
     settings = TrainingConfig(seed=prepared.model.config.seed)
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
-    optimizer = make_optimizer("adamw", parameter_groups(network, 0.01, 1e-3), prepared.model.device)
     validation = prepared.data.split.validation
+
+    def optimizer(learner: Learner) -> torch.optim.Optimizer:
+        return make_optimizer("adamw", parameter_groups(learner.network, 0.01, 1e-3), prepared.model.device)
+
     began = time.perf_counter()
     labels = prepared.data.dataset.labels[validation]
     train(network, optimizer, prepared.plan.phases, batches, (validation, labels), settings, Checkpoint(folder))

@@ -184,6 +184,9 @@ class RunContext:
         Group (patient) of each of these rows, -1 for synthetic rows; None where groups are not known.
     validation_counts : Tensor of int64, shape (K,), optional
         Validation rows per class; None while nothing is split.
+    class_mass : Tensor of float64, shape (K,), optional
+        Expected share of each class in an epoch of this phase, as its order shows them; None in hooks that are called
+        before it is known.
     effective_prior : Tensor of float64, shape (K,), optional
         Class frequencies that a model without features comes to believe in this phase, from the ledger; None in hooks
         that are called before it is known, and where it cannot be known.
@@ -216,6 +219,7 @@ class RunContext:
     task: Literal["multiclass"] = "multiclass"
     groups: torch.Tensor | None = None
     validation_counts: torch.Tensor | None = None
+    class_mass: torch.Tensor | None = None
     effective_prior: torch.Tensor | None = None
     positive: int | None = None
     epochs: int = 1

@@ -147,6 +147,8 @@ class Strategy(BaseModel):
     def check_run(self, context: RunContext) -> None:
         """Refuse a run that the strategy cannot serve, before anything is trained; called once, with the run's context.
 
+        Its ``window`` is the strategy's own.
+
         Raises
         ------
         ImbtkError
@@ -189,13 +191,13 @@ class Strategy(BaseModel):
         """
         state: dict[str, Any] = {}
         for key, value in vars(self).items():
-            kind = type(value).__name__
             if not key.startswith("_") or key.startswith("__") or _made_anew(value):
                 continue
-            if kind not in _STATE_TYPES:
+            if not _is_plain(value):
                 raise PluginError(
-                    f"strategy '{self.name}' keeps a {kind} in '{key}', which no checkpoint holds: keep tensors, "
-                    "numbers or texts in attributes that begin with '_', and modules with self.keep(name, make)."
+                    f"strategy '{self.name}' keeps a {type(value).__name__} in '{key}', which no checkpoint holds: "
+                    "keep tensors, numbers, texts or lists of them in attributes that begin with '_', and modules with "
+                    "self.keep(name, make)."
                 )
             state[key] = value
         if kept := self.modules():
@@ -237,6 +239,15 @@ def _made_anew(value: Any) -> bool:
     if value is None or (isinstance(value, (list, dict, set, tuple)) and not value):
         return True
     return callable(value) and not hasattr(value, "state_dict")
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a checkpoint holds a value as it is."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, (str, int)) and _is_plain(entry) for key, entry in value.items())
+    return value is None or type(value).__name__ in _STATE_TYPES
 
 
 def _blank(make: Callable[..., type[Strategy]], *arguments: Any) -> Strategy:

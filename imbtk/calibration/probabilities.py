@@ -23,13 +23,22 @@ __all__ = ["calibrate", "calibration_document", "fit_ledger", "why_inexact"]
 CHANCE = 1e-3
 """Class frequencies of a side that are less likely than this under the natural prior are not put down to chance."""
 
+_OUTSIDE = {
+    "imbtk_objective": "judges more than the criterion on the rows as they are drawn",
+    "imbtk_partner": "shows second rows beside those of the order",
+    "imbtk_finish": "changes the network after it was trained",
+    "imbtk_refit": "refits the head after training",
+    "imbtk_head": "makes the head",
+}
+"""Hooks whose strategies move the class frequencies that a network believes in, the ledger knows not how."""
+
 Logits = Mapping[str, np.ndarray]
 
 
 def why_inexact(plan: RunPlan) -> str | None:
     """Return why the ledger is no exact guide to what the network believes; None if in theory it is."""
     dispatcher = Dispatcher(plan.strategies.items)
-    for hook, what in (("imbtk_refit", "refits the head after training"), ("imbtk_head", "makes the head")):
+    for hook, what in _OUTSIDE.items():
         if found := dispatcher.answering(hook):
             return f"'{found[0].strategy.name}' {what}"
     priors = []

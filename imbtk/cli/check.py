@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from imbtk.cli.flags import ARGUMENTS, SECTIONS, Flag, SectionedCommand, config_flags
+from imbtk.cli.loading import loading
 from imbtk.planning.config import RunConfig, make_config
 
 __all__ = ["command"]
@@ -35,7 +36,8 @@ def check(as_json: bool, quiet: bool, **given: Any) -> int:
     """
     config = make_config({name: value for name, value in given.items() if value not in (None, ())})
     # Only now: a mistake in the options is told at once, without loading torch.
-    from imbtk.audit.inspection import check as audit_data
+    with loading():
+        from imbtk.audit.inspection import check as audit_data
 
     # Whatever prints while data are read, standard output stays one JSON object.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand, config_flags
+from imbtk.cli.loading import loading
 from imbtk.comparison.config import ComparisonConfig, make_comparison_config, parse_shard
 
 __all__ = ["command"]
@@ -41,7 +42,8 @@ def compare(
         parse_shard(shard)
     config = make_comparison_config({name: value for name, value in given.items() if value not in (None, ())})
     # Only now: a mistake in the options is told at once, without loading torch.
-    from imbtk.comparison.comparison import compare as run_comparison
+    with loading():
+        from imbtk.comparison.comparison import compare as run_comparison
 
     # Whatever prints while cells run, standard output stays one JSON object.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():

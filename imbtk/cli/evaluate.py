@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand
+from imbtk.cli.loading import loading
 from imbtk.cli.predict import DATA_FLAGS, data_flags, trust_flag
 from imbtk.planning.config import make_config
 
@@ -47,7 +48,8 @@ def evaluate(
     """
     # A mistake in the options is told at once, without loading torch.
     options = make_config({name: value for name, value in given.items() if value not in (None, ())})
-    from imbtk.inference.new_data import evaluate as evaluate_run
+    with loading():
+        from imbtk.inference.new_data import evaluate as evaluate_run
 
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         found = evaluate_run(

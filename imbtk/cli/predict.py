@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand, config_flags
+from imbtk.cli.loading import loading
 from imbtk.errors import ImbtkError
 from imbtk.files import replacing
 from imbtk.planning.config import RunConfig, make_config
@@ -53,12 +54,13 @@ def predict(
     if out is not None and Path(out).exists():
         raise ImbtkError(f"the file '{out}' exists already, and is not overwritten. Choose another --out.")
     # Only now: a mistake in the options is told at once, without loading torch.
-    from imbtk.console.progress import RunProgress
-    from imbtk.data.source_rows import open_new_rows
-    from imbtk.inference.prediction_table import write_predictions
-    from imbtk.inference.predictor import Predictor
-    from imbtk.planning.defaults import choose_device
-    from imbtk.planning.reading import make_catalogue, offered_sources
+    with loading():
+        from imbtk.console.progress import RunProgress
+        from imbtk.data.source_rows import open_new_rows
+        from imbtk.inference.prediction_table import write_predictions
+        from imbtk.inference.predictor import Predictor
+        from imbtk.planning.defaults import choose_device
+        from imbtk.planning.reading import make_catalogue, offered_sources
 
     predictor = Predictor.load(run, choose_device(config.device), trust_model=trust_model)
     if deploy is not None:

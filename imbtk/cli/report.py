@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand
+from imbtk.cli.loading import loading
 
 __all__ = ["command"]
 
@@ -19,11 +20,13 @@ def report(folder: str, show: bool) -> None:
     place = Path(folder)
     # The same name as in imbtk.comparison.protocol, which imports torch.
     if (place / "protocol.json").is_file():
-        from imbtk.comparison.comparison import make_comparison_report
+        with loading():
+            from imbtk.comparison.comparison import make_comparison_report
 
         page = make_comparison_report(place)
     else:
-        from imbtk.report.page import make_report
+        with loading():
+            from imbtk.report.page import make_report
 
         page = make_report(place)
     click.echo(str(page))

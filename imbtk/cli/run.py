@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imbtk.cli.flags import Flag, SectionedCommand, config_flags
+from imbtk.cli.loading import loading
 from imbtk.planning.config import RunConfig, check_paths, make_config, read_config
 
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ def run(config_file: str | None, dry_run: bool, as_json: bool, quiet: bool, **gi
     # Reading the data may take minutes: what is in the way is said before.
     check_paths(config)
     # Only now: a mistake in the options is told at once, without loading torch.
-    from imbtk.comparison.entry import run as train
+    with loading():
+        from imbtk.comparison.entry import run as train
+
+        importlib.import_module("imbtk.pipeline.run")  # which training imports, and a dry run does not
 
     # Whatever prints while a run goes on, standard output stays one JSON object.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
@@ -57,11 +62,12 @@ def _merge(config_file: str | None, given: dict[str, Any]) -> dict[str, Any]:
 
 def _dry_run(config: RunConfig, as_json: bool, quiet: bool) -> None:
     """Print the plan, the split, the class counts and the ledger; train and write nothing."""
-    import torch
+    with loading():
+        import torch
 
-    from imbtk.comparison.entry import prepare_any
-    from imbtk.console.progress import RunProgress
-    from imbtk.pipeline.documents import plan_document
+        from imbtk.comparison.entry import prepare_any
+        from imbtk.console.progress import RunProgress
+        from imbtk.pipeline.documents import plan_document
 
     if config.threads:
         torch.set_num_threads(config.threads)

@@ -73,6 +73,12 @@ class Normalisation:
         return cls(torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(std.astype(np.float32)))
 
     @classmethod
+    def none(cls, dataset: Dataset) -> Normalisation:
+        """Return what leaves samples as they are."""
+        width = dataset.sample_shape[0]
+        return cls(torch.zeros(width), torch.ones(width))
+
+    @classmethod
     def from_json(cls, data: dict[str, Any]) -> Normalisation:
         """Read what :meth:`to_json` wrote."""
         return cls(torch.tensor(data["mean"], dtype=torch.float32), torch.tensor(data["std"], dtype=torch.float32))

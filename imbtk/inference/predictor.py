@@ -24,6 +24,7 @@ from imbtk.data.store import available_cores, on_all_cores
 from imbtk.data.table import encode_rows
 from imbtk.errors import DataError
 from imbtk.models.forward import forward
+from imbtk.models.network import Network, prefers_channels_last
 from imbtk.models.saving import load_network
 from imbtk.planning.deployment import deployed, parse_deployment
 
@@ -99,6 +100,8 @@ class Predictor:
             If it is incomplete, from a newer version, or needs trust that it is not given.
         """
         network, description = load_network(Path(run_folder) / "model", device, trust_model=trust_model)
+        if isinstance(network, Network):
+            network.channels_last = prefers_channels_last(network)
         return cls(
             network,
             description,

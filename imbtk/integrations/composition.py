@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,38 @@ import torch
 from imbtk.authoring.context import RunContext
 from imbtk.authoring.draw import Draw
 from imbtk.authoring.records import Batch, Outputs
-from imbtk.data.normalise import in_unit
+from imbtk.data.dataset import Dataset
+from imbtk.data.normalise import Normalisation, in_unit
 from imbtk.data.pixels import channels_first
 from imbtk.errors import DataError, PlanError
 from imbtk.integrations.sampler import EpochSampler
+from imbtk.integrations.steps import Steps
+from imbtk.models.network import Network, build_network
+from imbtk.models.spec import ModelSpec
+from imbtk.planning.dispatch import Dispatcher
 from imbtk.planning.ledger import PhaseLedger
 from imbtk.planning.phases import BuiltPhase
 from imbtk.planning.plan import Plan
+from imbtk.training.batches import Batches
+from imbtk.training.config import TrainingConfig
 from imbtk.training.heads import head_maker, start_at_prior
 from imbtk.training.iterator import Share, batch_rows
-from imbtk.training.learner import weighted_criterion
-from imbtk.training.loop import network_seed
+from imbtk.training.learner import Learner, weighted_criterion
+from imbtk.training.loop import Training, network_seed
+from imbtk.training.plan_dry_run import dry_run_plan
+from imbtk.wording import listing
 
 __all__ = ["Composition"]
+
+_MORE_THAN_A_LOSS = (
+    "imbtk_partner",
+    "imbtk_objective",
+    "imbtk_step",
+    "imbtk_schedule",
+    "imbtk_network",
+    "imbtk_finish",
+)
+"""Hooks that a loss alone does not carry out."""
 
 Encode = Callable[[Any], torch.Tensor]
 """Labels of any type (n,) to class numbers (n,) int64."""
@@ -48,9 +67,18 @@ class Composition:
     """
 
     def __init__(
-        self, plan: Plan, phases: tuple[BuiltPhase, ...], labels: torch.Tensor, share: Share, encode: Encode
+        self,
+        plan: Plan,
+        phases: tuple[BuiltPhase, ...],
+        dataset: Dataset,
+        has_x: bool,
+        share: Share,
+        encode: Encode,
     ) -> None:
-        self.plan, self.phases, self.labels = plan, phases, labels
+        self.plan, self.phases, self.labels = plan, phases, dataset.labels
+        self._dataset, self._has_x = dataset, has_x
+        reaching = [item for hook in _MORE_THAN_A_LOSS for item in Dispatcher(plan.items).answering(hook)]
+        self._more = listing([f"'{item}'" for item in dict.fromkeys(reaching)], 5)
         self.epochs = phases[-1].planned.phase.stop
         self.local_batch_size = share.batch_size
         self.sampler = EpochSampler(share, self.on_epoch)
@@ -120,8 +148,13 @@ class Composition:
         Raises
         ------
         PlanError
-            If the criterion asks for features or rows, and there are none.
+            If the criterion asks for features or rows, and there are none; if the plan does more than weigh a loss.
         """
+        if self._more:
+            raise PlanError(
+                f"{self._more} do more than weigh a loss (branches, second rows, another step ...): train with "
+                "composition.steps(network, make_optimizer), which yields batches and takes steps."
+            )
         phase = self.phase
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
@@ -185,6 +218,64 @@ class Composition:
             head = head_maker(self.plan.items, self.phases[0].context)(in_features)
         start_at_prior(head, self.phases[0])
         return head.to(self._device)
+
+    def network(self, backbone: torch.nn.Module) -> Network:
+        """Return a network of a backbone, (B, ...) -> (B, D), and the plan's head, on the device; see :meth:`head`."""
+        context = self.phases[0].context
+        make_head = head_maker(self.plan.items, context)
+        spec = ModelSpec(type(backbone).__name__, lambda shape: backbone, "any", "")
+        network = build_network(spec, context.sample_shape, make_head, self._seed, context.num_classes)
+        network.make_head, network.head_origin = make_head, make_head.origin
+        start_at_prior(network.head, self.phases[0])
+        return network.to(self._device)
+
+    def steps(
+        self,
+        network: Network,
+        make_optimizer: Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer],
+        normalise: bool = True,
+    ) -> Steps:
+        """Return the plan's steps: for strategies that use the network more than once, change it, or step otherwise.
+
+        Parameters
+        ----------
+        network : Network
+            From :meth:`network`; trained in place.
+        make_optimizer : callable
+            ``parameters -> Optimizer``: ``lambda p: torch.optim.SGD(p, lr=0.1)``. Asked again where a window changes
+            what is trained.
+        normalise : bool
+            Bring inputs to mean 0 and deviation 1 of the training rows, as a run does.
+
+        Raises
+        ------
+        ImbtkError
+            If ``compose`` was not given the training rows, or a dry run of the plan fails.
+
+        Examples
+        --------
+        >>> steps = composition.steps(network, lambda p: torch.optim.SGD(p, lr=0.1))  # doctest: +SKIP
+        >>> for epoch in range(composition.epochs):  # doctest: +SKIP
+        ...     for batch in steps.epoch(epoch):
+        ...         loss = steps.take(batch)
+        """
+        if not self._has_x:
+            raise PlanError("compose was given no training rows: give it x=, which steps are taken on.")
+        rows = torch.arange(len(self._dataset))
+        normalisation = Normalisation.fit(self._dataset, rows) if normalise else Normalisation.none(self._dataset)
+        batches = Batches(self._dataset, normalisation, self._device)
+        share = self._share
+        config = TrainingConfig(
+            self._seed, schedule="constant", warmup=0.0, rank=share.rank, world_size=share.world_size
+        )
+
+        def optimizer(learner: Learner) -> torch.optim.Optimizer:
+            return make_optimizer([p for p in learner.parameters() if p.requires_grad])
+
+        nothing = torch.empty(0, dtype=torch.int64)
+        validation = nothing, nothing
+        dry_run_plan(network, self.phases, batches, optimizer, config, validation)
+        return Steps(Training(network, optimizer, self.phases, batches, validation, config))
 
     def network_seed(self, epoch: int) -> int:
         """Return what a run gives ``torch.manual_seed`` before an epoch, for networks with randomness (dropout)."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from imbtk.authoring.context import Split
-from imbtk.authoring.strategy import Strategy
 from imbtk.data.dataset import Dataset
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import DataError, PlanError
@@ -19,7 +17,7 @@ from imbtk.models.registry import default_model, find_model
 from imbtk.pipeline.prepare import prepare_split, prepare_undecided
 from imbtk.planning.config import RunConfig
 from imbtk.planning.dispatch import Dispatcher
-from imbtk.planning.plan import Plan, StrategyLike
+from imbtk.planning.plan import Plan
 from imbtk.planning.prepared import PreparedRun
 from imbtk.planning.reading import BUILT_IN_PLUGINS, offered_models
 from imbtk.training.fitting import needs_rows
@@ -57,7 +55,7 @@ def prepare_fold(
     if len(torch.unique(dataset.labels[kept])) < 2:
         raise DataError("sample_weight leaves rows of fewer than two classes, which a classifier needs.")
     catalogue = Catalogue(config.plugins, BUILT_IN_PLUGINS)
-    plan = Plan.build(_copies(strategies), catalogue)
+    plan = Plan.build(strategies, catalogue)
     split = split_rows(dataset, kept, validation_fraction, config.seed)
     _check_plan(plan, config, len(split.validation))
     offered = offered_models(config, catalogue)
@@ -88,27 +86,13 @@ def on_all_rows(prepared: PreparedRun, strategies: Any, weights: np.ndarray | No
     config = prepared.model.config.model_copy(
         update={"epochs": epochs, "early_stop": "none", "patience": None, "allow_overcorrection": True}
     )
-    plan = Plan.build(_copies(strategies), prepared.catalogue)
+    plan = Plan.build(strategies, prepared.catalogue)
     split = Split(rows, nothing, nothing)
     data, spec = prepared.data.dataset, prepared.model.spec
     whole = prepare_undecided(
         config, prepared.catalogue, data, plan, spec, split=split, decision=prepared.plan.decision
     )
     return whole if weights is None else with_row_weights(whole, torch.from_numpy(weights))
-
-
-def _copies(strategies: Any) -> list[StrategyLike]:
-    if isinstance(strategies, str) or not isinstance(strategies, Sequence):
-        raise PlanError(f"'strategies' is a list of them, such as ['NAME:option=value'] (given: {strategies!r}).")
-    copies: list[StrategyLike] = []
-    for entry in strategies:
-        if isinstance(entry, Strategy):
-            copies.append(entry.clone())
-        elif isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], Strategy):
-            copies.append((entry[0].clone(), entry[1]))
-        else:
-            copies.append(entry)
-    return copies
 
 
 def _check_plan(plan: Plan, config: RunConfig, validation_rows: int) -> None:

@@ -139,7 +139,7 @@ def compose(
     for line in (*_what_is_left(plan, phases[-1].context), *said):
         warnings.warn(line, stacklevel=2)
     share = _share(config.batch_size, rank, world_size)
-    return Composition(plan, phases, dataset.labels, share, lambda y: class_numbers(y, class_names)[0])
+    return Composition(plan, phases, dataset, x is not None, share, lambda y: class_numbers(y, class_names)[0])
 
 
 def _refuse_unknown_shape(plan: Plan) -> None:

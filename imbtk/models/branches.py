@@ -19,6 +19,7 @@ class Branches(nn.Module):
     Parameters
     ----------
     block : Module
+        It leaves what it is given as it is, which the other copies are given too.
     count : int
         E.
     """
@@ -57,11 +58,19 @@ class ExpertHead(nn.Module):
 def branch_backbone(backbone: nn.Module, count: int) -> bool:
     """Copy the last block of a backbone, in place, if it names one; return whether it does.
 
-    A backbone names it by an attribute ``last_block``, a name as ``get_submodule`` takes it.
+    A backbone names it by an attribute ``last_block``, a name as ``get_submodule`` takes it. What follows the block in
+    the same ``Sequential`` is copied with it: batch norm there would else count the rows of all copies as one batch.
     """
     name = getattr(backbone, "last_block", "")
     if not name or not isinstance(name, str):
         return False
-    parent, _, own = name.rpartition(".")
-    setattr(backbone.get_submodule(parent), own, Branches(backbone.get_submodule(name), count))
+    above, _, own = name.rpartition(".")
+    parent, block = backbone.get_submodule(above), backbone.get_submodule(name)
+    if type(parent) is nn.Sequential:
+        names = list(parent._modules)
+        if after := names[names.index(own) + 1 :]:
+            block = nn.Sequential(block, *(parent.get_submodule(later) for later in after))
+            for later in after:
+                delattr(parent, later)
+    setattr(parent, own, Branches(block, count))
     return True

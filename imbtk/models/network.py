@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, overload
 
 import torch
@@ -85,33 +86,32 @@ class Network(nn.Module):
     def forward(self, samples: torch.Tensor, outputs: Literal[True]) -> Outputs: ...
     def forward(self, samples: torch.Tensor, outputs: bool = False) -> torch.Tensor | Outputs:
         """Return logits (B, K) for samples (B, *sample_shape), or the record of all that is said of them."""
+        said = self.outputs(samples)
+        return said if outputs else said.logits
+
+    def outputs(self, samples: torch.Tensor) -> Outputs:
+        """Return all that is said of samples (B, *sample_shape), in float32."""
         # Half precision only where it was asked for, in training, and here: what looks at logits is given float32,
         # since exponentials of margins and focal powers overflow in anything less.
-        if self.bf16 and self.training:
-            with torch.autocast(samples.device.type, torch.bfloat16):
-                features = self.features(samples)
-                said = self.classify(features)
-            features = features.float()
-            experts = None if said.experts is None else said.experts.float()
-            said = Outputs(said.logits.float(), None, experts)
-        else:
-            features = self.features(samples)
-            said = self.classify(features)
-        return Outputs(said.logits, features, said.experts) if outputs else said.logits
+        if not (self.bf16 and self.training):
+            return self.classify(self.features(samples))
+        with torch.autocast(samples.device.type, torch.bfloat16):
+            said = self.classify(self.features(samples))
+        return Outputs(*(None if part is None else part.float() for part in said))  # type: ignore[arg-type]
 
     def classify(self, features: torch.Tensor) -> Outputs:
-        """Return logits (B, K), and those of experts, for features (B, D); a strategy whose head fails is named.
+        """Return what is said of features (B, D): logits (B, K), and those of experts.
 
         Raises
         ------
         PluginError
-            If a head that a strategy made raises something, or gives another number of rows.
+            If a head that a strategy made raises something, or gives another number of rows; the strategy is named.
         """
         if not self.head_origin.maker:
-            return _said(self.head(features))
+            return _said(self.head(features), features)
         given = f"features of shape {tuple(features.shape)}"
         try:
-            said = _said(self.head(features))
+            said = _said(self.head(features), features)
         except (ImbtkError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:  # a stranger's code may raise anything: it is named, and its cause kept
@@ -156,6 +156,16 @@ class Network(nn.Module):
         """The width of the features of a branch: D where there is one."""
         return feature_width(self.backbone, self.sample_shape, self.model_name, self.branches)
 
+    @property
+    def experts(self) -> str:
+        """What experts share and have of their own, for people; empty if there is one head."""
+        if not isinstance(self.head, ExpertHead):
+            return ""
+        count = len(self.head.heads)
+        if self.branches > 1:
+            return f"{count}, each with a copy of the backbone's last block and a head of its own"
+        return f"{count} heads on common features: the backbone names no last block that could be copied"
+
     def renew_head(self) -> None:
         """Make the classifier head anew, as the plan chooses it: its bias starts at the log of the effective prior."""
         width, count = self.branch_width, len(self.head.heads) if isinstance(self.head, ExpertHead) else 1
@@ -175,11 +185,21 @@ class Network(nn.Module):
             raise PlanError("two strategies branch the network, and it has one last block: enable one of them.")
         device = next((p.device for p in self.parameters()), torch.device("cpu"))
         width = self.branch_width
-        if branch_backbone(self.backbone, count):
-            self.branches = count
+        with self._frozen_anew("backbone"):
+            if branch_backbone(self.backbone, count):
+                self.branches = count
         self._put_head([self._made_head(width) for _ in range(count)])
         self.to(device)
         return self.branches > 1
+
+    @contextmanager
+    def _frozen_anew(self, part: Literal["backbone", "head"]) -> Iterator[None]:
+        """Let a part be changed that may be frozen: what it has afterwards is, and is thawed with it."""
+        frozen, statistics = part in self._frozen, part in self._moving
+        self.thaw(part)
+        yield
+        if frozen:
+            self.freeze(part, statistics)
 
     def _made_head(self, width: int) -> nn.Module:
         if self.make_head is None:
@@ -189,7 +209,8 @@ class Network(nn.Module):
     def _put_head(self, heads: list[nn.Module]) -> None:
         device = next((p.device for p in self.parameters()), torch.device("cpu"))
         head = ExpertHead(heads, parted=self.branches > 1) if len(heads) > 1 else heads[0]
-        self.head = head.to(device)
+        with self._frozen_anew("head"):
+            self.head = head.to(device)
         self.head_version += 1
         self.train(self.training)
 
@@ -202,13 +223,13 @@ class Network(nn.Module):
         return self
 
 
-def _said(made: Any) -> Outputs:
+def _said(made: Any, features: torch.Tensor) -> Outputs:
     """Return what a head gave, as a record: logits, those of experts, or both."""
     if isinstance(made, tuple) and len(made) == 2:
-        return Outputs(made[0], None, made[1])
+        return Outputs(made[0], features, made[1])
     if isinstance(made, torch.Tensor) and made.ndim == 3:
-        return Outputs(made.mean(0), None, made)
-    return Outputs(made)
+        return Outputs(made.mean(0), features, made)
+    return Outputs(made, features)
 
 
 def feature_width(backbone: nn.Module, sample_shape: tuple[int, ...], name: str = "", branches: int = 1) -> int:

@@ -20,7 +20,7 @@ from imbtk.files import read_versioned, replacing, write_atomically
 from imbtk.models.branches import ExpertHead, branch_backbone
 from imbtk.models.builtin import MLP, Flat, ResNet32, SmallCNN, TableMLP
 from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
-from imbtk.models.network import Network, prefers_channels_last
+from imbtk.models.network import Network
 from imbtk.models.programs import alike, example_batch, export, load_exported, on_cpu
 from imbtk.models.weights import load_state, state_differences
 
@@ -137,7 +137,6 @@ def load_network(
     load_state(network, state)
     if description["channels_last"]:
         network.to(memory_format=torch.channels_last)
-    network.channels_last = prefers_channels_last(network)
     return network.to(device).eval(), description
 
 

@@ -65,13 +65,33 @@ class TorchvisionBackbone(nn.Module):
 
 
 def _last_block(network: nn.Module) -> str:
-    """Return the name of the last block, whose output each row's features are made of alone; empty if not known."""
-    if isinstance(getattr(network, "layer4", None), nn.Sequential):  # the residual networks
-        return "network.layer4"
-    features = getattr(network, "features", None)
-    if isinstance(features, nn.Sequential) and len(features):  # most others: maps, pooled and flattened afterwards
-        return f"network.features.{len(features) - 1}"
+    """Return the name of the last block with weights, whose output each row's features are made of alone."""
+    for stage in _STAGES:
+        if isinstance(getattr(network, stage, None), nn.Module):
+            return f"network.{stage}"
+    for row in _ROWS_OF_BLOCKS:
+        try:
+            blocks = network.get_submodule(row)
+        except AttributeError:
+            continue
+        # Pools, norms and activations that come after it have nothing to tell experts apart by.
+        weighty = [name for name, block in blocks.named_children() if _has_weights(block)]
+        return f"network.{row}.{weighty[-1]}"
     return ""
+
+
+_STAGES = ("layer4", "conv5", "inception5b", "Mixed_7c")  # ResNet, ShuffleNet, GoogLeNet, Inception
+_ROWS_OF_BLOCKS = (
+    "features",
+    "layers",
+    "encoder.layers",
+    "trunk_output",
+    "blocks",
+)  # most; MNASNet, ViT, RegNet, MaxVit
+
+
+def _has_weights(block: nn.Module) -> bool:
+    return any(isinstance(module, (nn.Conv2d, nn.Linear)) for module in block.modules())
 
 
 def _default_weights(name: str) -> Any:

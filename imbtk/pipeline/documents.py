@@ -79,6 +79,7 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
     sample = f"{shape} images, {config.resize}" if dataset.kind == "images" else f"{shape} features"
     epochs, threads = plural(config.epochs or 0, "epoch"), plural(torch.get_num_threads(), "thread")
     most = "at most " if config.patience else ""
+    parts = f" in {config.accumulate} parts" if config.accumulate > 1 else ""
     rows = [
         (
             "data",
@@ -89,7 +90,8 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         (
             "training",
             f"{config.optimizer}, {config.schedule} schedule with {config.warmup:.0%} warm-up, learning rate "
-            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}, {most}{epochs}, {stop}",
+            f"{config.lr:g}, weight decay {config.weight_decay:g}, batch {config.batch_size}{parts}, {most}{epochs}, "
+            f"{stop}",
         ),
         (
             "normalisation",

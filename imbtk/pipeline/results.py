@@ -94,6 +94,10 @@ class Results(RunFolder):
     def note_trained(self, fitted: Fitted) -> str | None:
         """Go on with the phases that were trained; return a sentence if the time was over before the last epoch."""
         self._prepared = fitted.prepared
+        if fitted.network.experts:
+            self.plan_document["defaults"].append(["experts", fitted.network.experts])
+            self.write_json(PLAN, self.plan_document)
+            self.log(f"experts: {fitted.network.experts}")
         ended = ended_words(fitted.history, self.plan_document, self._prepared.model.config.max_minutes)
         if ended:
             self.log(f"warning: {ended}")

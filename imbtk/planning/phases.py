@@ -186,7 +186,7 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
         ledger = ledger.unknown()
     partners = _partners(dispatcher, context, order, weights)
     schedule, schedule_window = _schedule(dispatcher, context)
-    context = dataclasses.replace(context, effective_prior=ledger.effective)
+    context = dataclasses.replace(context, class_mass=mass, effective_prior=ledger.effective)
     mix = _mix(dispatcher, context, state)
     augment = _augment(dispatcher, context, state)
     criterion = _adjusted(dispatcher, _criterion(dispatcher, context, state), context, state)

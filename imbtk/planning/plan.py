@@ -82,8 +82,9 @@ class Plan:
         OptionError
             If an option is refused.
         """
-        if isinstance(strategies, str):
-            raise PlanError(f"'strategies' is a list of them, such as ['{strategies}'] (given: '{strategies}').")
+        if isinstance(strategies, str) or not isinstance(strategies, Sequence):
+            such = strategies if isinstance(strategies, str) else "NAME:option=value"
+            raise PlanError(f"'strategies' is a list of them, such as ['{such}'] (given: {strategies!r}).")
         items: list[PlanItem] = []
         seen: dict[str, int] = {}
         for entry in strategies:
@@ -137,10 +138,11 @@ class Plan:
 
 
 def _resolve(entry: StrategyLike, catalogue: Catalogue) -> tuple[Strategy, Window | None]:
+    # Copies: what a strategy fitted in one run is not to be found in the next.
     if isinstance(entry, Strategy):
-        return entry, None
+        return entry.clone(), None
     if isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], Strategy) and isinstance(entry[1], Window):
-        return entry
+        return entry[0].clone(), entry[1]
     if isinstance(entry, str):
         spec = parse_spec(entry)
         strategy_class, _ = catalogue.find(spec.name)

@@ -105,6 +105,7 @@ _RC: dict[Any, Any] = {
     "axes.titleweight": "bold",
     "axes.titlecolor": INK,
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # where matplotlib puts it, too, once it has measured all labels: three times a figure
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.unicode_minus": True,

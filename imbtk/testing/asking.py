@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any
 
 import torch
 
+from imbtk.authoring.context import Phase
+from imbtk.authoring.options import Window
 from imbtk.authoring.strategy import Strategy
 from imbtk.errors import ImbtkError, RandomStateError
 from imbtk.planning.dispatch import BatchState, Dispatcher, bind
@@ -34,8 +37,6 @@ class Asking:
     ) -> None:
         self.strategy, self.situation, self.strict = copy.deepcopy(strategy), situation, strict
         self.permutation = torch.arange(situation.num_classes) if permutation is None else permutation
-        self.item = PlanItem(self.strategy, None, "under test", strategy.name)
-        self.dispatcher = Dispatcher([self.item])
         self.draw = SpyDraw(seed)
         self.dataset = situation.dataset()
         self.seen: list[torch.Tensor] = []
@@ -45,6 +46,10 @@ class Asking:
         self.disturbed = ""
         if permutation is not None:
             self._permute(torch.argsort(permutation))
+        self.item = PlanItem(self.strategy, self._window(), "under test", strategy.name)
+        self.dispatcher = Dispatcher([self.item])
+        start = self.item.during(self.context.epochs).start
+        self.context = dataclasses.replace(self.context, phase=Phase(0, start, self.context.epochs))
 
     def _permute(self, places: torch.Tensor) -> None:
         """Give class k the number ``places[k]``; rows stay where they are."""
@@ -59,11 +64,26 @@ class Asking:
             positive=None if context.positive is None else int(places[context.positive]),
         )
 
+    def _window(self) -> Window | None:
+        """Return None, all epochs; the last ones for a strategy that refuses to be on from the first."""
+        later = Window(start=self.context.epochs // 2)
+        for window in (None, later):
+            item = PlanItem(copy.deepcopy(self.strategy), window, "under test", self.strategy.name)
+            told = dataclasses.replace(self.context, window=item.during(self.context.epochs))
+            with contextlib.suppress(ImbtkError):
+                item.strategy.check_run(told)
+                return window
+        return None
+
+    def check_run(self) -> None:
+        """Let the strategy refuse the run, as core does once rows are split."""
+        self.strategy.check_run(dataclasses.replace(self.context, window=self.item.during(self.context.epochs)))
+
     def _ask(self, hook: str, call: Callable[[], Any]) -> Any:
         """Return what a call of the hook gives; None where the strategy refuses the run, as it may before training."""
         try:
             if hook != "imbtk_split" and hook not in OBSERVING:
-                self.strategy.check_run(self.context)
+                self.check_run()
             return call()
         except RandomStateError as error:
             self.disturbed = error.library

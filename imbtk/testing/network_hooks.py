@@ -152,17 +152,23 @@ class NetworkHooks(Asking):
         return None if made is None else self._bound(made, "imbtk_step")
 
     def batch(self, size: int = BATCH, soft: bool = False, number: int = 0) -> Batch:
-        """Return a batch, with partners of the next classes where the strategy chooses some."""
-        situation, places = self.situation, np.arange(size)
-        samples, target = situation.samples(2 * size), situation.target(2 * size, soft)
-        partners = {}
-        if self.dispatcher.answering("imbtk_partner"):
-            beside = target[1 : size + 1]
-            rows = torch.arange(size, 2 * size)
-            partners[self.item.label] = Batch(samples[size:], beside, rows, beside.argmax(1), 1, number)
-        draw = self.context.draw.at(1, size * number + places)
-        inputs, labels = samples[:size] + number, target[:size].argmax(1)
-        return Batch(inputs, target[:size], torch.arange(size), labels, 1, number, partners=partners, draw=draw)
+        """Return a batch, with partners where the strategy chooses some."""
+        situation, epoch = self.situation, max(1, self.context.phase.start)
+        samples, target = situation.samples(size) + number, situation.target(size, soft)
+        draw = self.context.draw.at(epoch, size * number + np.arange(size))
+        partners = self._partners(size, epoch)
+        rows, labels = torch.arange(size), target.argmax(1)
+        return Batch(samples, target, rows, labels, epoch, number, partners=partners, draw=draw)
+
+    def _partners(self, size: int, epoch: int) -> dict[str, Batch]:
+        """Return the second rows that the strategy chooses, each class with one picture, beside the first ones."""
+        choose = self.partner()
+        if choose is None:
+            return {}
+        places = choose(epoch, torch.arange(size) % len(self.context.labels))
+        classes = self.context.labels[places]
+        pictures, target = self.situation.samples(self.situation.num_classes), torch.eye(self.situation.num_classes)
+        return {self.item.label: Batch(pictures[classes], target[classes], places, classes, epoch)}
 
     def outputs(self, batch: Batch) -> Outputs:
         """Return what the network says of a batch."""

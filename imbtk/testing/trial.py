@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from imbtk.authoring.context import Phase
 from imbtk.authoring.records import Batch
 from imbtk.models.network import parameter_groups
 from imbtk.planning.phases import build_phase
@@ -25,7 +24,6 @@ from imbtk.training.windows import Windows
 __all__ = ["Trial"]
 
 LR, DECAY = 0.01, 0.01
-EPOCHS = 2
 
 
 class Trial:
@@ -39,10 +37,9 @@ class Trial:
 
     def __init__(self, bench: Bench) -> None:
         self.strategy = bench.strategy
-        base = dataclasses.replace(bench.context, groups=bench.dataset.groups, epochs=EPOCHS)
-        planned = PlannedPhase(Phase(0, 0, EPOCHS), (bench.item,))
-        self.strategy.check_run(bench.context)
-        self.phase = build_phase(planned, bench.rows, base)
+        bench.check_run()
+        base = dataclasses.replace(bench.context, groups=bench.dataset.groups)
+        self.phase = build_phase(PlannedPhase(base.phase, (bench.item,)), bench.rows, base)
         self.phase_batches = bench.batches.phase(self.phase, bench.draw.seed)
         self.network = bench.plain_network().train()
         outside = torch.arange(1, len(bench.dataset), 2)
@@ -54,7 +51,8 @@ class Trial:
         self.optimizer = make_optimizer("adamw", groups, torch.device("cpu"))
 
     def steps(self, epoch: int, count: int) -> list[torch.Tensor]:
-        """Take the first steps of an epoch; return their losses."""
+        """Take the first steps of an epoch, counted in the window; return their losses."""
+        epoch += self.phase.planned.phase.start
         batches = self.phase_batches.epoch(epoch, epoch * self.phase.steps)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(epoch)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -77,6 +79,14 @@ class Batches:
         return PhaseBatches(self, phase, made, seed, share)
 
 
+class _Stream(NamedTuple):
+    """Second rows of an epoch, batch by batch, and those that stand beside them."""
+
+    partner: PartnerStream
+    rows: list[BatchRows]
+    beside: dict[str, _Stream]
+
+
 @dataclass(frozen=True)
 class PhaseBatches:
     """Training batches of one phase, the same for a seed whatever went before.
@@ -109,22 +119,48 @@ class PhaseBatches:
         """
         phase, share = self.phase, self.share
         whole, size = phase.order(epoch), share.batch_size
-        beside = {
-            label: (stream, self.rows(share.part(stream.choose(epoch, whole)), size))
-            for label, stream in phase.partners.items()
-        }
-        changed, taken = self.changed, 0
+        beside, changed, taken = self._beside(whole, epoch), self.changed, 0
         for number, rows in enumerate(self.rows(share.part(whole), size)[: phase.steps]):
             places = share.positions(taken, len(rows.labels)) if changed else None
-            partners = NO_PARTNERS
-            if beside:
-                partners = {
-                    label: self.load(others[number], epoch, step, places, stream)
-                    for label, (stream, others) in beside.items()
-                }
+            partners = self._partners(beside, number, epoch, step, places) if beside else NO_PARTNERS
             yield self.load(rows, epoch, step, places, partners=partners)
             taken += len(rows.labels)
             step += 1
+
+    def _beside(self, order: torch.Tensor, epoch: int, above: tuple[str, ...] = ()) -> dict[str, _Stream]:
+        """Return the second rows beside a global order (M,), by strategy.
+
+        Beside these stand those of the other strategies: an objective may be called on another one's partner.
+        """
+        found = {}
+        for label, stream in self.phase.partners.items():
+            if label not in above:
+                chosen = stream.choose(epoch, order)
+                rows = self.rows(self.share.part(chosen), self.share.batch_size)
+                found[label] = _Stream(stream, rows, self._beside(chosen, epoch, (*above, label)))
+        return found
+
+    def one(self, order: torch.Tensor, epoch: int) -> Batch:
+        """Return one batch of positions (B,) into the phase's rows, with partners: for a step that is tried."""
+        whole = dataclasses.replace(self, share=Share(0, 1, len(order)))
+        places = np.arange(len(order))
+        partners = whole._partners(whole._beside(order, epoch), 0, epoch, 0, places)
+        return whole.load(whole.rows(order, len(order))[0], epoch, 0, places, partners=partners)
+
+    def _partners(
+        self, streams: Mapping[str, _Stream], number: int, epoch: int, step: int, places: np.ndarray | None
+    ) -> dict[str, Batch]:
+        return {
+            label: self.load(
+                stream.rows[number],
+                epoch,
+                step,
+                places,
+                stream.partner,
+                self._partners(stream.beside, number, epoch, step, places),
+            )
+            for label, stream in streams.items()
+        }
 
     @property
     def changed(self) -> bool:

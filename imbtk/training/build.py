@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from imbtk.authoring.context import Rows, RunContext
 from imbtk.errors import PlanError
 from imbtk.planning.overcorrection import find_overcorrection
@@ -39,7 +41,7 @@ def build_phases(
         strategies or more together correct the class frequencies too far.
     """
     for item in plan.items:
-        item.strategy.check_run(context)
+        item.strategy.check_run(replace(context, window=item.during(context.epochs)))
     phases = tuple(build_phase(planned, rows, context) for planned in plan.phases(context.epochs))
     for phase in phases:
         dry_run(phase.planned, phase.context)

@@ -29,6 +29,7 @@ from imbtk.training.checkpoint import Checkpoint
 from imbtk.training.config import EpochRecord
 from imbtk.training.dry_run import dry_run
 from imbtk.training.heads import checked_origin, head_maker, start_at_prior
+from imbtk.training.learner import Learner
 from imbtk.training.loop import Wrap, train
 from imbtk.training.plan_dry_run import dry_run_plan
 from imbtk.training.settling import training_config
@@ -103,7 +104,7 @@ def fit(
     resume, wrap
         As in :func:`imbtk.training.loop.train`.
     """
-    config, validation = prepared.model.config, prepared.data.split.validation
+    validation = prepared.data.split.validation
     training = training_config(prepared, network)
     if most_epochs is not None:
         training = dataclasses.replace(training, seconds=math.inf, most_epochs=most_epochs)
@@ -111,7 +112,7 @@ def fit(
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
     history = train(
         network,
-        lambda learner: optimizer_for(learner, config, prepared.model.device),
+        lambda learner: _optimizer(prepared, learner),
         prepared.plan.phases,
         batches=batches,
         validation=(validation, prepared.data.dataset.labels[validation]),
@@ -166,8 +167,18 @@ def make_network(prepared: PreparedRun) -> Network:
     _dry_run_with_features(prepared.plan, network)
     start_at_prior(network.head, first)
     network.to(prepared.model.device)
-    dry_run_plan(prepared, network)
+    batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
+    config = training_config(prepared, network)
+    rows = prepared.data.split.validation
+    validation = rows, prepared.data.dataset.labels[rows]
+    dry_run_plan(
+        network, prepared.plan.phases, batches, lambda learner: _optimizer(prepared, learner), config, validation
+    )
     return network
+
+
+def _optimizer(prepared: PreparedRun, learner: Learner) -> torch.optim.Optimizer:
+    return optimizer_for(learner, prepared.model.config, prepared.model.device)
 
 
 def _dry_run_with_features(plan: RunPlan, network: Network) -> None:

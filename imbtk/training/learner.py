@@ -44,6 +44,8 @@ class Learner(nn.Module):
     def __init__(self, network: Network, phase: BuiltPhase) -> None:
         super().__init__()
         self.network = network
+        # Bound once: a module looks its parts up in three dictionaries, at each step.
+        self._outputs = network.outputs
         phase.state.network = network
         self._objective = _objective_of(network, phase)
         self.step = _step_of(phase)
@@ -51,7 +53,7 @@ class Learner(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return the loss of each sample, (B,); core averages it and does nothing else."""
-        return self._objective(self.network(batch.inputs, outputs=True), batch)
+        return self._objective(self._outputs(batch.inputs), batch)
 
 
 def weighted_criterion(phase: BuiltPhase, device: torch.device | None = None) -> Objective:

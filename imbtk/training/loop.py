@@ -26,7 +26,7 @@ from imbtk.training.step import take_step, trained_parameters
 from imbtk.training.validation import validate
 from imbtk.training.windows import Windows, finishing
 
-__all__ = ["network_seed", "train"]
+__all__ = ["Training", "network_seed", "train"]
 
 
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -93,11 +93,11 @@ def train(
     TrainingError
         If a loss is not finite: names epoch, step and rows; the last good state is kept in the checkpoint.
     """
-    training = _Training(network, make_optimizer, phases, batches, validation, config, checkpoint, on_step, clock, wrap)
+    training = Training(network, make_optimizer, phases, batches, validation, config, checkpoint, on_step, clock, wrap)
     return training.run(on_epoch, resume)
 
 
-class _Training:
+class Training:
     """A training on its way; what its parts share. See :func:`train`."""
 
     optimizer: torch.optim.Optimizer
@@ -110,10 +110,10 @@ class _Training:
         batches: Batches,
         validation: tuple[torch.Tensor, torch.Tensor],
         config: TrainingConfig,
-        checkpoint: Checkpoint | None,
-        on_step: OnStep | None,
-        clock: Callable[[], float],
-        wrap: Wrap,
+        checkpoint: Checkpoint | None = None,
+        on_step: OnStep | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        wrap: Wrap = lambda learner: learner,
     ) -> None:
         self.network, self.make_optimizer, self.phases, self.batches = network, make_optimizer, phases, batches
         self.validation, self.config, self.checkpoint = validation, config, checkpoint
@@ -133,7 +133,7 @@ class _Training:
             stretch = phase.planned.phase
             if stretch.start >= stop:
                 break
-            self._begin(phase)
+            self.begin(phase)
             if resume is not None and stretch.start < trained <= stretch.stop:
                 # In the phase of the last trained epoch, whose windows and modules the state is of.
                 if trained == stretch.stop and not self.keeps_best:
@@ -155,13 +155,13 @@ class _Training:
         if progress.best is not None:
             self._put_back(progress.best)
         # Whatever window is still open ends with the run.
-        windows.finish(phase, self.phase_batches)
-        windows.end(phase)
+        windows.finish(self.phase_batches.phase, self.phase_batches)
+        windows.end(self.phase_batches.phase)
         if self.checkpoint is not None:
             self.checkpoint.save(self.state)
         return progress.history
 
-    def _begin(self, phase: BuiltPhase) -> None:
+    def begin(self, phase: BuiltPhase) -> None:
         """Change the network where windows begin, put objective and step around it, and see to what is trained."""
         config = self.config
         check_whole_batches(phase.planned.items, config.accumulate, config.world_size)

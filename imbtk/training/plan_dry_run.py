@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from imbtk.authoring.records import Batch
@@ -16,12 +16,10 @@ from imbtk.errors import PlanError, PluginError
 from imbtk.models.network import Network
 from imbtk.planning.dispatch import Dispatcher
 from imbtk.planning.phases import BuiltPhase, on_copies
-from imbtk.planning.prepared import PreparedRun
-from imbtk.training.batches import Batches, PhaseBatches
-from imbtk.training.iterator import BatchRows
+from imbtk.training.batches import Batches
+from imbtk.training.config import TrainingConfig
 from imbtk.training.learner import Learner, check_whole_batches
-from imbtk.training.settling import training_config
-from imbtk.training.setup import optimizer_for
+from imbtk.training.setup import MakeOptimizer
 from imbtk.training.step import take_step, trained_parameters
 from imbtk.training.windows import Windows
 
@@ -32,42 +30,53 @@ ROWS_OF_A_CLASS = 8
 MOST_ROWS = 1024
 
 
-def dry_run_plan(prepared: PreparedRun, network: Network) -> None:
+def dry_run_plan(
+    network: Network,
+    phases: Sequence[BuiltPhase],
+    batches: Batches,
+    make_optimizer: MakeOptimizer,
+    config: TrainingConfig,
+    validation: tuple[torch.Tensor, torch.Tensor],
+) -> None:
     """Let a plan's strategies change, train and finish a copy of the network, on copies of their own.
 
     Plans that do none of this are tried by :func:`imbtk.training.dry_run.dry_run`.
 
     Parameters
     ----------
-    prepared : PreparedRun
     network : Network
         On its device; left as it is, and so are random states and strategies.
+    phases : sequence of BuiltPhase
+    batches : Batches
+    make_optimizer : callable
+        ``learner -> Optimizer``.
+    config : TrainingConfig
+    validation : tuple of Tensor
+        Rows (n,) of the data set and their labels (n,), of which the first are shown; n may be 0.
 
     Raises
     ------
     ImbtkError
         If strategies do not go together, or what one of them does fails.
     """
-    items = prepared.plan.strategies.items
-    config = training_config(prepared, network)
+    items = tuple({item.label: item for phase in phases for item in phase.planned.items}.values())
     check_whole_batches(items, config.accumulate, config.world_size)
     if not any(Dispatcher(items).answering(hook) for hook in _HOOKS):
         return
     copies = {item.label: item.copy() for item in items}
     network = copy.deepcopy(network)
-    batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
-    nothing = torch.empty(0, dtype=torch.int64)
-    windows = Windows(network, batches, (nothing, nothing), few_rows)
-    device = prepared.model.device
+    rows, labels = validation
+    windows = Windows(network, batches, (rows[:MOST_ROWS], labels[:MOST_ROWS]), few_rows)
+    device = batches.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for phase in prepared.plan.phases:
+        for phase in phases:
             tried, calls = _counting(on_copies(phase, copies))
             phase_batches = batches.phase(tried, config.seed)
             windows.begin(tried, phase_batches)
             learner = Learner(network, tried)
             learner.train()
-            optimizer = optimizer_for(learner, prepared.model.config, device)
-            batch = _few(phase_batches, tried)
+            optimizer = make_optimizer(learner)
+            batch = phase_batches.one(few_rows(tried), tried.planned.phase.start)
             _, losses = take_step(learner, optimizer, learner.step, batch, trained_parameters(optimizer), config)
             if not bool(losses.isfinite().all()):
                 raise PluginError(f"a dry run of the plan ({_names(phase)}) gives losses that are not finite.")
@@ -82,21 +91,6 @@ def few_rows(phase: BuiltPhase) -> torch.Tensor:
     """Return positions of the first eight rows of each class: with fewer, neighbours and regressions fail."""
     most = max(1, min(ROWS_OF_A_CLASS, MOST_ROWS // phase.context.num_classes))
     return torch.cat([(phase.labels == k).nonzero()[:most, 0] for k in range(phase.context.num_classes)])
-
-
-def _few(phase_batches: PhaseBatches, phase: BuiltPhase) -> Batch:
-    """Return one batch of these rows, with partners."""
-    order, epoch = few_rows(phase), phase.planned.phase.start
-    places = np.arange(len(order))
-
-    def at(positions: torch.Tensor) -> BatchRows:
-        return phase_batches.rows(positions, len(positions))[0]
-
-    partners = {
-        label: phase_batches.load(at(stream.choose(epoch, order)), epoch, 0, places, stream)
-        for label, stream in phase.partners.items()
-    }
-    return phase_batches.load(at(order), epoch, 0, places, partners=partners)
 
 
 def _counting(phase: BuiltPhase) -> tuple[BuiltPhase, list[None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -46,27 +46,20 @@ def take_step(
     losses : Tensor, shape (B,)
     """
     first: tuple[torch.Tensor, torch.Tensor] | None = None
-    size = batch.rows.shape[0]
 
     def closure() -> torch.Tensor:
         """Set the gradients at the weights as they are; return the loss."""
         nonlocal first
         optimizer.zero_grad(set_to_none=True)
-        # A second look within a step, at other weights, leaves no trace in the statistics of batch norm.
-        with nullcontext() if first is None else _buffers_kept(learner):
-            if config.accumulate == 1:
-                # Forward, criterion, class weights: one loss for each sample. Their mean is core's, so that no strategy
-                # moves the learning rate. Then backward.
-                losses = learner(batch)
-                loss = losses.mean()
-                torch.autograd.backward(loss)
-            else:
-                losses = torch.cat([_part(learner, part, size) for part in batch.parts(config.accumulate)])
-                loss = losses.mean()
+        if first is not None:
+            # A second look within a step, at other weights, leaves no trace in the statistics of batch norm.
+            with _buffers_kept(learner):
+                loss, _ = _gradients(learner, batch, config.accumulate)
+        else:
+            first = _gradients(learner, batch, config.accumulate)
+            loss = first[0]
         if config.clip_norm:
             nn.utils.clip_grad_norm_(parameters, config.clip_norm)
-        if first is None:
-            first = loss, losses
         return loss
 
     # The optimiser's own step calls the closure once; a strategy's may look again elsewhere, and average afterwards.
@@ -76,11 +69,22 @@ def take_step(
     return first
 
 
-def _part(learner: Callable[[Batch], torch.Tensor], part: Batch, size: int) -> torch.Tensor:
-    """Add the gradient of a part of a batch of `size`; return its losses."""
-    losses = learner(part)
-    torch.autograd.backward(losses.sum() / size)
-    return losses.detach()
+def _gradients(learner: Callable[[Batch], torch.Tensor], batch: Batch, parts: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Go forward and backward; return the loss () and that of each sample (B,)."""
+    if parts == 1:
+        # Forward, criterion, class weights, objective: one loss for each sample. The mean is core's, so that no
+        # strategy moves the learning rate.
+        losses = learner(batch)
+        loss = losses.mean()
+        torch.autograd.backward(loss)
+        return loss, losses
+    found, size = [], batch.rows.shape[0]
+    for part in batch.parts(parts):
+        losses = learner(part)
+        torch.autograd.backward(losses.sum() / size)
+        found.append(losses.detach())
+    losses = torch.cat(found)
+    return losses.mean(), losses
 
 
 @contextmanager

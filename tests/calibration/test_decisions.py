@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -26,9 +26,12 @@ DATA = (X, np.array(["benign", "malignant"])[LABELS], np.arange(200) // 2)
 class Floor(Strategy):
     """Look at validation rows and groups; keep a floor and abstain."""
 
+    seen: ClassVar[list[Any]] = []
+
     @hookimpl
     def imbtk_decide(self, logits: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> DecisionRule:
         self._seen = [len(logits), None if groups is None else len(np.unique(groups))]
+        type(self).seen = self._seen
         return DecisionRule("logits", np.array([0.0, 0.5]), reject_below=0.55, name="mine", floor=(1, 0.8))
 
 
@@ -65,9 +68,8 @@ def document(strategies: list[Any], folder: Path, **options: Any) -> dict[str, A
 
 
 def test_what_a_rule_was_fitted_on_and_whether_its_floor_held(tmp_path: Path) -> None:
-    strategy = Floor()
-    found = document([strategy], tmp_path)
-    rows, groups = strategy._seen
+    found = document([Floor()], tmp_path)
+    rows, groups = Floor.seen
     assert (found["fitted_on"], found["rows"], found["groups"]) == ("validation rows", rows, groups)
     assert (found["by"], found["on"], found["name"]) == ("floor", "logits", "mine")
     run = imbtk.load(tmp_path / "run")
@@ -132,9 +134,8 @@ def test_what_cannot_be_decided_is_refused_before_training(
 
 
 def test_the_rehearsal_leaves_the_strategies_alone_and_says_who_decides() -> None:
-    strategy = Floor()
-    prepared = prepare(RunConfig(epochs=1, model="linear"), DATA, [strategy])
-    assert not hasattr(strategy, "_seen")
+    prepared = prepare(RunConfig(epochs=1, model="linear"), DATA, [Floor()])
+    assert prepared.plan.strategies.items[0].strategy.state_dict() == {}
     assert prepared.plan.decision == "by floor, fitted on validation rows"
     assert prepare(RunConfig(epochs=1, model="linear"), DATA, [Fixed()]).plan.decision == "by fixed"
 

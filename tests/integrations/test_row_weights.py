@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from imbtk.authoring.records import Batch
 from imbtk.integrations.row_weights import with_row_weights
 from imbtk.pipeline.prepare import prepare
 from imbtk.planning.config import make_config
@@ -23,8 +24,9 @@ def test_losses_count_by_their_row_with_mean_one() -> None:
     weights = torch.zeros(40, dtype=torch.float64)
     weights[rows] = torch.arange(1.0, len(rows) + 1, dtype=torch.float64)
     (phase,) = with_row_weights(run, weights).plan.phases
-    phase.state.rows = rows
-    losses = phase.criterion(torch.zeros(len(rows), 2), torch.eye(2)[run.data.dataset.labels[rows]])
+    labels = run.data.dataset.labels[rows]
+    phase.state.batch = Batch(torch.empty(len(rows)), torch.eye(2)[labels], rows, labels)
+    losses = phase.criterion(torch.zeros(len(rows), 2), torch.eye(2)[labels])
     expected = np.log(2) * weights[rows] / weights[rows].mean()
     assert losses.tolist() == pytest.approx(expected.tolist())
     assert losses.mean().item() == pytest.approx(np.log(2))
@@ -48,6 +50,6 @@ def test_made_up_rows_have_the_mean_of_their_class() -> None:
     run = prepared("resample:method=RandomOverSampler")
     weights = torch.where(run.data.dataset.labels == 1, 3.0, 1.0).double()
     (phase,) = with_row_weights(run, weights).plan.phases
-    phase.state.rows = torch.tensor([-1, -1])
+    phase.state.batch = Batch(torch.empty(2), torch.eye(2), torch.tensor([-1, -1]), torch.arange(2))
     losses = phase.criterion(torch.zeros(2, 2), torch.eye(2))
     assert (losses[1] / losses[0]).item() == pytest.approx(3.0)

@@ -66,7 +66,7 @@ def test_what_no_batch_size_mends_says_what_failed() -> None:
 
 def test_a_frozen_backbone_learns_nothing_and_needs_no_second_sample() -> None:
     model = network(nn.BatchNorm1d(4))
-    model.freeze_backbone()
+    model.freeze("backbone")
     check_smallest_batch(model, 1, 1)
 
 

@@ -59,11 +59,13 @@ def test_a_module_that_is_no_network_of_ours_is_called() -> None:
 def test_channels_last_is_for_images_alone() -> None:
     made = network()
     plain = forward(made, IMAGES.split(4))
-    laid_out = forward(made, IMAGES.split(4), channels_last=True)
+    made.channels_last = True
+    laid_out = forward(made, IMAGES.split(4))
     assert made.backbone.channels_last == [False, False, True, True]
     torch.testing.assert_close(laid_out, plain, atol=1e-6, rtol=1e-5)
     table = Network(nn.Identity(), LinearHead(5, 2), (5,))
-    assert forward(table, [torch.zeros(3, 5)], channels_last=True).shape == (3, 2)
+    table.channels_last = True
+    assert forward(table, [torch.zeros(3, 5)]).shape == (3, 2)
 
 
 def test_half_precision_comes_back_as_float32_and_rounded() -> None:

@@ -183,7 +183,8 @@ def test_every_parameter_is_in_one_group_with_one_rate():
 
 def test_a_frozen_backbone_does_not_move():
     network = build()
-    groups = parameter_groups(network, weight_decay=0.1, lr=0.1, freeze="backbone")
+    network.freeze("backbone")
+    groups = parameter_groups(network, weight_decay=0.1, lr=0.1)
     assert {group["name"] for group in groups} == {"head, weights", "head, norms and biases"}
     before = {name: value.clone() for name, value in network.backbone.state_dict().items()}
     optimizer = torch.optim.SGD(groups)

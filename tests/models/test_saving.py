@@ -87,6 +87,50 @@ def test_own_heads_come_back_to_the_bit(head, tmp_path):
     assert torch.equal(logits(loaded), logits(network))
 
 
+def branched(spec, heads, shape=SHAPE) -> Network:
+    """Return a network with an expert for each head, each on its own branch where there are branches, trained."""
+    network, left = build_network(spec, shape, lambda width: LinearHead(width, 3), seed=1).train(), iter(heads)
+    network.make_head = lambda width: next(left)(width)
+    network.branch(len(heads))
+    optimizer = torch.optim.SGD(network.parameters(), 0.01)
+    network(torch.randn(8, *shape)).square().mean().backward()
+    optimizer.step()
+    return network.eval()
+
+
+def linear(width):
+    return LinearHead(width, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "branches"),
+    [("small-cnn", 3), ("resnet32", 3), ("mlp", 3), ("table-mlp", 1), ("linear", 1), ("mnasnet0_5", 3)],
+)
+def test_branches_come_back_to_the_bit(name, branches, tmp_path):
+    shape = {"table-mlp": (6,), "linear": (6,), "mnasnet0_5": (2, 32, 32)}.get(name, SHAPE)
+    network = branched(imbtk_models().get(name) or torchvision_spec(name, 2), [linear] * 3, shape)
+    check_saveable(network)
+    save_network(tmp_path, network, {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
+    loaded, description = load_network(tmp_path)
+    assert isinstance(loaded, Network)
+    assert loaded.branches == branches
+    assert description["backbone"].get("branches", 1) == branches
+    assert description["num_classes"] == 3
+    assert torch.equal(logits(loaded, shape), logits(network, shape))
+    x = torch.randn(1, *shape)
+    assert torch.equal(loaded(x, outputs=True).experts, network(x, outputs=True).experts)
+
+
+def test_experts_with_heads_of_different_kinds_come_back_to_the_bit(tmp_path):
+    heads = [linear, lambda width: CosineHead(width, 3, scale=7.5), lambda width: ScaledHead(width, 3, bias=False)]
+    network = branched(imbtk_models()["mlp"], heads)
+    save_network(tmp_path, network, {})
+    loaded, _ = load_network(tmp_path)
+    assert [type(head) for head in loaded.head.heads] == [LinearHead, CosineHead, ScaledHead]
+    assert torch.equal(logits(loaded), logits(network))
+
+
 def test_channels_last_comes_back(tmp_path):
     network = trained(imbtk_models()["small-cnn"], shape=(3, 32, 32)).eval().to(memory_format=torch.channels_last)
     save_network(tmp_path, network, {})
@@ -302,6 +346,33 @@ def test_what_only_looks_like_an_own_network_is_saved_as_it_computes(changed, tm
     assert torch.equal(logits(loaded), logits(network))
     assert loaded.train().eval() is loaded
     assert not loaded.training
+
+
+class TheirsWithBlock(nn.Module):
+    """A stranger's backbone that names its last block."""
+
+    last_block = "block"
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.block = nn.Conv2d(1, 4, 3), nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6), nn.ReLU())
+
+    def forward(self, x):
+        return self.block(self.stem(x).relu()).mean((2, 3))
+
+
+@pytest.mark.parametrize("part", ["backbone", "a head"])
+def test_strangers_branches_are_saved_as_they_compute(part, tmp_path):
+    own = imbtk_models()["small-cnn"]
+    spec, last = (ModelSpec("theirs", lambda shape: TheirsWithBlock()), linear) if part == "backbone" else (own, None)
+    network = branched(spec, [linear, last or (lambda width: Doubled(width, 3))])
+    check_saveable(network)
+    save_network(tmp_path, network, {})
+    loaded, description = load_network(tmp_path, trust_model=True)
+    assert isinstance(loaded, ExportedNetwork)
+    assert description["backbone"] is description["head"] is None
+    for size in (5, 1, 8):
+        torch.testing.assert_close(logits(loaded, batch=size), logits(network, batch=size), rtol=1e-5, atol=1e-6)
 
 
 def test_own_networks_need_no_check(small, monkeypatch):

@@ -11,6 +11,7 @@ from torch import nn
 from torchvision import models
 
 from imbtk.errors import DataError
+from imbtk.models.branches import branch_backbone
 from imbtk.models.heads import LinearHead
 from imbtk.models.network import build_network, feature_width
 from imbtk.models.torchvision_models import TorchvisionBackbone, torchvision_names, torchvision_spec
@@ -75,6 +76,33 @@ def test_every_classifier_is_built_for_any_channels_without_its_last_layer(name)
     assert kept[0].in_channels == 2
     scores = [m for m in kept if (m.out_features if isinstance(m, nn.Linear) else m.out_channels) == 1000]
     assert scores == []
+
+
+@pytest.mark.parametrize(("name", "side", "width"), FAMILIES)
+def test_every_family_names_its_last_block_which_has_weights(name, side, width):
+    with torch.device("meta" if name in ON_META else "cpu"):
+        backbone = TorchvisionBackbone(name, (3, side, side)).eval()
+        block = backbone.get_submodule(backbone.last_block)
+        assert any(isinstance(m, (nn.Linear, nn.Conv2d)) for m in block.modules())
+        assert branch_backbone(backbone, 2)
+        assert backbone(torch.zeros(2, 3, side, side)).shape == (4, width)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "mobilenet_v3_small", "densenet121", "vgg11_bn"])
+def test_each_expert_starts_as_the_network_was(name):
+    spec = torchvision_spec(name, 1)
+    network = build_network(spec, (1, 32, 32), lambda width: LinearHead(width, 3), seed=0).eval()
+    network.make_head = lambda width: LinearHead(width, 3)
+    x, width = torch.randn(4, 1, 32, 32), network.branch_width
+    with torch.no_grad():
+        before = network.features(x)
+        assert network.branch(3)
+        network.eval()
+        after, experts = network.features(x), network(x, outputs=True).experts
+    assert after.shape == (4, 3 * width)
+    torch.testing.assert_close(after, before.repeat(1, 3))
+    for head, logits in zip(network.head.heads, experts, strict=True):
+        torch.testing.assert_close(logits, head(before))
 
 
 def test_the_names_are_those_of_torchvision_and_all_classify():

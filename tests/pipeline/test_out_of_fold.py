@@ -125,8 +125,8 @@ def test_the_runs_own_network_does_not_know_of_inner_models(tmp_path: Path) -> N
 
 
 def test_training_inner_models_leaves_the_random_state_and_the_strategies_alone() -> None:
-    tail = Tail()
-    run = ready(tail)
+    run = ready(Tail())
+    (tail,) = [item.strategy for item in run.plan.strategies.items if item.strategy.name == "tail"]
     before = torch.random.get_rng_state()
     logits = out_of_fold_logits(run)
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -6,7 +6,7 @@ import csv
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -262,27 +262,28 @@ def test_correcting_twice_is_refused_with_both_names(tmp_path: Path) -> None:
 class Always(Strategy):
     """Decide for class 0, and watch."""
 
+    seen: ClassVar[list[Any]] = []
+
     @hookimpl
     def imbtk_decide(self, labels: np.ndarray, context: RunContext) -> DecisionRule:
         return DecisionRule(shift=np.array([1e9, 0.0]), name="always")
 
     @hookimpl
     def imbtk_run_start(self, run: Any) -> None:
-        self._seen = [run["model"]]
+        type(self).seen = [run["model"]]
 
     @hookimpl
     def imbtk_epoch_end(self, epoch: int, record: Any) -> None:
-        self._seen.append(epoch)
+        self.seen.append(epoch)
 
     @hookimpl
     def imbtk_run_end(self, metrics: Any) -> None:
-        self._seen.append(metrics["schema_version"])
+        self.seen.append(metrics["schema_version"])
 
 
 def test_decisions_and_observers_are_hooks(tmp_path: Path) -> None:
-    strategy = Always()
-    run = imbtk.run(table(), [strategy], epochs=2, out=str(tmp_path / "run"), quiet=True)
-    assert strategy._seen == ["table-mlp", 0, 1, 2]
+    run = imbtk.run(table(), [Always()], epochs=2, out=str(tmp_path / "run"), quiet=True)
+    assert Always.seen == ["table-mlp", 0, 1, 2]
     with (run.folder / "predictions.csv").open() as file:
         assert {row["predicted"] for row in csv.DictReader(file)} == {"0"}
     assert set(run.predict(table()[0])) == {"0"}

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from imbtk import Batch, Outputs, RunContext, Strategy, hookimpl, option
+from imbtk import RunContext, Strategy, hookimpl, option
 from imbtk.authoring.context import Criterion
+from imbtk.authoring.records import Batch, Outputs
 from imbtk.errors import ConflictError, PluginError
 from imbtk.planning.dispatch import BatchState, Dispatcher, bind
 from imbtk.planning.plan import PlanItem
@@ -98,9 +99,9 @@ def test_each_strategy_draws_under_its_own_label() -> None:
 
 def bound(function: Any) -> Any:
     state = BatchState()
-    state.outputs = Outputs(torch.empty(1, 2), torch.ones(1, 2))
-    target = torch.eye(2)[:1]
-    state.batch = Batch(torch.ones(1, 2), target, torch.tensor([7]), target.argmax(1), epoch=3)
+    rows = torch.tensor([7])
+    state.outputs = Outputs(torch.ones(1, 2), torch.ones(1, 4))
+    state.batch = Batch(torch.ones(1, 3), torch.ones(1, 2), rows, rows, epoch=3)
     return bind(function, items(Weigh())[0], "imbtk_criterion", state)
 
 
@@ -116,9 +117,7 @@ def test_a_callable_gets_what_its_signature_asks_for() -> None:
 def test_what_cannot_be_bound_is_refused() -> None:
     def asks(logits: int, target: int, *, images: Any) -> None: ...
 
-    with pytest.raises(
-        PluginError, match=r"asks for 'images', which there is not. It can have: features, experts, rows, epoch"
-    ):
+    with pytest.raises(PluginError, match=r"asks for 'images', which there is not. It can have: features, experts"):
         bound(asks)
     with pytest.raises(PluginError, match=r"returned int, which cannot be called, from imbtk_criterion"):
         bound(3)

@@ -128,6 +128,28 @@ def test_the_mass_of_an_order_is_learnt_from_many_draws() -> None:
     assert float(build(Any_(order=order)).ledger.ordered[1]) == pytest.approx(0.5, abs=0.04)
 
 
+def test_hooks_after_the_order_are_told_its_mass() -> None:
+    told = {}
+
+    class Asks(Strategy):
+        """Notes what its hooks are told."""
+
+        @hookimpl
+        def imbtk_epoch_order(self, context: RunContext) -> EpochOrder:
+            told["order"] = context.class_mass
+            mass = torch.tensor([0.25, 0.75], dtype=torch.float64)
+            return EpochOrder(lambda epoch, draw: torch.arange(12), mass)
+
+        @hookimpl
+        def imbtk_criterion(self, context: RunContext) -> Any:
+            told["criterion"] = context.class_mass
+
+    assert build(Asks()).context.class_mass is told["criterion"]
+    assert told["order"] is None
+    assert told["criterion"].tolist() == [0.25, 0.75]
+    assert build().context.class_mass.tolist() == pytest.approx([8 / 12, 4 / 12])  # type: ignore[union-attr]
+
+
 def test_resampling_is_seen_by_what_comes_later() -> None:
     phase = build(Any_(resample=lambda rows: rows.take(torch.tensor([0, 8, 9, 9]))))
     assert phase.context.class_counts.tolist() == [1, 3]

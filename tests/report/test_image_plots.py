@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from imbtk.report.image_plots import confusion, gallery
@@ -20,6 +21,15 @@ def test_cells_have_counts_and_row_shares() -> None:
     labels = {label.get_text(): label.get_color() for label in figure.axes[0].get_yticklabels()}
     assert labels["malignant"] == RARE
     assert labels["benign"] != RARE
+
+
+def test_all_shades_of_cells_are_one_artist() -> None:
+    axes = confusion([[30, 10], [0, 4]], ["benign", "malignant"]).axes[0]
+    (shades,) = [item for item in axes.collections if isinstance(item, PolyCollection)]
+    assert not axes.patches
+    middles = [path.get_extents().intervalx.mean() for path in shades.get_paths()]
+    assert middles == [0, 1, 1]  # none for the cell that holds nothing
+    np.testing.assert_allclose(shades.get_facecolor()[:, 3] / shades.get_facecolor()[2, 3], [0.75, 0.25, 1])
 
 
 def test_a_class_without_rows_is_an_empty_row() -> None:

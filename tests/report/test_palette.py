@@ -97,3 +97,18 @@ def test_same_figure_same_bytes() -> None:
         return render(figure, "same")[0]
 
     assert draw() == draw()
+
+
+def test_labels_are_measured_for_the_layout_and_not_to_place_a_title(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    with plot_style():
+        figure = Figure(figsize=(3, 2))
+        figure.add_subplot().set_title("Titled")
+    measure, draw = mpl.axis.Axis.get_tightbbox, Figure.draw
+    monkeypatch.setattr(
+        mpl.axis.Axis, "get_tightbbox", lambda *given, **named: done.append("measure") or measure(*given, **named)
+    )
+    monkeypatch.setattr(Figure, "draw", lambda drawn, renderer: done.append("draw") or draw(drawn, renderer))
+    render(figure, "titled")
+    assert set(done[: done.index("draw")]) == {"measure"}
+    assert done[done.index("draw") :] == ["draw", "draw"]

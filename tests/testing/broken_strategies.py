@@ -73,6 +73,21 @@ class NewHead(Strategy):
         return torch.nn.Linear(features.shape[1], context.num_classes)
 
 
+@sound
+class CountsInModule(Strategy):
+    """Cross-entropy that counts its rows in a module that the strategy keeps."""
+
+    @hookimpl
+    def imbtk_criterion(self, context: RunContext) -> Any:
+        counts = self.keep("counts", lambda: torch.nn.BatchNorm1d(context.num_classes, affine=False))
+
+        def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            counts.running_mean += target.sum(0)
+            return F.cross_entropy(logits.float(), target, reduction="none")
+
+        return loss
+
+
 class Weighing(Strategy):
     """Weigh all classes alike: the parent of strategies that break something else."""
 
@@ -331,7 +346,9 @@ class Addressed(Weighing):
 
 
 @breaks(
-    "state-saved", "keeps a ndarray in '_centres', which no checkpoint holds: keep tensors, numbers", also=("pickles",)
+    "state-saved",
+    "keeps a ndarray in '_centres', which no checkpoint holds: keep tensors, numbers, texts or lists",
+    also=("pickles",),
 )
 class KeepsArray(Strategy):
     """Fits an array, which no checkpoint gets."""

@@ -111,3 +111,30 @@ def test_benches_are_the_situations_or_the_ordinary_ones() -> None:
     assert len(every) == len(list(situations()))
     assert {bench.situation.ordinary for bench in ordinary} == {True}
     assert len(ordinary) < len(every)
+
+
+class Late(Strategy):
+    """Mix a second row in, in the last epochs only."""
+
+    def check_run(self, context: RunContext) -> None:
+        if context.window.start == 0:
+            raise PlanError("not from the first epoch.")
+
+    @hookimpl
+    def imbtk_partner(self, context: RunContext) -> Any:
+        return lambda epoch, order, draw: order.flip(0)
+
+    @hookimpl
+    def imbtk_mix(self, context: RunContext) -> Any:
+        assert (context.window.start, context.window.stop, context.phase.start) == (2, 4, 2)
+        return lambda images, target, draw, *, partner: (partner.inputs, partner.target)
+
+
+def test_who_refuses_the_first_epochs_is_tried_in_the_last_and_is_given_partners() -> None:
+    bench = Bench(Late(), SITUATION, strict=True)
+    mix = bench.mix()
+    assert mix is not None
+    images, target = mix(SITUATION.samples(4), SITUATION.target(4), np.arange(4))
+    labels = bench.context.labels[:4].flip(0)
+    assert target.argmax(1).tolist() == labels.tolist()
+    assert torch.equal(images, SITUATION.samples(SITUATION.num_classes)[labels])

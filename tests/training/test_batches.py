@@ -43,11 +43,10 @@ def test_images_are_gathered_augmented_and_normalised() -> None:
     plain = (pixels - mean[:, None, None]) / std[:, None, None]
     assert torch.allclose(batches.samples(train), plain, atol=1e-5)
 
-    phase_batches = batches.phase(prepared.plan.phases[0])
-    parts = phase_batches.epoch(0)
-    assert sorted(torch.cat([rows for rows, _, _ in parts]).tolist()) == sorted(train.tolist())
-    rows, labels, places = parts[1]
-    changed, target = phase_batches.load(labels, places, 0, 16, 0)
+    parts = list(batches.phase(prepared.plan.phases[0], seed=0).epoch(0))
+    assert sorted(torch.cat([batch.rows for batch in parts]).tolist()) == sorted(train.tolist())
+    changed, target, rows, labels = parts[1][:4]
+    assert torch.equal(labels, torch.from_numpy(y)[rows])
     expected = (1 - torch.from_numpy(x).float()[rows] / 255 - mean[:, None, None]) / std[:, None, None]
     assert torch.allclose(changed, expected, atol=1e-5)
     assert torch.equal(target, torch.nn.functional.one_hot(torch.from_numpy(y)[rows], 2).float())
@@ -60,9 +59,8 @@ def test_synthetic_rows_are_what_was_made() -> None:
     prepared = prepare(make_config({"epochs": 1, "batch_size": 64}), (x, y), [Double()])
     (phase,) = prepared.plan.phases
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, torch.device("cpu"))
-    phase_batches = batches.phase(dataclasses.replace(phase, order=lambda epoch: torch.arange(len(phase.indices))))
-    ((rows, labels, places),) = phase_batches.epoch(0)
-    loaded, _ = phase_batches.load(labels, places, 0, 0, 0)
+    in_order = dataclasses.replace(phase, order=lambda epoch: torch.arange(len(phase.indices)))
+    ((loaded, _, rows, labels, *_),) = batches.phase(in_order, seed=0).epoch(0)
     assert rows[-2:].tolist() == [-1, -1]
     n = len(prepared.data.split.train)
     assert torch.allclose(loaded[:n], batches.samples(prepared.data.split.train), atol=1e-5)

@@ -68,3 +68,23 @@ def test_too_far_alone_is_said_and_together_refused() -> None:
     with pytest.raises(PlanError, match="At work together: 'weigh' and 'order'"):
         build(Weigh(), Order())
     assert len(build(Weigh(), Order(), allow=True)[1]) == 1
+
+
+class Late(Strategy):
+    """Refuse to be on from the first epoch."""
+
+    def check_run(self, context: RunContext) -> None:
+        if context.window.start == 0:
+            raise OptionError(f"'late' is on from {context.window.start} to {context.window.stop}.")
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
+        return torch.ones(context.num_classes)
+
+
+def test_a_strategy_may_refuse_its_window() -> None:
+    with pytest.raises(OptionError, match="'late' is on from 0 to 4"):
+        build(Late())
+    with pytest.raises(OptionError, match="'late' is on from 0 to 2"):
+        build(Late().at("0-50%"))
+    assert len(build(Late().at("50%-"))[0]) == 2

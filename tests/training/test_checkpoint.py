@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from imbtk.errors import RunFolderError
 from imbtk.training import checkpoint
 from imbtk.training.checkpoint import Checkpoint, load_checkpoint, training_state
+from imbtk.training.config import Progress
 
 
 def test_two_generations_are_kept(tmp_path: Path) -> None:
@@ -20,14 +21,14 @@ def test_two_generations_are_kept(tmp_path: Path) -> None:
     optimizer = torch.optim.AdamW(network.parameters())
     states = Checkpoint(tmp_path / "checkpoint")
     for done in (1, 2, 3):
-        states.save(partial(training_state, network, optimizer, [], [{"epoch": 0.0}] * done))
+        states.save(partial(training_state, network, optimizer, [], Progress([{"epoch": 0.0}] * done)))
     assert load_checkpoint(states.folder)["epochs_done"] == 3
     assert sorted(path.name for path in states.folder.iterdir()) == ["last.ckpt", "previous.ckpt"]
     (states.folder / "last.ckpt").unlink()
     state = load_checkpoint(states.folder)
     assert state["epochs_done"] == 2
     assert torch.equal(state["network"]["weight"], network.weight)
-    states.save_if_due(partial(training_state, network, optimizer, [], []))
+    states.save_if_due(partial(training_state, network, optimizer, [], Progress()))
     assert not (states.folder / "last.ckpt").exists(), "a minute has not gone"
 
 
@@ -51,7 +52,7 @@ def saved(folder: Path, *epochs: int) -> None:
     network = torch.nn.Linear(8, 8)
     optimizer = torch.optim.AdamW(network.parameters())
     for done in epochs:
-        Checkpoint(folder).save(partial(training_state, network, optimizer, [], [{"epoch": 0.0}] * done))
+        Checkpoint(folder).save(partial(training_state, network, optimizer, [], Progress([{"epoch": 0.0}] * done)))
 
 
 def test_a_torn_state_falls_back_to_the_one_before_and_says_so(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from imbtk import CalibrationMap, DecisionRule, RunContext, Strategy, hookimpl, option
 from imbtk.calibration.decisions import decide
-from imbtk.errors import PluginError, TrainingError
+from imbtk.errors import PlanError, PluginError, TrainingError
 from imbtk.pipeline.documents import plan_document
 from imbtk.pipeline.prepare import prepare
 from imbtk.planning.config import make_config
@@ -18,7 +19,7 @@ from imbtk.planning.plan import PlanItem
 from imbtk.planning.prepared import PreparedRun
 from imbtk.training.fitting import fit, head_maker, make_network, needs_rows, own_random_state
 
-ANSWERS_REFIT = pytest.mark.filterwarnings("ignore:.*answers imbtk_refit:FutureWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*answers imbtk_refit:FutureWarning")
 
 
 class Answers(Strategy):
@@ -74,6 +75,25 @@ def test_training_leaves_the_callers_random_state_and_needs_no_folder() -> None:
     assert fitted.logits(run.data.split.test).shape == (len(run.data.split.test), 2)
 
 
+class Chooses(Strategy):
+    """Choose something by the validation rows, which is refused where there are none."""
+
+    @hookimpl
+    def imbtk_finish(self, training: Any) -> None:
+        if training.validation is None:
+            raise PlanError("no validation rows")
+        self._rows = len(training.validation.logits())
+
+
+def test_the_dry_run_has_validation_rows_where_the_run_has_them() -> None:
+    run = prepared(Chooses())
+    make_network(run)
+    nothing = torch.empty(0, dtype=torch.int64)
+    split = dataclasses.replace(run.data.split, validation=nothing)
+    with pytest.raises(PlanError, match="no validation rows"):
+        make_network(dataclasses.replace(run, data=dataclasses.replace(run.data, split=split)))
+
+
 def test_the_head_starts_at_the_prior() -> None:
     run = prepared()
     counts = run.plan.context.natural_counts.double()
@@ -96,7 +116,6 @@ def test_rules_that_look_at_rows() -> None:
     assert decide(prepared(), logits, CalibrationMap()).rule == DecisionRule()
 
 
-@ANSWERS_REFIT
 def test_wrong_answers_are_named() -> None:
     run = prepared(Answers())
     with pytest.raises(PluginError, match=r"strategy 'answers' .* returned str, not a torch Module, from imbtk_head"):
@@ -177,7 +196,6 @@ def test_a_head_that_fails_in_training_is_named_with_its_strategy() -> None:
     assert isinstance(caught.value.__cause__, KeyError)
 
 
-@ANSWERS_REFIT
 def test_a_refitted_head_that_fails_is_named() -> None:
     run = prepared(BadRefit())
     with pytest.raises(
@@ -209,7 +227,6 @@ class Fresh(Strategy):
         return torch.nn.Linear(features.shape[1], 2)
 
 
-@ANSWERS_REFIT
 def test_a_new_head_from_a_refit_hangs_on_the_seed_alone() -> None:
     weights = []
     for seed in (1, 2):
@@ -222,7 +239,6 @@ def test_a_new_head_from_a_refit_hangs_on_the_seed_alone() -> None:
     assert torch.equal(*weights)
 
 
-@ANSWERS_REFIT
 def test_a_refit_draws_from_no_other_global_state() -> None:
     run = prepared(Fresh(noise=True))
     with pytest.raises(PluginError, match=r"'fresh' .* global random state of NumPy in imbtk_refit"):

@@ -19,10 +19,15 @@ from imbtk.training import loop
 from imbtk.training.batches import Batches
 from imbtk.training.config import EpochRecord, TrainingConfig
 from imbtk.training.fitting import make_network
+from imbtk.training.learner import Learner
 from imbtk.training.loop import network_seed, train
 from imbtk.training.setup import make_optimizer
 
 CPU = torch.device("cpu")
+
+
+def sgd(learner: Learner) -> torch.optim.Optimizer:
+    return make_optimizer("sgd", parameter_groups(learner.network, 0.0, 0.1), CPU)
 
 
 PLUGIN = '''
@@ -51,10 +56,9 @@ def trained(
     run: PreparedRun, on_epoch: Callable[[int, EpochRecord], None] | None = None, clock: Any = None, **settings: Any
 ) -> tuple[Network, list[EpochRecord]]:
     network = make_network(run)
-    optimizer = make_optimizer("sgd", parameter_groups(network, 0.0, 0.1), CPU)
     rows = run.data.split.validation
     history = train(
-        network, optimizer, run.plan.phases, Batches(run.data.dataset, run.data.normalisation, CPU),
+        network, sgd, run.plan.phases, Batches(run.data.dataset, run.data.normalisation, CPU),
         (rows, run.data.dataset.labels[rows]), TrainingConfig(seed=0, **settings), None,
         on_epoch=on_epoch or (lambda epoch, record: None), clock=clock or itertools.count().__next__,
     )  # fmt: skip

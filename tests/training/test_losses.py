@@ -23,6 +23,7 @@ from imbtk.training.batches import Batches
 from imbtk.training.checkpoint import load_checkpoint
 from imbtk.training.config import TrainingConfig
 from imbtk.training.fitting import make_network
+from imbtk.training.learner import Learner
 from imbtk.training.loop import train
 from imbtk.training.setup import make_optimizer
 
@@ -79,7 +80,10 @@ def trained(rows: int, clock: Any, shown: list[int]) -> int:
     x, y = table()
     prepared = prepare(make_config({"epochs": 1, "batch_size": 1, "model": "linear"}), (x[:rows], y[:rows]))
     network = make_network(prepared)
-    optimizer = make_optimizer("adamw", parameter_groups(network, 0.0, 1e-3), torch.device("cpu"))
+
+    def optimizer(learner: Learner) -> torch.optim.Optimizer:
+        return make_optimizer("adamw", parameter_groups(learner.network, 0.0, 1e-3), torch.device("cpu"))
+
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, torch.device("cpu"))
     nothing = torch.empty(0, dtype=torch.int64)
 

@@ -42,7 +42,8 @@ def test_one_step_is_a_run_too() -> None:
 def test_each_group_of_parameters_goes_by_its_own_peak() -> None:
     slow, fast = torch.nn.Parameter(torch.zeros(1)), torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([{"params": [slow], "lr": 0.01}, {"params": [fast], "lr": 1.0}])
-    schedule = Schedule(optimizer, 20, "step", 0.1)
+    schedule = Schedule(20, "step", 0.1)
+    schedule.drive(optimizer)
     seen = []
     for step in (0, 1, 2, 19):
         schedule.set(step)

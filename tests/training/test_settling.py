@@ -58,10 +58,10 @@ def trained_at(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) ->
     used: set[Any] = set()
     real = loop.take_step
 
-    def noting(*given: Any, config: Any, **others: Any) -> Any:
-        used.add((config.precision, config.channels_last))
+    def noting(*given: Any) -> Any:
+        used.add((given[-1].precision, given[-1].channels_last))
         assert "precision" in read_config(next(folder.parent.glob(f"{folder.name}*")) / "config.toml")
-        return real(*given, config=config, **others)
+        return real(*given)
 
     monkeypatch.setattr(loop, "take_step", noting)
     result = imbtk.run(images(), model="small-cnn", epochs=2, quiet=True, out=str(folder), device="cpu", **options)
@@ -143,11 +143,11 @@ def test_channels_last_is_refused_for_tables(tmp_path: Path) -> None:
 def ten_second_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a clock go on by ten seconds in each epoch, whatever the machine does."""
     epochs = [0]
-    real = loop._train_epoch
+    real = loop.Training._trained
 
-    def counted(*arguments: Any, **named: Any) -> float:
+    def counted(training: Any, epoch: int) -> float:
         epochs[0] += 1
-        return real(*arguments, **named)
+        return real(training, epoch)
 
     def ticks() -> Iterator[float]:
         now = 0.0
@@ -156,7 +156,7 @@ def ten_second_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
             yield now
 
     small = ticks()
-    monkeypatch.setattr(loop, "_train_epoch", counted)
+    monkeypatch.setattr(loop.Training, "_trained", counted)
     trained = functools.partial(loop.train, clock=lambda: 10.0 * epochs[0] + next(small))
     monkeypatch.setattr("imbtk.training.fitting.train", trained)
 

@@ -17,6 +17,7 @@ from imbtk.planning.prepared import PreparedRun
 from imbtk.training import speed
 from imbtk.training.batches import Batches
 from imbtk.training.fitting import make_network
+from imbtk.training.learner import Learner
 from imbtk.training.settling import settled, training_config
 from imbtk.training.setup import optimizer_for
 from imbtk.training.speed import Speed, rounds_worth, try_configs, work
@@ -58,7 +59,7 @@ def tried(seconds: list[float], **changes: Any) -> Speed:
     network = make_network(run)
     batches = Batches(run.data.dataset, run.data.normalisation, run.model.device)
 
-    def optimizer(copied: Network) -> torch.optim.Optimizer:
+    def optimizer(copied: Learner) -> torch.optim.Optimizer:
         return optimizer_for(copied, run.model.config, run.model.device)
 
     settings, rounds = training_config(run, network), 2
@@ -89,9 +90,9 @@ def test_the_fastest_is_taken_if_it_gains_more_than_five_per_cent(seconds: list[
 def test_bf16_is_not_taken_where_its_losses_are_others(off: float, monkeypatch: pytest.MonkeyPatch) -> None:
     real = speed.take_step
 
-    def wrong(*given: Any, config: Any, **others: Any) -> Any:
-        taken = real(*given, config=config, **others)
-        return taken._replace(loss=taken.loss * off) if config.precision == "bf16" else taken
+    def wrong(*given: Any) -> Any:
+        loss, losses = real(*given)
+        return (loss * off if given[-1].precision == "bf16" else loss), losses
 
     monkeypatch.setattr(speed, "take_step", wrong)
     assert tried([1.0, 1.0, 0.1, 0.1]).taken.precision == "fp32"
@@ -100,10 +101,10 @@ def test_bf16_is_not_taken_where_its_losses_are_others(off: float, monkeypatch: 
 def test_a_network_that_cannot_take_bf16_is_trained_at_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     real = speed.take_step
 
-    def fails(*given: Any, config: Any, **others: Any) -> Any:
-        if config.precision == "bf16":
+    def fails(*given: Any) -> Any:
+        if given[-1].precision == "bf16":
             raise RuntimeError("not implemented for 'BFloat16'")
-        return real(*given, config=config, **others)
+        return real(*given)
 
     monkeypatch.setattr(speed, "take_step", fails)
     assert tried([1.0, 1.0, 0.1, 0.1]).taken.precision == "fp32"

@@ -1,0 +1,84 @@
+"""Classifier re-training."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+from imbtk import EpochOrder, EpochSize, RunContext, Strategy, expected_rows, hookimpl, option, order_by_class
+from imbtk.authoring.records import ScheduleFunction
+from imbtk.errors import PlanError
+
+if TYPE_CHECKING:
+    from imbtk.models.network import Network
+
+__all__ = ["CRT"]
+
+
+class CRT(Strategy):
+    """Keep what the network has learnt to see, and train a new classifier head on classes shown equally often.
+
+    It is used in the last epochs, as ``crt@80%-``: what comes before trains the backbone as if it were not there.
+
+    Notes
+    -----
+    When its window begins the backbone is frozen, the statistics of its batch norms with it, and the head made anew.
+    An epoch of the window shows class c with probability 1 / K (eq. 1 with q = 0), the rows of a class equally often,
+    as the paper's sampler does. The learning rate starts again and falls over the S steps of the window,
+
+        η_s = r η (1 + cos(π s / S)) / 2,
+
+    with no warm-up, from r times its peak. The paper trains with SGD and r = 1. A window of some fifty steps is too
+    short for AdamW to train a head at r = 1, as the training loss shows: take r = 10, or a longer window.
+
+    Where this differs: the paper lets the rate of the first stage fall to zero before the second, here it is where the
+    window cuts the run's own schedule; it steps the rate once per epoch, here each step does; and its code lets the
+    statistics of batch norm go on moving in the second stage.
+
+    References
+    ----------
+    Kang et al. 2020, "Decoupling representation and classifier for long-tailed recognition", section 4 (cRT), eq. 1
+    (sampling), section 5.1 (cosine schedule, ten epochs after ninety).
+    """
+
+    rate: float = option(1.0, "Factor r on the peak learning rate, from which a cosine falls over the window.", gt=0)
+    restart: bool = option(True, "Whether the learning rate restarts like this, or goes on as the run's.")
+    epoch_size: EpochSize = option(
+        "1x", "Rows in an epoch: a multiple of the training rows, a number, or auto (the largest class once)."
+    )
+
+    def check_run(self, context: RunContext) -> None:
+        """Refuse a window that begins with the run.
+
+        Raises
+        ------
+        PlanError
+            If it does, or there is none.
+        """
+        if context.window.start == 0:
+            raise PlanError(
+                "'crt' trains a new head on a backbone that has learnt before, and here it is on from the first epoch, "
+                "when nothing has: write when it begins, crt@80%- for the last fifth of the run."
+            )
+
+    @hookimpl
+    def imbtk_network(self, network: Network) -> None:
+        """Freeze the backbone and make the head anew."""
+        network.freeze("backbone")
+        network.renew_head()
+
+    @hookimpl
+    def imbtk_epoch_order(self, context: RunContext) -> EpochOrder:
+        """Return the class-balanced order of an epoch, with its class mass in closed form."""
+        counts = torch.bincount(context.labels, minlength=context.num_classes)
+        expected = expected_rows(counts, 0.0, self.epoch_size, whole=float(counts.max()))
+        return order_by_class(context.labels, expected, replacement=False)
+
+    @hookimpl
+    def imbtk_schedule(self) -> ScheduleFunction | None:
+        """Return a half cosine from `rate` to zero; None where the run's own schedule shall go on."""
+        if not self.restart:
+            return None
+        return lambda step, steps: 0.5 * self.rate * (1.0 + math.cos(math.pi * step / steps))
