@@ -65,6 +65,12 @@ def test_the_example_of_a_hook_answers_it_and_no_other(hook: str) -> None:
     assert len(example(hook).splitlines()) < 40
 
 
+def test_options_of_all_examples_can_stand_in_one_class() -> None:
+    options = [name for cls in examples() for name in cls.model_fields]
+    # A mix stands in two examples, of which one is taken.
+    assert len(options) == len(set(options))
+
+
 @pytest.mark.slow
 def test_packages_for_each_hook_and_for_all_of_them_pass_their_own_tests(tmp_path: Path) -> None:
     folders = [new_plugin(f"try-{short_name(hook)}", [hook], tmp_path, EMPTY) for hook in HOOKS]

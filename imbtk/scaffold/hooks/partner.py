@@ -10,7 +10,7 @@ from imbtk import Batch, Draw, Partner, RunContext, Strategy, hookimpl, option
 class MixRare(Strategy):
     """Mix each sample, and its target, with one drawn from all classes alike."""
 
-    share: float = option(0.8, "Share of the sample itself in the mixture.", ge=0, le=1)
+    own_share: float = option(0.8, "Share of the sample itself in the mixture.", ge=0, le=1)
 
     @hookimpl
     def imbtk_partner(self, context: RunContext) -> Partner:
@@ -25,6 +25,8 @@ class MixRare(Strategy):
         def mix(
             samples: torch.Tensor, target: torch.Tensor, draw: Draw, *, partner: Batch
         ) -> tuple[torch.Tensor, torch.Tensor]:
-            return torch.lerp(partner.inputs, samples, self.share), torch.lerp(partner.target, target, self.share)
+            return torch.lerp(partner.inputs, samples, self.own_share), torch.lerp(
+                partner.target, target, self.own_share
+            )
 
         return mix
