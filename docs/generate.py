@@ -128,9 +128,10 @@ def answered_by(hook: hookspecs.Hook) -> str:
     """Return who answers a hook, and how often."""
     if hook.scope == "module":
         return "by a plugin module"
-    if hook.kind == "collect":
+    if hook.kind == "collect" and hook.scope == "once":
         return "by a strategy or an observer"
-    return "by a strategy, once in a run" if hook.scope == "once" else "by a strategy, in each phase"
+    often = {"once": "once in a run", "window": "once in its window", "phase": "in each phase"}[hook.scope]
+    return f"by a strategy, {often}"
 
 
 def hook_section(name: str) -> str:

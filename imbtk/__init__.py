@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from imbtk.authoring.hookspecs import hookimpl
     from imbtk.authoring.options import option
     from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+    from imbtk.authoring.records import Batch, Objective, Outputs, Partner, ScheduleFunction, TakeStep, TrainingRows
     from imbtk.authoring.sampling import EpochSize, expected_rows, order_by_class
     from imbtk.authoring.strategy import Strategy
     from imbtk.comparison.comparison import Comparison, compare
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from imbtk.integrations.composition import Composition
     from imbtk.integrations.own_loop import compose
     from imbtk.integrations.scikit_learn import ImbalancedClassifier
+    from imbtk.models.network import Network
     from imbtk.models.spec import ModelSpec
 
 _HOMES = {
@@ -60,6 +62,7 @@ _HOMES = {
         "imbtk.authoring.hookspecs": "hookimpl",
         "imbtk.authoring.options": "option",
         "imbtk.authoring.prediction": "CalibrationMap DecisionRule",
+        "imbtk.authoring.records": "Batch Objective Outputs Partner ScheduleFunction TakeStep TrainingRows",
         "imbtk.authoring.sampling": "EpochSize expected_rows order_by_class",
         "imbtk.authoring.strategy": "Strategy",
         "imbtk.comparison.comparison": "Comparison compare",
@@ -73,6 +76,7 @@ _HOMES = {
         "imbtk.integrations.composition": "Composition",
         "imbtk.integrations.own_loop": "compose",
         "imbtk.integrations.scikit_learn": "ImbalancedClassifier",
+        "imbtk.models.network": "Network",
         "imbtk.models.spec": "ModelSpec",
     }.items()
     for name in names.split()
@@ -80,6 +84,7 @@ _HOMES = {
 
 __all__ = [
     "Augment",
+    "Batch",
     "CalibrationMap",
     "Comparison",
     "Composition",
@@ -94,12 +99,19 @@ __all__ = [
     "ImbtkError",
     "Mix",
     "ModelSpec",
+    "Network",
+    "Objective",
+    "Outputs",
+    "Partner",
     "Phase",
     "Rows",
     "RunContext",
     "RunResult",
+    "ScheduleFunction",
     "Split",
     "Strategy",
+    "TakeStep",
+    "TrainingRows",
     "__version__",
     "check",
     "compare",

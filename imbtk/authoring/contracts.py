@@ -18,6 +18,7 @@ from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 __all__ = [
     "augment_fault",
     "calibrate_fault",
+    "change_fault",
     "class_mass_fault",
     "class_weights_fault",
     "decide_fault",
@@ -30,6 +31,7 @@ __all__ = [
     "resample_fault",
     "schedule_fault",
     "split_fault",
+    "step_fault",
 ]
 
 RANGE = (-1.0, 2.0)
@@ -176,13 +178,28 @@ def mix_fault(mixed: Any, samples: torch.Tensor, target: torch.Tensor) -> str:
     return ""
 
 
-def loss_fault(loss: Any, size: int) -> str:
-    """Look at what a criterion gives for a batch of `size`, whose logits ask for a gradient."""
+def loss_fault(loss: Any, size: int, values: bool = True) -> str:
+    """Look at what a criterion, or an objective, gives for a batch of `size`, whose logits ask for a gradient.
+
+    Without `values` numbers are not looked at, which on a GPU would have to be waited for.
+    """
     if not isinstance(loss, torch.Tensor) or loss.shape != (size,) or not loss.is_floating_point():
         return f"{_called(loss)} instead of a loss per sample, unreduced, ({size},)"
-    if not bool(loss.isfinite().all()):
+    if values and not bool(loss.isfinite().all()):
         return "losses that are not finite"
     return "" if loss.requires_grad else "a loss that has no gradient, so that nothing can be learnt from it"
+
+
+def step_fault(loss: Any) -> str:
+    """Look at what a step gives."""
+    if isinstance(loss, torch.Tensor) and loss.shape == () and loss.is_floating_point():
+        return ""
+    return f"{_called(loss)} instead of the loss that the closure gave, ()"
+
+
+def change_fault(answer: Any) -> str:
+    """Look at what ``imbtk_network`` or ``imbtk_finish`` returned."""
+    return "" if answer is None else f"{_called(answer)} and not None: it changes what it is given"
 
 
 def head_fault(head: Any) -> str:

@@ -80,6 +80,8 @@ class Hook:
         The word for people: ``"class weights"``.
     arguments : tuple of str
         What an answer can ask for.
+    successor : str
+        The hook that takes its place in the next release; empty if it stays.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Hook:
     scope: Literal["module", "once", "phase", "window"]
     stage: str
     arguments: tuple[str, ...] = ()
+    successor: str = ""
 
     @property
     def windowed(self) -> bool:
@@ -103,17 +106,20 @@ HOOKS: dict[str, Hook] = {}
 """All hooks by name, in the order of a run."""
 
 
-def strategy_hooks() -> tuple[Hook, ...]:
-    """Return the hooks that a strategy can answer, in the order of a run."""
-    return tuple(hook for hook in HOOKS.values() if hook.scope != "module")
+def strategy_hooks(lasting: bool = False) -> tuple[Hook, ...]:
+    """Return the hooks that a strategy can answer, in the order of a run; if `lasting`, without those that will go."""
+    return tuple(h for h in HOOKS.values() if h.scope != "module" and not (lasting and h.successor))
 
 
 def _hook(
-    kind: Literal["choice", "chain", "collect"], scope: Literal["module", "once", "phase", "window"], stage: str
+    kind: Literal["choice", "chain", "collect"],
+    scope: Literal["module", "once", "phase", "window"],
+    stage: str,
+    successor: str = "",
 ) -> Callable[[_Function], _Function]:
     def register(function: _Function) -> _Function:
         arguments = tuple(inspect.signature(function).parameters)
-        HOOKS[function.__name__] = Hook(function.__name__, kind, scope, stage, arguments)
+        HOOKS[function.__name__] = Hook(function.__name__, kind, scope, stage, arguments, successor)
         return _hookspec(function)
 
     return register
@@ -474,11 +480,11 @@ def imbtk_head(in_features: int, context: RunContext) -> torch.nn.Module | None:
     """
 
 
-@_hook("chain", "once", "refit")
+@_hook("chain", "once", "refit", successor="imbtk_finish")
 def imbtk_refit(  # type: ignore[empty-body]
     head: torch.nn.Module, features: torch.Tensor, labels: torch.Tensor, context: RunContext
 ) -> torch.nn.Module:
-    """Refit the head on frozen features.
+    """Refit the head on frozen features; goes with the next release, write ``imbtk_finish`` instead.
 
     Called once, after the last epoch, on training rows. Default: the head itself.
 

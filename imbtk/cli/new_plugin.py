@@ -29,7 +29,7 @@ def new_plugin(name: str, hooks: tuple[str, ...], directory: str) -> None:
     click.echo(f"  imbtk run builtin:digits -s {name}")
 
 
-_HOOK_NAMES = ", ".join(hook.name.removeprefix("imbtk_").replace("_", "-") for hook in strategy_hooks())
+_HOOK_NAMES = ", ".join(hook.name.removeprefix("imbtk_").replace("_", "-") for hook in strategy_hooks(lasting=True))
 
 command = SectionedCommand(
     "new-plugin",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pluggy
@@ -72,20 +73,33 @@ class Observers:
 
     def run_end(self, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
         """Tell how the run ended."""
-        self._tell("imbtk_run_end", keep=True, run=run, metrics=metrics)
+        self._tell("imbtk_run_end", self._keep, run=run, metrics=metrics, error=None)
+
+    @contextlib.contextmanager
+    def telling_of_failure(self, run: Mapping[str, Any]) -> Iterator[None]:
+        """Tell that the run ended if what is done meanwhile fails, or is interrupted; that goes on as it was."""
+        try:
+            yield
+        except BaseException as error:
+            first, said = error, str(error) or type(error).__name__
+            # What an observer fails to do with the news stands beside it, never in its place.
+            self._tell("imbtk_run_end", lambda also: first.add_note(str(also)), run=run, metrics={}, error=said)
+            raise
 
     def report(self, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[ExtraSection]:
         """Return the sections that are added to the page."""
         sections: list[ExtraSection] = []
-        for by, answer in self._tell("imbtk_report", keep=True, run=run, metrics=metrics):
+        for by, answer in self._tell("imbtk_report", self._keep, run=run, metrics=metrics):
             try:
                 sections += _sections(by, answer)
             except PluginError as error:
                 self._keep(error)
         return sections
 
-    def _tell(self, hook: str, keep: bool = False, **arguments: Any) -> list[tuple[str, Any]]:
-        """Call a hook everywhere; return who answered, and what. A failure is raised, or kept with `keep`."""
+    def _tell(
+        self, hook: str, keep: Callable[[ImbtkError], None] | None = None, **arguments: Any
+    ) -> list[tuple[str, Any]]:
+        """Call a hook everywhere; return who answered, and what. A failure is raised, or given to `keep`."""
         answers = []
         # Pluggy lists what was registered last first; people expect the order of the command line.
         for impl in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
@@ -93,9 +107,9 @@ class Observers:
             try:
                 answer = _call(impl, hook, by, arguments)
             except ImbtkError as error:
-                if not keep:
+                if keep is None:
                     raise
-                self._keep(error if hook in str(error) else PluginError(f"{by} failed in {hook}: {error}"))
+                keep(error if hook in str(error) else PluginError(f"{by} failed in {hook}: {error}"))
                 continue
             if answer is not None:
                 answers.append((by, answer))

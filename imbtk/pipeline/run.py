@@ -95,6 +95,21 @@ def _done(
 ) -> _Done:
     """Train, calibrate, decide and evaluate, and write what comes of it."""
     observers.run_start(folder.run_description)
+    with observers.telling_of_failure(folder.run_description):
+        done = _trained(prepared, folder, observers, progress, offered, resamples)
+    observers.run_end(folder.run_description, done.metrics)
+    return done
+
+
+def _trained(
+    prepared: PreparedRun,
+    folder: Results,
+    observers: Observers,
+    progress: RunProgress,
+    offered: Mapping[str, ExtraMetric],
+    resamples: int,
+) -> _Done:
+    """Do all that stands between the start and the end that observers are told of."""
     # The network starts where a model without features would: at the log of the effective prior.
     network = make_network(prepared)
     check_saveable(network)
@@ -133,7 +148,6 @@ def _done(
         prepared, folder, logits, calibration=calibration, decision=decided.rule, resamples=resamples, extra=extra
     )
     folder.write_results(network, fitted.history, logits, calibration, decided.rule, metrics)
-    observers.run_end(folder.run_description, metrics)
     return _Done(fitted, logits, calibration, decided.rule, metrics)
 
 

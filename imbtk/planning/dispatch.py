@@ -17,6 +17,7 @@ import pluggy
 import torch
 
 from imbtk.authoring.context import RunContext
+from imbtk.authoring.contracts import change_fault
 from imbtk.authoring.draw import Draw
 from imbtk.authoring.hookspecs import HOOKS, Hook
 from imbtk.authoring.records import Batch, Outputs
@@ -25,7 +26,7 @@ from imbtk.discovery.random_state import RandomStates
 from imbtk.errors import ConflictError, PluginError, RandomStateError, StrangersCode
 from imbtk.planning.plan import PlanItem
 
-__all__ = ["BatchState", "Dispatcher", "bind", "random_states_kept", "remedy", "who", "wrong_result"]
+__all__ = ["BatchState", "Dispatcher", "bind", "faultless", "random_states_kept", "remedy", "who", "wrong_result"]
 
 _OF_THE_BATCH = ("rows", "epoch", "partner")
 _OF_THE_FORWARD_PASS = ("features", "experts", *_OF_THE_BATCH, "network", "draw")
@@ -153,8 +154,8 @@ class Dispatcher:
     def in_turn(self, hook: str, **arguments: Any) -> None:
         """Call each strategy in the plan's order, for what it does."""
         for item, impl in self._implementations(hook):
-            if (result := self.call(item, impl, hook, arguments)) is not None:
-                raise wrong_result(item, hook, f"{type(result).__name__} and not None: it changes what it is given")
+            if fault := change_fault(self.call(item, impl, hook, arguments)):
+                raise wrong_result(item, hook, fault)
 
     def answering(self, hook: str) -> tuple[PlanItem, ...]:
         """Return the items that implement a hook, in the plan's order."""
@@ -207,6 +208,13 @@ def wrong_result(item: PlanItem, hook: str, what: str) -> PluginError:
     what += "," if ", " in what else ""
     page = HOOKS[hook].page
     return PluginError(f"{who(item)} returned {what} from {hook}; {page} says what it returns. {remedy(item)}")
+
+
+def faultless(result: Any, item: PlanItem, hook: str, fault: str) -> Any:
+    """Return what a hook, or a callable of it, gave; refuse it, its strategy named, if there is a fault in it."""
+    if fault:
+        raise wrong_result(item, hook, fault)
+    return result
 
 
 def who(item: PlanItem) -> str:

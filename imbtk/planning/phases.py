@@ -25,7 +25,7 @@ from imbtk.authoring.contracts import (
 )
 from imbtk.authoring.draw import Draw
 from imbtk.authoring.records import ScheduleFunction
-from imbtk.planning.dispatch import BatchState, Dispatcher, bind, random_states_kept, wrong_result
+from imbtk.planning.dispatch import BatchState, Dispatcher, bind, faultless, random_states_kept
 from imbtk.planning.ledger import PhaseLedger, is_shifted_cross_entropy, ledger_of, same_loss
 from imbtk.planning.plan import PlanItem, PlannedPhase
 
@@ -173,7 +173,7 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
         "imbtk_resample",
         "rows",
         rows,
-        lambda result, item: _faultless(result, item, "imbtk_resample", resample_fault(result, given, context)),
+        lambda result, item: faultless(result, item, "imbtk_resample", resample_fault(result, given, context)),
         context=context,
     )
     context = _counted(context, rows, groups)
@@ -242,7 +242,7 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
         if not fault and phase.start <= epoch < phase.stop:
             lengths.setdefault(epoch, len(result))
             fault = epoch_lengths_fault(lengths)
-        return _faultless(result, item, "imbtk_epoch_order", fault)  # type: ignore[no-any-return]
+        return faultless(result, item, "imbtk_epoch_order", fault)  # type: ignore[no-any-return]
 
     phase, lengths = context.phase, dict[int, int]()
     # Tried as the dry run tries what works on batches: in the loop nobody looks.
@@ -254,7 +254,7 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
         # A single draw of a small set is noise: the ledger looks at many.
         drawn = torch.stack([_mass(context, positions(epoch)) for epoch in range(DRAWN_EPOCHS)])
         mass = drawn.mean(0)
-    _faultless(mass, item, "imbtk_epoch_order", class_mass_fault(mass, context.num_classes))
+    faultless(mass, item, "imbtk_epoch_order", class_mass_fault(mass, context.num_classes))
     return positions, len(first), mass.double()
 
 
@@ -275,7 +275,7 @@ def _partners(
         ) -> torch.Tensor:
             chosen = bound(epoch, order, draw.at(epoch))
             fault = partner_fault(chosen, len(order), len(context.labels))
-            return _faultless(chosen, item, "imbtk_partner", fault)  # type: ignore[no-any-return]
+            return faultless(chosen, item, "imbtk_partner", fault)  # type: ignore[no-any-return]
 
         first = context.phase.start
         with random_states_kept(item, "the callable from imbtk_partner"):
@@ -298,18 +298,11 @@ def _schedule(dispatcher: Dispatcher, context: RunContext) -> tuple[ScheduleFunc
 
     def factor(step: int, steps: int) -> float:
         found = bound(step, steps)
-        return float(_faultless(found, item, "imbtk_schedule", schedule_fault(found)))
+        return float(faultless(found, item, "imbtk_schedule", schedule_fault(found)))
 
     for step in (0, 1, 9):
         factor(step, 10)
     return factor, item.during(context.epochs)
-
-
-def _faultless(result: Any, item: PlanItem, hook: str, fault: str) -> Any:
-    """Return what a hook returned; refuse it, its strategy named, if there is a fault in it."""
-    if fault:
-        raise wrong_result(item, hook, fault)
-    return result
 
 
 def _mass(context: RunContext, positions: torch.Tensor) -> torch.Tensor:
@@ -322,7 +315,7 @@ def _weights(dispatcher: Dispatcher, context: RunContext, mass: torch.Tensor) ->
     if answer is None:
         return None
     weights, item = answer
-    _faultless(weights, item, "imbtk_class_weights", class_weights_fault(weights, context))
+    faultless(weights, item, "imbtk_class_weights", class_weights_fault(weights, context))
     weights = weights.detach().double().cpu()
     present = context.class_counts > 0
     weights = torch.where(present, weights, torch.zeros_like(weights))

@@ -140,9 +140,11 @@ def _check_free(name: str, package: str, catalogue: Catalogue) -> None:
 
 def _hook(name: str) -> str:
     hook = "imbtk_" + name.removeprefix("imbtk_").replace("-", "_")
-    known = {short_name(h.name): h.name for h in strategy_hooks()}
+    known = {short_name(h.name): h.name for h in strategy_hooks(lasting=True)}
     if hook in known.values():
         return hook
+    if hook in HOOKS and HOOKS[hook].successor:
+        raise PluginError(f"'{name}' goes with the next release: take '{short_name(HOOKS[hook].successor)}'.")
     if hook in HOOKS:
         raise PluginError(
             f"'{name}' is answered by a plugin module, not by a strategy. Write the function {hook} beside the "

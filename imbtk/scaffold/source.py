@@ -49,6 +49,11 @@ class ExampleSource:
         """The lines of each method, decorators first."""
         return [self._source(node) for node in self._class.body if isinstance(node, ast.FunctionDef)]
 
+    @property
+    def names(self) -> set[str]:
+        """The names of the methods."""
+        return {node.name for node in self._class.body if isinstance(node, ast.FunctionDef)}
+
     def _source(self, node: ast.AnnAssign | ast.FunctionDef) -> str:
         decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
         first = min([node.lineno, *(d.lineno for d in decorators)])
@@ -76,6 +81,8 @@ def strategy_source(
     fixed_name : str, optional
         The strategy's name, where it does not follow from the class's.
     """
+    # An example that answers several hooks, one by the other, stands for those of each.
+    examples = [example for example in examples if not any(example.names < other.names for other in examples)]
     summary = examples[0].summary
     options = [option for example in examples for option in example.options]
     methods = [method for example in examples for method in example.methods]

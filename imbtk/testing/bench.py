@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -12,27 +9,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbtk.authoring.context import EpochOrder, Phase, RunContext
-from imbtk.authoring.options import Window
+from imbtk.authoring.context import EpochOrder
 from imbtk.authoring.prediction import CalibrationMap
-from imbtk.authoring.records import Batch, Outputs
-from imbtk.authoring.strategy import Strategy
-from imbtk.errors import ImbtkError, RandomStateError
 from imbtk.models.heads import LinearHead
-from imbtk.planning.dispatch import BatchState, Dispatcher, bind
 from imbtk.planning.phases import cross_entropy
-from imbtk.planning.plan import PlanItem
-from imbtk.testing.registry import CheckFailure, Subject
-from imbtk.testing.situations import FEATURES, Situation, SpyDraw, situations
+from imbtk.testing.asking import OBSERVING
+from imbtk.testing.network_hooks import NetworkHooks
+from imbtk.testing.registry import Subject
+from imbtk.testing.situations import FEATURES, situations
 
-__all__ = ["Bench", "benches"]
+__all__ = ["OBSERVING", "Bench", "benches"]
 
 VALIDATION_ROWS = 400
 
-OBSERVING = ("imbtk_run_start", "imbtk_epoch_end", "imbtk_run_end", "imbtk_report")
 
-
-class Bench:
+class Bench(NetworkHooks):
     """A copy of a strategy, the material of one situation, and a draw.
 
     Each method calls one hook and returns what the strategy answers, or None where it does not have the hook, leaves
@@ -49,100 +40,6 @@ class Bench:
     permutation : Tensor of int64, shape (K,), optional
         Class ``permutation[k]`` of the situation stands at place k.
     """
-
-    def __init__(
-        self,
-        strategy: Strategy,
-        situation: Situation,
-        seed: int = 0,
-        strict: bool = False,
-        permutation: torch.Tensor | None = None,
-    ) -> None:
-        self.strategy, self.situation, self.strict = copy.deepcopy(strategy), situation, strict
-        self.permutation = torch.arange(situation.num_classes) if permutation is None else permutation
-        self.draw = SpyDraw(seed)
-        self.dataset = situation.dataset()
-        self.seen: list[torch.Tensor] = []
-        self.rows = situation.rows(self.dataset, self.seen)
-        self.context = situation.context(self.draw)
-        self.state = BatchState()
-        self.disturbed = ""
-        if permutation is not None:
-            self._permute(torch.argsort(permutation))
-        self.item = PlanItem(self.strategy, self._window(), "under test", strategy.name)
-        self.dispatcher = Dispatcher([self.item])
-        start = self.item.during(self.context.epochs).start
-        self.context = dataclasses.replace(self.context, phase=Phase(0, start, self.context.epochs))
-
-    def _permute(self, places: torch.Tensor) -> None:
-        """Give class k the number ``places[k]``; rows stay where they are."""
-        context, taken = self.context, self.permutation
-        self.rows = dataclasses.replace(self.rows, labels=places[self.rows.labels])
-        self.context = dataclasses.replace(
-            context,
-            class_names=tuple(context.class_names[int(k)] for k in taken),
-            class_counts=context.class_counts[taken],
-            natural_counts=context.natural_counts[taken],
-            labels=places[context.labels],
-            positive=None if context.positive is None else int(places[context.positive]),
-        )
-
-    def _window(self) -> Window | None:
-        """Return None, all epochs; the last ones for a strategy that refuses to be on from the first."""
-        later = Window(start=self.context.epochs // 2)
-        for window in (None, later):
-            item = PlanItem(copy.deepcopy(self.strategy), window, "under test", self.strategy.name)
-            told = dataclasses.replace(self.context, window=item.during(self.context.epochs))
-            with contextlib.suppress(ImbtkError):
-                item.strategy.check_run(told)
-                return window
-        return None
-
-    def _told(self) -> RunContext:
-        """Return the context with the strategy's own window, as core gives it."""
-        return dataclasses.replace(self.context, window=self.item.during(self.context.epochs))
-
-    def _check_run(self, hook: str) -> None:
-        """Let the strategy refuse the run, as core does once rows are split."""
-        if hook != "imbtk_split" and hook not in OBSERVING:
-            self.strategy.check_run(self._told())
-
-    def _choose(self, hook: str, **arguments: Any) -> Any:
-        try:
-            self._check_run(hook)
-            found = self.dispatcher.choice(hook, **arguments)
-        except RandomStateError as error:
-            self.disturbed = error.library
-            return None
-        except ImbtkError:
-            if self.strict:
-                raise
-            return None
-        return None if found is None else found[0]
-
-    def _fold(self, hook: str, argument: str, value: Any, **others: Any) -> Any:
-        """Return the link that the strategy makes; None also where it does not answer."""
-        if not self.dispatcher.answering(hook):
-            return None
-        try:
-            self._check_run(hook)
-            result = self.dispatcher.chain(hook, argument, value, lambda made, item: made, **others)
-        except RandomStateError as error:
-            self.disturbed = error.library
-            return None
-        except ImbtkError:
-            if self.strict:
-                raise
-            return None
-        if result is None and hook not in OBSERVING:
-            raise CheckFailure(
-                f"{hook} returned None with {self.situation}",
-                f"A chain goes on with what the hook returns: return '{argument}' itself where nothing shall change.",
-            )
-        return result
-
-    def _bound(self, function: Any, hook: str) -> Callable[..., Any]:
-        return bind(function, self.item, hook, self.state)
 
     # Before training ---------------------------------------------------------------------------------------------
 
@@ -209,32 +106,6 @@ class Bench:
             return bound(logits, target)
 
         return filled
-
-    def _fill_state(self, size: int) -> None:
-        features = torch.randn(size, FEATURES, generator=torch.Generator().manual_seed(14))
-        self.state.outputs = Outputs(torch.empty(0), features)
-        target = self.situation.target(size)
-        self.state.batch = Batch(
-            self.situation.samples(size),
-            target,
-            torch.arange(size),
-            target.argmax(1),
-            1,
-            partners=self._partners(size),
-            draw=self.context.draw.at(1, np.arange(size)),
-        )
-
-    def _partners(self, size: int) -> dict[str, Batch]:
-        """Return the second rows that the strategy chooses, each class with one picture, beside the first ones."""
-        label, labels = self.item.label, self.context.labels
-        chosen = self.dispatcher.collect("imbtk_partner", context=self.context)
-        if not chosen:
-            return {}
-        order = torch.arange(size) % len(labels)
-        places = chosen[0][0](1, order, self.draw.named(f"{label} partner").at(1))
-        pictures, target = self.situation.samples(self.situation.num_classes), torch.eye(self.situation.num_classes)
-        classes = labels[places]
-        return {label: Batch(pictures[classes], target[classes], places, classes, 1)}
 
     # The head, and after training --------------------------------------------------------------------------------
 
@@ -311,7 +182,7 @@ class Bench:
         metrics = {"validation": {"overall": {}}, "test": {"overall": {}}} if metrics is None else metrics
         self._fold("imbtk_run_start", "run", run)
         self._fold("imbtk_epoch_end", "epoch", 0, record=record)
-        self._fold("imbtk_run_end", "run", run, metrics=metrics)
+        self._fold("imbtk_run_end", "run", run, metrics=metrics, error=None)
         return self._fold("imbtk_report", "run", run, metrics=metrics)
 
 

@@ -23,6 +23,7 @@ TOLERANCE_OF_DRAWN_SHARES = 0.1
     (
         "imbtk_resample",
         "imbtk_epoch_order",
+        "imbtk_partner",
         "imbtk_class_weights",
         "imbtk_criterion",
         "imbtk_adjust_criterion",
@@ -41,7 +42,7 @@ def classes_permute(subject: Subject) -> None:
             one, two = measure(bench), measure(other)
             if one is None or two is None:
                 continue
-            tolerance = TOLERANCE_OF_DRAWN_SHARES if hook in ("imbtk_resample", "imbtk_epoch_order") else 1e-4
+            tolerance = TOLERANCE_OF_DRAWN_SHARES if hook in _DRAWN else 1e-4
             expected = one[..., order]
             if expected.shape != two.shape or not torch.allclose(
                 expected.nan_to_num(), two.nan_to_num(), rtol=1e-4, atol=tolerance
@@ -69,6 +70,13 @@ def _ordered(bench: Bench) -> torch.Tensor | None:
 
 def _shares(labels: torch.Tensor, bench: Bench) -> torch.Tensor:
     return torch.bincount(labels, minlength=bench.situation.num_classes).double() / len(labels)
+
+
+def _partnered(bench: Bench) -> torch.Tensor | None:
+    choose, order = bench.partner(), torch.arange(len(bench.context.labels))
+    if choose is None:
+        return None
+    return _shares(bench.context.labels[torch.cat([choose(epoch, order) for epoch in range(DRAWN_EPOCHS)])], bench)
 
 
 def _weights(bench: Bench) -> torch.Tensor | None:
@@ -107,9 +115,11 @@ def _decided(bench: Bench) -> torch.Tensor | None:
 _MEASURES: dict[str, Callable[[Bench], torch.Tensor | None]] = {
     "imbtk_resample": _resampled,
     "imbtk_epoch_order": _ordered,
+    "imbtk_partner": _partnered,
     "imbtk_class_weights": _weights,
     "imbtk_criterion": _gradients,
     "imbtk_adjust_criterion": _gradients,
     "imbtk_calibrate": _calibrated,
     "imbtk_decide": _decided,
 }
+_DRAWN = ("imbtk_resample", "imbtk_epoch_order", "imbtk_partner")

@@ -12,6 +12,7 @@ from imbtk.authoring.context import Rows, Split
 from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.testing.bench import Bench
 from imbtk.testing.situations import BATCH
+from imbtk.testing.steps import step_taken
 
 __all__ = ["dry_run"]
 
@@ -82,6 +83,30 @@ def _losses(bench: Bench) -> list[Any] | None:
     return None if criterion is None else [criterion(bench.situation.logits(), bench.situation.target(soft=True))]
 
 
+def _partnered(bench: Bench) -> list[Any] | None:
+    choose, order = bench.partner(), torch.arange(len(bench.context.labels))
+    return None if choose is None else [choose(epoch, order) for epoch in range(2)]
+
+
+def _judged(bench: Bench) -> list[Any] | None:
+    objective, batch = bench.objective(), bench.batch(soft=True)
+    return None if objective is None else [objective(bench.outputs(batch), batch)]
+
+
+def _stepped(bench: Bench) -> list[Any] | None:
+    taken = step_taken(bench)
+    return None if taken is None else [taken.returned, *taken.network.state_dict().values()]
+
+
+def _scheduled(bench: Bench) -> list[Any] | None:
+    factor = bench.schedule()
+    return None if factor is None else [factor(step, 10) for step in range(10)]
+
+
+def _changed(found: tuple[torch.nn.Module, Any] | None) -> list[Any] | None:
+    return None if found is None else _parameters(found[0])
+
+
 def _parameters(head: Any) -> list[Any] | None:
     return list(head.state_dict().values()) if isinstance(head, torch.nn.Module) else None
 
@@ -118,6 +143,12 @@ _ACTS: dict[str, Callable[[Bench], list[Any] | None]] = {
     "imbtk_mix": _mixed,
     "imbtk_class_weights": _weights,
     "imbtk_criterion": _losses,
+    "imbtk_partner": _partnered,
+    "imbtk_network": lambda bench: _changed(bench.network()),
+    "imbtk_objective": _judged,
+    "imbtk_step": _stepped,
+    "imbtk_schedule": _scheduled,
+    "imbtk_finish": lambda bench: _changed(bench.finish()),
     "imbtk_refit": _refitted,
     "imbtk_calibrate": _calibrated,
     "imbtk_decide": _decided,

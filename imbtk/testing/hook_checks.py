@@ -10,7 +10,7 @@ import torch
 
 from imbtk.discovery.random_state import RandomStates
 from imbtk.errors import ImbtkError, PluginError
-from imbtk.testing.bench import Bench, benches
+from imbtk.testing.bench import OBSERVING, Bench, benches
 from imbtk.testing.dry_run import dry_run
 from imbtk.testing.registry import CheckFailure, Subject, check
 from imbtk.testing.situations import situations
@@ -56,11 +56,13 @@ def answers(subject: Subject) -> None:
 
 def _answers_something(bench: Bench) -> bool:
     """Call every hook; return whether one answered in an ordinary situation."""
-    calls = (bench.split, bench.resample, bench.order, bench.augment, bench.mix, bench.class_weights, bench.criterion)
+    rows = (bench.split, bench.resample, bench.order, bench.partner)
+    batch = (bench.augment, bench.mix, bench.class_weights, bench.criterion)
+    network = (bench.network, bench.objective, bench.step, bench.schedule, bench.finish)
     after = (bench.head, bench.refit, bench.calibrate, bench.decide)
-    found = [call() is not None for call in (*calls, *after)]
+    found = [call() is not None for call in (*rows, *batch, *network, *after)]
     bench.observe()
-    observing = [h for h in type(bench.strategy).hooks() if h.kind == "collect"]
+    observing = [h for h in type(bench.strategy).hooks() if h.name in OBSERVING]
     return bench.situation.ordinary and (any(found) or bool(observing) or bool(bench.disturbed))
 
 
@@ -107,6 +109,26 @@ def _changed_batch(bench: Bench) -> list[str]:
         criterion(logits, target)
         kept = _equal(logits, situation.logits()) and _equal(target, situation.target())
         changed += [] if kept else ["logits or target in the criterion"]
+    return changed + _changed_outputs(bench)
+
+
+def _changed_outputs(bench: Bench) -> list[str]:
+    """Return what an objective changes of outputs and batch, or a partner of the order."""
+    objective, choose, changed = bench.objective(), bench.partner(), []
+    if objective is not None:
+        batch = bench.batch()
+        outputs = bench.outputs(batch)
+        given = {f"'{name}' of the outputs": value for name, value in outputs._asdict().items()}
+        for noun, rows in (("batch", batch), *(("partner", partner) for partner in batch.partners.values())):
+            given |= {f"'{name}' of the {noun}": value for name, value in rows._asdict().items()}
+        tensors = {name: value.detach() for name, value in given.items() if isinstance(value, torch.Tensor)}
+        before = {name: value.clone() for name, value in tensors.items()}
+        objective(outputs, batch)
+        changed += [f"{name} in the objective" for name, value in tensors.items() if not _equal(value, before[name])]
+    order = torch.arange(len(bench.context.labels))
+    if choose is not None:
+        choose(1, order)
+        changed += [] if torch.equal(order, torch.arange(len(order))) else ["the order in imbtk_partner"]
     return changed
 
 

@@ -15,7 +15,8 @@ from imbtk.testing.registry import CHECKS, CheckFailure, Subject
 __all__ = ["CheckResult", "ConformanceError", "check_strategy", "parametrize_checks"]
 
 # The order in which checks are made: what is wrong at the root is said first.
-for _subject in ("hook", "option", "object", "row", "result", "loss", "link", "class", "draw"):
+_SUBJECTS = "hook option object row result loss objective step network link class draw resume"
+for _subject in _SUBJECTS.split():
     importlib.import_module(f"imbtk.testing.{_subject}_checks")
 
 ROOT = "hooks-declared"

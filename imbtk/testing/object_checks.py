@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from imbtk.authoring.strategy import Strategy
-from imbtk.errors import ImbtkError
+from imbtk.errors import ImbtkError, PluginError
 from imbtk.testing.bench import Bench, benches
 from imbtk.testing.draw_checks import same_results
 from imbtk.testing.dry_run import dry_run
@@ -81,10 +81,9 @@ def state_saved(subject: Subject) -> None:
         before = set(vars(bench.strategy))
         dry_run(bench)
         used = bench.strategy
-        state = used.state_dict()
-        # Modules made with keep() stand in the state under a name of their own.
-        new = sorted(k for k in set(vars(used)) - before - set(state) if not k.startswith("__"))
-        lost = [k for k in new if not _is_callable_or_empty(vars(used)[k])]
+        state = _state_of(used)
+        made = {key for key in set(vars(used)) - before - set(state) if not key.startswith("__")}
+        lost = [key for key in sorted(made) if not _is_callable_or_empty(vars(used)[key])]
         if lost:
             kind = type(vars(used)[lost[0]]).__name__
             raise CheckFailure(
@@ -92,10 +91,19 @@ def state_saved(subject: Subject) -> None:
                 "Keep a tensor or a number in an attribute that begins with '_', or override state_dict and "
                 "load_state_dict.",
             )
-        _round_trip(used, state)
+        again = Bench(subject.strategy, bench.situation)
+        dry_run(again)
+        _round_trip(again.strategy, state)
 
 
-def _round_trip(used: Strategy, state: dict[str, Any]) -> None:
+def _state_of(used: Strategy) -> dict[str, Any]:
+    try:
+        return used.state_dict()
+    except PluginError as error:
+        raise CheckFailure(str(error).rstrip("."), "Or override state_dict and load_state_dict.") from error
+
+
+def _round_trip(other: Strategy, state: dict[str, Any]) -> None:
     mend = "state_dict may hold tensors, numbers and text, in dictionaries and lists."
     file = io.BytesIO()
     try:
@@ -105,13 +113,10 @@ def _round_trip(used: Strategy, state: dict[str, Any]) -> None:
     except (pickle.PickleError, AttributeError, TypeError, RuntimeError) as error:
         first = str(error).strip().split("\n")[0]
         raise CheckFailure(f"its state_dict does not load with weights_only=True: {first}", mend) from error
-    other = used.clone()
-    for name, module in used.modules().items():
-        other.keep(name, lambda module=module: copy.deepcopy(module))  # type: ignore[misc]
     other.load_state_dict(loaded)
     if not _same_state(state, other.state_dict()):
         raise CheckFailure(
-            "a clone that loads its state_dict has another one", "Let load_state_dict take all that state_dict gives."
+            "a copy that loads its state_dict has another one", "Let load_state_dict take all that state_dict gives."
         )
 
 
@@ -141,6 +146,7 @@ def _callables(bench: Bench) -> dict[str, Callable[[int], Any]]:
     situation = bench.situation
     found: dict[str, Callable[[int], Any]] = {}
     augment, mix, criterion, order = bench.augment(), bench.mix(), bench.criterion(), bench.order()
+    partner, objective = bench.partner(), bench.objective()
     if augment is not None:
         found["imbtk_augment"] = lambda n: augment(situation.samples(), situation.target(), BATCH * n + _PLACES)
     if mix is not None:
@@ -149,6 +155,10 @@ def _callables(bench: Bench) -> dict[str, Callable[[int], Any]]:
         found["imbtk_criterion"] = lambda n: criterion(situation.logits() + n, situation.target())
     if order is not None:
         found["imbtk_epoch_order"] = lambda n: order[0](n)
+    if partner is not None:
+        found["imbtk_partner"] = lambda n: partner(n, torch.arange(BATCH))
+    if objective is not None:
+        found["imbtk_objective"] = lambda n: objective(bench.outputs(bench.batch(number=n)), bench.batch(number=n))
     return found
 
 

@@ -8,6 +8,7 @@ from imbtk.authoring.contracts import (
     class_mass_fault,
     epoch_lengths_fault,
     epoch_order_fault,
+    partner_fault,
     resample_fault,
     split_fault,
 )
@@ -94,3 +95,20 @@ def order_mass(subject: Subject) -> None:
                 f"{float(shares[worst]):.3f} ({bench.situation})",
                 "State the share that is drawn, or leave class_mass out: core then takes the mean of drawn epochs.",
             )
+
+
+@check("partner-result", ("imbtk_partner",))
+def partner_result(subject: Subject) -> None:
+    """Partners are an int64 tensor of positions in the phase's rows, one for each row of the order."""
+    for bench in benches(subject):
+        choose, n = bench.partner(), len(bench.context.labels)
+        if choose is None:
+            continue
+        # An order may show rows several times, or few of them.
+        for order in (torch.arange(n), torch.arange(n).repeat(2), torch.arange(n)[:3]):
+            if fault := partner_fault(choose(1, order.clone()), len(order), n):
+                raise CheckFailure(
+                    f"imbtk_partner gives {fault} ({bench.situation})",
+                    "Return positions in context.labels, the rows of the phase and not of the data set, as many as "
+                    "order has: len(order).",
+                )

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from imbtk.authoring.contracts import loss_fault, step_fault
 from imbtk.authoring.records import Batch, Objective, Outputs, TakeStep
 from imbtk.errors import PlanError, PluginError
 from imbtk.models.network import Network
-from imbtk.planning.dispatch import Dispatcher, bind
+from imbtk.planning.dispatch import Dispatcher, bind, faultless
 from imbtk.planning.phases import BuiltPhase
 from imbtk.planning.plan import PlanItem
 
@@ -90,8 +91,11 @@ def _objective_of(network: Network, phase: BuiltPhase) -> Objective:
 
         def judged(outputs: Outputs, batch: Batch) -> torch.Tensor:
             state.outputs, state.batch = outputs, batch
-            losses: torch.Tensor = bound(outputs, batch)
-            return losses
+            losses = bound(outputs, batch)
+            if torch.is_grad_enabled():
+                fault = loss_fault(losses, batch.target.shape[0], values=False)
+                faultless(losses, item, "imbtk_objective", f"a callable that gives {fault}" if fault else "")
+            return losses  # type: ignore[no-any-return]
 
         return judged
 
@@ -99,13 +103,7 @@ def _objective_of(network: Network, phase: BuiltPhase) -> Objective:
     chained: Objective = dispatcher.chain(
         "imbtk_objective", "objective", objective, link, in_features=width, context=phase.context
     )
-
-    def checked(outputs: Outputs, batch: Batch) -> torch.Tensor:
-        losses = chained(outputs, batch)
-        check_losses(losses, batch.target, phase)
-        return losses
-
-    return checked
+    return chained
 
 
 def kept_modules(items: Sequence[PlanItem]) -> nn.ModuleDict:
@@ -121,18 +119,23 @@ def _step_of(phase: BuiltPhase) -> TakeStep:
         loss: torch.Tensor = optimizer.step(closure)
         return loss
 
-    made: TakeStep = Dispatcher(phase.planned.items).chain(
-        "imbtk_step",
-        "step",
-        step,
-        lambda result, item: bind(result, item, "imbtk_step", phase.state),
-        context=phase.context,
-    )
+    def link(result: Any, item: PlanItem) -> TakeStep:
+        bound = bind(result, item, "imbtk_step", phase.state)
+
+        def taken(optimizer: torch.optim.Optimizer, closure: Any) -> torch.Tensor:
+            loss = bound(optimizer, closure)
+            fault = step_fault(loss)
+            faultless(loss, item, "imbtk_step", f"a callable that gives {fault}" if fault else "")
+            return loss  # type: ignore[no-any-return]
+
+        return taken
+
+    made: TakeStep = Dispatcher(phase.planned.items).chain("imbtk_step", "step", step, link, context=phase.context)
     return made
 
 
 def check_losses(losses: torch.Tensor, like: torch.Tensor, phase: BuiltPhase) -> None:
-    """Refuse a criterion or an objective that reduces or reshapes, for a batch with as many rows as `like`."""
+    """Refuse a criterion that reduces or reshapes, for a batch with as many rows as `like`."""
     if not isinstance(losses, torch.Tensor) or losses.shape != like.shape[:1]:
         shape = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
         names = ", ".join(f"'{item.strategy.name}' ({item.provider})" for item in phase.planned.items)

@@ -77,7 +77,9 @@ def dry_run_plan(
             learner.train()
             optimizer = make_optimizer(learner)
             batch = phase_batches.one(few_rows(tried), tried.planned.phase.start)
-            take_step(learner, optimizer, learner.step, batch, trained_parameters(optimizer), config)
+            _, losses = take_step(learner, optimizer, learner.step, batch, trained_parameters(optimizer), config)
+            if not bool(losses.isfinite().all()):
+                raise PluginError(f"a dry run of the plan ({_names(phase)}) gives losses that are not finite.")
             if not calls:
                 _refuse_ignored(phase)
             windows.finish_ending(tried, phase_batches)
@@ -127,6 +129,11 @@ def _check_network(network: Network, batch: Batch, phase: BuiltPhase) -> None:
         logits = network(batch.inputs)
     wanted = (batch.rows.shape[0], phase.context.num_classes)
     if tuple(logits.shape) != wanted or not bool(logits.isfinite().all()):
-        names = " and ".join(f"'{item.strategy.name}' ({item.provider})" for item in phase.planned.items)
         found = "logits that are not finite" if tuple(logits.shape) == wanted else f"shape {tuple(logits.shape)}"
-        raise PluginError(f"a dry run of the plan ({names}) leaves a network that gives {found} instead of {wanted}.")
+        raise PluginError(
+            f"a dry run of the plan ({_names(phase)}) leaves a network that gives {found} instead of {wanted}."
+        )
+
+
+def _names(phase: BuiltPhase) -> str:
+    return " and ".join(f"'{item.strategy.name}' ({item.provider})" for item in phase.planned.items)

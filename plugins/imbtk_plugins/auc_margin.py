@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -39,6 +40,10 @@ class AucMargin(Strategy):
     Yuan et al. 2021, "Large-scale robust deep AUC maximization: a new surrogate loss and empirical studies on medical
     image classification": the AUC margin loss, and of its stochastic method (PESG) the steps of a, b and α.
     """
+
+    unchecked: ClassVar[dict[str, str]] = {
+        "objective-handed-on": "it takes the place of the criterion, and core refuses plans that have another"
+    }
 
     margin: float = option(1.0, "How far apart scores, between 0 and 1, of positives and negatives shall be (m).", gt=0)
     rate: float = option(0.1, "Rate of the steps of a, b and α; LibAUC's default.", gt=0, lt=0.5)

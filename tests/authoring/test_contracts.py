@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,11 +17,14 @@ from imbtk.authoring import contracts
 from imbtk.authoring.draw import Draw
 from imbtk.calibration.chain import calibration_chain
 from imbtk.errors import PluginError
+from imbtk.pipeline.prepare import prepare
+from imbtk.planning.config import make_config
 from imbtk.planning.phases import build_phase
 from imbtk.planning.plan import PlanItem, PlannedPhase
 from imbtk.planning.splitting import make_folds
 from imbtk.testing import check_strategy
 from imbtk.training.dry_run import dry_run
+from imbtk.training.fitting import make_network
 
 LABELS = torch.tensor([0] * 8 + [1] * 4)
 COUNTS = torch.tensor([8, 4])
@@ -75,6 +79,10 @@ ASKED: dict[str, Callable[[Any], str]] = {
     "augment": lambda answer: contracts.augment_fault(answer, IMAGES),
     "mix": lambda answer: contracts.mix_fault(answer, SAMPLES, TARGET),
     "loss": lambda answer: contracts.loss_fault(answer, 4),
+    "partner": lambda answer: contracts.partner_fault(answer, 3, 12),
+    "schedule": contracts.schedule_fault,
+    "step": contracts.step_fault,
+    "change": contracts.change_fault,
     "head": contracts.head_fault,
     "calibrate": lambda answer: contracts.calibrate_fault(answer, np.array([[0.0, 2.0], [1.0, -1.0]]), 2),
     "decide": lambda answer: contracts.decide_fault(answer, 2),
@@ -103,6 +111,12 @@ RIGHT: list[tuple[str, Any]] = [
     ("mix", (SAMPLES + 1, 0.3 * TARGET + 0.7 * TARGET.flip(0))),
     ("loss", losses()),
     ("loss", -losses()),
+    ("partner", numbers(11, 0, 0)),
+    ("schedule", 0),
+    ("schedule", 1.5),
+    ("step", torch.tensor(1.0)),
+    ("step", losses().mean()),
+    ("change", None),
     ("head", torch.nn.Linear(2, 2)),
     ("calibrate", CalibrationMap()),
     ("calibrate", CalibrationMap(2.0, np.array([0.0, -50.0]))),
@@ -209,6 +223,17 @@ WRONG: list[tuple[str, Any, str]] = [
         CalibrationMap(1e308, np.array([1e308, 0.0])),
         "a CalibrationMap that gives probabilities that are not finite, or do not sum to one",
     ),
+    ("partner", [0, 1, 2], "list as an order instead of int64"),
+    ("partner", numbers(0, 1, 12), "positions outside [0, 12)"),
+    ("partner", numbers(0, 1), "2 positions for an order of 3"),
+    ("schedule", -0.1, "-0.1 as a factor instead of a number from 0 up"),
+    ("schedule", float("nan"), "nan as a factor instead of a number from 0 up"),
+    ("schedule", True, "bool as a factor instead of a number from 0 up"),
+    ("schedule", torch.tensor(1.0), "float32 () as a factor instead of a number from 0 up"),
+    ("step", None, "NoneType instead of the loss that the closure gave, ()"),
+    ("step", torch.ones(4), "float32 (4,) instead of the loss that the closure gave, ()"),
+    ("step", torch.tensor(1), "int64 () instead of the loss that the closure gave, ()"),
+    ("change", torch.nn.Linear(2, 2), "Linear and not None: it changes what it is given"),
     ("decide", None, "NoneType, not a DecisionRule"),
     ("decide", DecisionRule("scores"), "a DecisionRule with on='scores' instead of 'logits' or 'probabilities'"),
     ("decide", DecisionRule(shift=np.zeros(3)), "a DecisionRule with "),
@@ -322,6 +347,30 @@ CASES = {
     "doubled": Case(
         "imbtk_mix", lambda self: lambda images, target, draw: (images, 2 * target), "no shares that sum to one"
     ),
+    "partners elsewhere": Case(
+        "imbtk_partner", lambda self: lambda epoch, order, draw: order + 10**6, "positions outside [0, "
+    ),
+    "a partner for one": Case(
+        "imbtk_partner", lambda self: lambda epoch, order, draw: order[:1], "1 positions for an order of "
+    ),
+    "uphill": Case("imbtk_schedule", lambda self: lambda step, steps: -1.0, "-1.0 as a factor instead of a number"),
+    "a mean of the objective": Case(
+        "imbtk_objective",
+        lambda self, objective: lambda outputs, batch: objective(outputs, batch).mean(),
+        "float32 () instead of a loss per sample, unreduced, (",
+    ),
+    "an objective without a gradient": Case(
+        "imbtk_objective",
+        lambda self, objective: lambda outputs, batch: objective(outputs, batch).detach(),
+        "a loss that has no gradient, so that nothing can be learnt from it",
+    ),
+    "a step without a word": Case(
+        "imbtk_step",
+        lambda self, step: lambda optimizer, closure: [step(optimizer, closure)],
+        "list instead of the loss that the closure gave, ()",
+    ),
+    "the network": Case("imbtk_network", lambda self, network: network, "Network and not None: it changes what"),
+    "the finished network": Case("imbtk_finish", lambda self, network: network, "Network and not None: it changes"),
     "a matrix": Case("imbtk_calibrate", lambda self: np.eye(2), "ndarray, not a CalibrationMap"),
     "a scale of nothing": Case("imbtk_calibrate", lambda self: CalibrationMap(0.0), "a scale of 0.0 instead of"),
 }
@@ -339,6 +388,10 @@ def core_refuses(strategy: Strategy, hook: str) -> None:
         calibration_chain([item], CalibrationMap(), logits, LABELS.numpy(), CONTEXT)
     elif hook in ("imbtk_criterion", "imbtk_augment", "imbtk_mix"):
         dry_run(planned, dataclasses.replace(CONTEXT, kind="images", sample_shape=(1, 3, 3)))
+    elif hook in ("imbtk_objective", "imbtk_step", "imbtk_network", "imbtk_finish"):
+        data = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 3 // 2
+        run = prepare(make_config({"epochs": 1, "model": "linear", "device": "cpu"}), data, [strategy])
+        make_network(run)
     else:
         build_phase(planned, rows(), CONTEXT)
 
@@ -349,6 +402,6 @@ def test_core_and_the_kit_refuse_the_same_in_the_same_words(case: Case) -> None:
     with pytest.raises(PluginError) as caught:
         core_refuses(strategy, case.hook)
     assert case.said in str(caught.value)
-    assert str(caught.value).startswith("strategy 'wrong' (acme 1.0) returned ")
+    assert re.match(r"strategy 'wrong' \(.*?\) returned ", str(caught.value))
     failed = [result.reason for result in check_strategy(strategy, on_fail="return") if result.outcome == "failed"]
     assert any(case.said in reason for reason in failed), failed

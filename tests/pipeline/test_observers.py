@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -139,6 +139,41 @@ def test_an_observer_that_fails_at_the_end_loses_nothing(tmp_path: Path, capsys:
     assert "failed in imbtk_run_end: SystemExit: 3. Report it to its author, or run without it. The run itself" in said
     assert (folder / "metrics.json").exists()
     assert not (tmp_path / "run.unfinished").exists()
+
+
+class Told(Strategy):
+    """Write down how a run ends; stop it in its first epoch, if wanted."""
+
+    raises: ClassVar[BaseException | None] = None
+    heard: ClassVar[Any] = None
+
+    @hookimpl
+    def imbtk_epoch_end(self, epoch: int) -> None:
+        if self.raises is not None:
+            raise self.raises
+
+    @hookimpl
+    def imbtk_run_end(self, run: Mapping[str, Any], metrics: Mapping[str, Any], error: str | None) -> None:
+        type(self).heard = (run["seed"], "test" in metrics, error)
+
+
+@pytest.mark.parametrize("raised", [DataError("no more."), KeyboardInterrupt()], ids=["error", "interrupt"])
+def test_a_run_that_fails_ends_with_its_reason(
+    raised: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path / "well", [Told()])
+    assert Told.heard == (0, True, None)
+    monkeypatch.setattr(Told, "raises", raised)
+    # One that fails to hear of it takes neither the news from the others nor the reason from the user.
+    deaf = watcher(tmp_path / "deaf.py", "imbtk_run_end", "1 / 0", "error")
+    with pytest.raises(type(raised)) as caught:
+        run(tmp_path / "run", [Told()], plugins=[deaf])
+    assert Told.heard == (0, False, str(raised) or "KeyboardInterrupt")
+    assert caught.value is raised
+    (note,) = [note for note in raised.__notes__ if "Watcher" in note]
+    assert note.startswith("observer Watcher of plugin 'deaf'")
+    assert "failed in imbtk_run_end: ZeroDivisionError" in note
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("hook", "arguments"), [("imbtk_run_start", "run"), ("imbtk_epoch_end", "epoch")])

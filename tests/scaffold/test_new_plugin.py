@@ -20,7 +20,9 @@ from imbtk.errors import PluginError
 from imbtk.scaffold import example, new_plugin, short_name
 from imbtk.testing import check_strategy
 
-HOOKS = [hook.name for hook in strategy_hooks()]
+HOOKS = [hook.name for hook in strategy_hooks(lasting=True)]
+WITH = {"imbtk_partner": ["imbtk_mix"]}
+"""Hooks whose example would do nothing by itself, and what it answers as well."""
 EMPTY = Catalogue(points=[])
 
 
@@ -59,8 +61,14 @@ def test_the_example_of_a_hook_holds_the_conformance_kit(strategy: type[Strategy
 def test_the_example_of_a_hook_answers_it_and_no_other(hook: str) -> None:
     cls = sys.modules[f"scaffold_example_{hook}"]
     (strategy,) = [v for v in vars(cls).values() if isinstance(v, type) and v.__module__ == cls.__name__]
-    assert [h.name for h in strategy.hooks()] == [hook]
+    assert [h.name for h in strategy.hooks()] == [hook, *WITH.get(hook, [])]
     assert len(example(hook).splitlines()) < 40
+
+
+def test_options_of_all_examples_can_stand_in_one_class() -> None:
+    options = [name for cls in examples() for name in cls.model_fields]
+    # A mix stands in two examples, of which one is taken.
+    assert len(options) == len(set(options))
 
 
 @pytest.mark.slow
@@ -183,6 +191,8 @@ def test_hooks_that_there_are_not(tmp_path: Path) -> None:
         new_plugin("mine", ["critrion"], tmp_path, EMPTY)
     with pytest.raises(PluginError, match=r"'models' is answered by a plugin module, not by a strategy"):
         new_plugin("mine", ["models"], tmp_path, EMPTY)
+    with pytest.raises(PluginError, match=r"'refit' goes with the next release: take 'finish'"):
+        new_plugin("mine", ["refit"], tmp_path, EMPTY)
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path: Path) -> None:

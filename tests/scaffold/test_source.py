@@ -85,6 +85,13 @@ def test_several_examples_become_one_class_with_each_import_once() -> None:
     assert places == sorted(places)
 
 
+def test_an_example_with_the_hooks_of_another_stands_for_it() -> None:
+    both = ExampleSource(SECOND.text.replace("helper", "imbtk_class_weights"))
+    text = strategy_source([FIRST, both], "Mine").text
+    assert text.count("def imbtk_class_weights") == 1
+    assert "power" not in text
+
+
 def test_a_long_line_of_names_is_broken() -> None:
     names = ", ".join(f"name_{i:02d}" for i in range(12))
     long = ExampleSource(f'from imbtk import {names}, Strategy\n\n\nclass A(Strategy):\n    """A."""\n')

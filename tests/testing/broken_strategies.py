@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import random
+import weakref
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,15 +14,21 @@ import torch.nn.functional as F
 from pydantic import ConfigDict, JsonValue, field_validator
 
 from imbtk import (
+    Batch,
     CalibrationMap,
     Dataset,
     DecisionRule,
     Draw,
     EpochOrder,
+    Network,
+    Objective,
+    Outputs,
     Rows,
     RunContext,
     Split,
     Strategy,
+    TakeStep,
+    TrainingRows,
     hookimpl,
     option,
 )
@@ -300,7 +307,7 @@ class Forgets(Weighing):
         return type(self)(power=self.power + 1)
 
 
-@breaks("clones", "a clone shares '_seen'", also=("state-saved",))
+@breaks("clones", "a clone shares '_seen'", also=("state-saved", "pickles"))
 class Shares(Weighing):
     """What is fitted is shared."""
 
@@ -338,7 +345,11 @@ class Addressed(Weighing):
         return object.__repr__(self)
 
 
-@breaks("state-saved", "what it keeps in '_centres' (ndarray) is not in state_dict")
+@breaks(
+    "state-saved",
+    "keeps a ndarray in '_centres', which no checkpoint holds: keep tensors, numbers, texts or lists",
+    also=("pickles",),
+)
 class KeepsArray(Strategy):
     """Fits an array, which no checkpoint gets."""
 
@@ -751,6 +762,309 @@ class Untitled(Strategy):
     @hookimpl
     def imbtk_report(self, run: Any, metrics: Any) -> Any:
         return ["fine"]
+
+
+# Rows beside rows, objectives, steps ------------------------------------------------------------------------------
+
+
+def evenly(context: RunContext) -> torch.Tensor:
+    return context.class_counts.clamp(min=1).double().reciprocal()[context.labels]
+
+
+@breaks("partner-result", "imbtk_partner gives 52 positions for an order of 104")
+class PartnersOfRows(Strategy):
+    """A partner for each row that there is, not for each that is shown."""
+
+    @hookimpl
+    def imbtk_partner(self, context: RunContext) -> Any:
+        return lambda epoch, order, draw: torch.randperm(len(context.labels), generator=draw.generator())
+
+
+@breaks("draw-repeats", "imbtk_partner gives another result with the same draw", also=("state-complete",))
+class PartnersByClock(Strategy):
+    """Partners by a generator that a clock seeds."""
+
+    @hookimpl
+    def imbtk_partner(self, context: RunContext) -> Any:
+        def choose(epoch: int, order: torch.Tensor, draw: Draw) -> torch.Tensor:
+            clock = torch.Generator().manual_seed(next(_clock))
+            return torch.randint(len(context.labels), (len(order),), generator=clock)
+
+        return choose
+
+
+@breaks("objective-result", "the objective gives float32 () instead of a loss per sample, unreduced, (8,)")
+class ReducesObjective(Strategy):
+    """A mean over the batch."""
+
+    @hookimpl
+    def imbtk_objective(self, objective: Objective) -> Any:
+        return lambda outputs, batch: objective(outputs, batch).mean()
+
+
+@breaks("objective-result", "a gradient of the objective is not finite")
+class SteepObjective(Strategy):
+    """The length of what is zero."""
+
+    @hookimpl
+    def imbtk_objective(self, objective: Objective) -> Any:
+        def judged(outputs: Outputs, batch: Batch, *, features: torch.Tensor) -> torch.Tensor:
+            return objective(outputs, batch) + (features - features.detach()).square().sum(1).sqrt()
+
+        return judged
+
+
+@breaks("objective-handed-on", "makes the same losses whatever objective it was handed")
+class JudgesAlone(Strategy):
+    """Cross-entropy in the place of what was handed."""
+
+    @hookimpl
+    def imbtk_objective(self, objective: Objective) -> Any:
+        return lambda outputs, batch: F.cross_entropy(outputs.logits, batch.target, reduction="none")
+
+
+@breaks("objective-partner", "the objective is the same whatever the target of the partner is")
+class JudgesPartnerByAnother(Strategy):
+    """Judge a partner by the target of the row that it stands beside."""
+
+    @hookimpl
+    def imbtk_partner(self, context: RunContext) -> Any:
+        chance = evenly(context)
+        return lambda epoch, order, draw: torch.multinomial(chance, len(order), True, generator=draw.generator())
+
+    @hookimpl
+    def imbtk_objective(self, objective: Objective) -> Any:
+        def judged(outputs: Outputs, batch: Batch, *, partner: Batch, network: Network) -> torch.Tensor:
+            return objective(outputs, batch) + objective(network(partner.inputs, outputs=True), batch)
+
+        return judged
+
+
+@sound
+class JudgesBoth(JudgesPartnerByAnother):
+    """Judge a partner by its own target."""
+
+    @hookimpl
+    def imbtk_objective(self, objective: Objective) -> Any:
+        def judged(outputs: Outputs, batch: Batch, *, partner: Batch, network: Network) -> torch.Tensor:
+            return objective(outputs, batch) + objective(network(partner.inputs, outputs=True), partner)
+
+        return judged
+
+
+@sound
+class TwoViews(Strategy):
+    """Let two views of a row agree: a partner that is the row itself has no other target."""
+
+    @hookimpl
+    def imbtk_partner(self) -> Any:
+        return lambda epoch, order, draw: order
+
+    @hookimpl
+    def imbtk_objective(self, objective: Objective) -> Any:
+        def judged(outputs: Outputs, batch: Batch, *, partner: Batch, network: Network) -> torch.Tensor:
+            return objective(outputs, batch) + (outputs.logits - network(partner.inputs)).square().mean(1)
+
+        return judged
+
+
+@breaks("inputs-untouched", "changes 'target' of the batch in the objective in place")
+class SmoothsInPlace(Strategy):
+    """Smooth targets in place."""
+
+    @hookimpl
+    def imbtk_objective(self, objective: Objective) -> Any:
+        def judged(outputs: Outputs, batch: Batch) -> torch.Tensor:
+            batch.target.mul_(0.9).add_(0.1 / batch.target.shape[1])
+            return objective(outputs, batch)
+
+        return judged
+
+
+@breaks("random-state-untouched", "global random state of torch", also=("draw-repeats", "state-complete"))
+class NoisyObjective(Strategy):
+    """Add noise to logits that torch's global state draws."""
+
+    @hookimpl
+    def imbtk_objective(self, objective: Objective) -> Any:
+        def judged(outputs: Outputs, batch: Batch) -> torch.Tensor:
+            return objective(outputs.but(logits=outputs.logits + torch.randn(outputs.logits.shape)), batch)
+
+        return judged
+
+
+@breaks("kept-in-hooks", "the module 'centres' is made while training goes on", also=("resumes", "state-complete"))
+class KeepsLate(Strategy):
+    """Make centres when the first batch comes."""
+
+    @hookimpl
+    def imbtk_objective(self, objective: Objective, context: RunContext) -> Any:
+        def judged(outputs: Outputs, batch: Batch, *, features: torch.Tensor) -> torch.Tensor:
+            centres = self.keep("centres", lambda: Centre(features.shape[1]))
+            return objective(outputs, batch) + (features - centres.place).square().mean(1)
+
+        return judged
+
+
+class Centre(torch.nn.Module):
+    """A point among features."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.place = torch.nn.Parameter(torch.zeros(width))
+
+
+@breaks("step-result", "the step gives what it likes, and never calls the closure", also=("step-handed-on",))
+class NeverLooks(Strategy):
+    """A step without a look."""
+
+    @hookimpl
+    def imbtk_step(self, step: TakeStep) -> Any:
+        return lambda optimizer, closure: torch.zeros(())
+
+
+@breaks("step-result", "the step gives NoneType instead of the loss that the closure gave")
+class ForgetsLoss(Strategy):
+    """Take the step, and say nothing of it."""
+
+    @hookimpl
+    def imbtk_step(self, step: TakeStep) -> Any:
+        def take(optimizer: torch.optim.Optimizer, closure: Any) -> None:
+            step(optimizer, closure)
+
+        return take
+
+
+@breaks("step-handed-on", "the step calls the one it was handed 0 times")
+class StepsAlone(Strategy):
+    """The optimiser's step in the place of what was handed."""
+
+    @hookimpl
+    def imbtk_step(self, step: TakeStep) -> Any:
+        return lambda optimizer, closure: optimizer.step(closure)
+
+
+@breaks("step-weights-back", "after a step at a rate of 0 'backbone.")
+class Shrinks(Strategy):
+    """Shrink weights beside the optimiser, whatever the rate."""
+
+    @hookimpl
+    def imbtk_step(self, step: TakeStep) -> Any:
+        def take(optimizer: torch.optim.Optimizer, closure: Any) -> torch.Tensor:
+            loss = step(optimizer, closure)
+            with torch.no_grad():
+                for group in optimizer.param_groups:
+                    torch._foreach_mul_(group["params"], 0.99)
+            return loss
+
+        return take
+
+
+@breaks("schedule-result", "imbtk_schedule gives -1.0 as a factor instead of a number from 0 up in step 101 of 400")
+class FallsBelow(Strategy):
+    """Fall below zero in a long window."""
+
+    @hookimpl
+    def imbtk_schedule(self) -> Any:
+        return lambda step, steps: float(100 - step)
+
+
+# The network ----------------------------------------------------------------------------------------------------
+
+
+@breaks("network-result", "imbtk_network returns Network and not None: it changes what it is given")
+class ReturnsNetwork(Strategy):
+    """Return the network."""
+
+    @hookimpl
+    def imbtk_network(self, network: Network) -> Any:
+        network.freeze("backbone")
+        return network
+
+
+@breaks("network-result", "leaves a network that gives shape (8, 2) instead of (8, 10)", also=("resumes",))
+class HeadForTwo(Strategy):
+    """A head of two outputs, whatever K."""
+
+    @hookimpl
+    def imbtk_network(self, network: Network) -> None:
+        network.head = torch.nn.Linear(network.branch_width, 2)
+
+
+@breaks("finish-result", "leaves a network that gives logits that are not finite")
+class DividesByCounts(Strategy):
+    """Class means, of a class without a row too."""
+
+    @hookimpl
+    def imbtk_finish(self, network: Any, training: TrainingRows, context: RunContext) -> None:
+        sums = torch.zeros(context.num_classes, network.branch_width)
+        sums.index_add_(0, training.labels, training.features())
+        with torch.no_grad():
+            network.head.weight.copy_(sums / context.class_counts[:, None])
+
+
+@breaks("finish-repeats", "called twice in the same state, imbtk_finish leaves different networks", also=("resumes",))
+class HalvesAgain(Strategy):
+    """Divide the head by how often this was done, which no state tells."""
+
+    @hookimpl
+    def imbtk_network(self) -> None:
+        times = itertools.count(1)
+        type(self).times = lambda: next(times)
+
+    @hookimpl
+    def imbtk_finish(self, network: Any) -> None:
+        with torch.no_grad():
+            network.head.weight /= type(self).times()
+
+    times: ClassVar[Any] = None
+
+
+@breaks("resumes", "after 3 steps, saved and loaded, the window ends in another network")
+class AveragesElsewhere(Strategy):
+    """Average the classifier, and keep the average where no checkpoint finds it."""
+
+    averages: ClassVar[Any] = weakref.WeakKeyDictionary()
+
+    @hookimpl
+    def imbtk_step(self, step: TakeStep) -> Any:
+        def take(optimizer: torch.optim.Optimizer, closure: Any, *, network: Any) -> torch.Tensor:
+            loss = step(optimizer, closure)
+            weight = network.head.weight.detach().clone()
+            self.averages[self] = self.averages.get(self, weight).lerp(weight, 0.1)
+            return loss
+
+        return take
+
+    @hookimpl
+    def imbtk_finish(self, network: Any) -> None:
+        weight = network.head.weight.detach()
+        with torch.no_grad():
+            network.head.weight.copy_(self.averages.get(self, weight))
+
+
+@sound
+class Averages(Strategy):
+    """Average the network over its steps."""
+
+    @hookimpl
+    def imbtk_network(self, network: Network) -> None:
+        self.keep("average", lambda: copy.deepcopy(network).requires_grad_(False))
+
+    @hookimpl
+    def imbtk_step(self, step: TakeStep) -> Any:
+        def take(optimizer: torch.optim.Optimizer, closure: Any, *, network: Network) -> torch.Tensor:
+            loss = step(optimizer, closure)
+            with torch.no_grad():
+                for mean, weight in zip(self.modules()["average"].parameters(), network.parameters(), strict=True):
+                    mean.lerp_(weight, 0.1)
+            return loss
+
+        return take
+
+    @hookimpl
+    def imbtk_finish(self, network: Network) -> None:
+        network.load_state_dict(self.modules()["average"].state_dict())
 
 
 # Classes, draws -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from imbtk import DecisionRule, EpochOrder, RunContext, Strategy, hookimpl
+from imbtk import DecisionRule, EpochOrder, Network, RunContext, Strategy, TrainingRows, hookimpl
 from imbtk.errors import PlanError
 from imbtk.testing.bench import Bench, benches
 from imbtk.testing.registry import CheckFailure, Subject
@@ -65,7 +65,8 @@ def test_a_hook_that_the_strategy_has_not_gives_nothing() -> None:
     bench = Bench(Weighs(), SITUATION)
     before = [bench.split, bench.resample, bench.order, bench.augment, bench.mix, bench.criterion]
     after = [bench.head, bench.refit, bench.calibrate, bench.decide]
-    assert [ask() for ask in (*before, *after)] == [None] * 10
+    network = [bench.partner, bench.network, bench.objective, bench.step, bench.schedule, bench.finish]
+    assert [ask() for ask in (*before, *network, *after)] == [None] * 16
 
 
 def test_an_order_comes_with_the_mass_that_it_states() -> None:
@@ -138,3 +139,46 @@ def test_who_refuses_the_first_epochs_is_tried_in_the_last_and_is_given_partners
     labels = bench.context.labels[:4].flip(0)
     assert target.argmax(1).tolist() == labels.tolist()
     assert torch.equal(images, SITUATION.samples(SITUATION.num_classes)[labels])
+
+
+class Branches(Strategy):
+    """Judge each of two experts, and end with the head of the first."""
+
+    @hookimpl
+    def imbtk_network(self, network: Network) -> None:
+        network.branch(2)
+
+    @hookimpl
+    def imbtk_objective(self, objective: Any, in_features: int) -> Any:
+        self._width = in_features
+        return lambda outputs, batch: sum(objective(outputs.but(logits=logits), batch) for logits in outputs.experts)
+
+    @hookimpl
+    def imbtk_criterion(self) -> Any:
+        return lambda logits, target, *, experts: experts.square().mean((0, 2)) + 0 * logits.sum(1)
+
+    @hookimpl
+    def imbtk_finish(self, network: Network, training: TrainingRows) -> str:
+        self._rows = training.features().shape[0]
+        return "done"
+
+
+@pytest.mark.parametrize("situation", [SITUATION, TABLE], ids=str)
+def test_what_is_done_to_a_network_is_done_to_a_small_one(situation: Situation) -> None:
+    bench = Bench(Branches(), situation, strict=True)
+    begun, finished, objective = bench.network(), bench.finish(), bench.objective()
+    assert begun is not None
+    assert finished is not None
+    assert objective is not None
+    network, batch = begun[0], bench.batch()
+    experts = network(batch.inputs, outputs=True).experts
+    assert experts.shape == (2, 8, 2)
+    assert (begun[1], finished[1]) == (None, "done")
+    assert finished[0] is not network
+    assert vars(bench.strategy)["_rows"] == sum(situation.counts)
+    assert vars(bench.strategy)["_width"] == network.features(batch.inputs).shape[1]
+    expected = sum(-(batch.target * logits.log_softmax(1)).sum(1) for logits in experts)
+    torch.testing.assert_close(objective(bench.outputs(batch), batch), expected)
+    criterion = bench.criterion()
+    assert criterion is not None
+    torch.testing.assert_close(criterion(situation.logits(), situation.target()), experts.square().mean((0, 2)))

@@ -32,6 +32,25 @@ class Reduces(Strategy):
         return lambda outputs, batch: objective(outputs, batch).mean()
 
 
+class Infinite(Strategy):
+    """Divide by nothing."""
+
+    @hookimpl
+    def imbtk_objective(self, objective: Any) -> Any:
+        return lambda outputs, batch: objective(outputs, batch) / 0.0
+
+
+class Silent(Strategy):
+    """Take a step, and say nothing of it."""
+
+    @hookimpl
+    def imbtk_step(self, step: Any) -> Any:
+        def take(optimizer: Any, closure: Any) -> None:
+            step(optimizer, closure)
+
+        return take
+
+
 class Returns(Strategy):
     """Return a network."""
 
@@ -55,7 +74,13 @@ class Lonely(Strategy):
     ("plan", "error", "said"),
     [
         ([Breaks()], PluginError, r"\('breaks' .*\) leaves a network that gives shape \(\d+, 5\) instead of"),
-        ([Reduces()], PluginError, r"'reduces' .*returned \(\) for a batch"),
+        ([Reduces()], PluginError, r"'reduces' .* gives float32 \(\) instead of a loss per sample, .* imbtk_objective"),
+        ([Infinite()], PluginError, r"a dry run of the plan \('infinite' .*\) gives losses that are not finite"),
+        (
+            [Silent()],
+            PluginError,
+            r"'silent' .* gives NoneType instead of the loss that the closure gave, .* imbtk_step",
+        ),
         ([Returns()], PluginError, r"'returns' .* returned Network and not None: it changes what it is given"),
         ([Lonely()], PluginError, r"'lonely' .* asks for a partner, which the strategy does not choose"),
         ([TwoBranches(), TwoBranches()], PlanError, "two strategies branch the network"),

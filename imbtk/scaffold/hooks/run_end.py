@@ -11,6 +11,7 @@ class LogEnd(Strategy):
     """Log what the evaluation says, and where the run folder will be."""
 
     @hookimpl
-    def imbtk_run_end(self, run: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
+    def imbtk_run_end(self, run: Mapping[str, Any], metrics: Mapping[str, Any], error: str | None) -> None:
         """Log what metrics there are, and the folder."""
-        logging.getLogger(__name__).info("metrics: %s; results in %s", ", ".join(metrics), run["out"])
+        said = error or f"metrics: {', '.join(metrics)}"
+        logging.getLogger(__name__).info("%s; results in %s", said, run["out"])
