@@ -189,6 +189,13 @@ class Strategy(BaseModel):
         PluginError
             If such an attribute holds something else, which a resumed run would not know.
         """
+        state = self.own_state()
+        if kept := self.modules():
+            state[_KEPT] = {name: module.state_dict() for name, module in kept.items()}
+        return state
+
+    def own_state(self) -> dict[str, Any]:
+        """Return :meth:`state_dict` without the modules."""
         state: dict[str, Any] = {}
         for key, value in vars(self).items():
             if not key.startswith("_") or key.startswith("__") or _made_anew(value):
@@ -200,12 +207,10 @@ class Strategy(BaseModel):
                     "self.keep(name, make)."
                 )
             state[key] = value
-        if kept := self.modules():
-            state[_KEPT] = {name: module.state_dict() for name, module in kept.items()}
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what :meth:`state_dict` gave; modules must have been made before, by the same hooks.
+        """Take back what :meth:`state_dict` gave; its modules must have been made before, by the same hooks.
 
         Raises
         ------

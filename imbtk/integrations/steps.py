@@ -78,5 +78,5 @@ class Steps:
         if training.phase_batches.phase.schedule is not None:
             training.schedule.set(batch.step)
         parameters = trained_parameters(self.optimizer)
-        loss, _ = take_step(training.door, self.optimizer, training.learner.step, batch, parameters, training.config)
+        loss, _ = take_step(training.learner, training.door, self.optimizer, batch, parameters, training.config)
         return loss.detach()

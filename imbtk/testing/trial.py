@@ -61,7 +61,7 @@ class Trial:
     def _step(self, batch: Batch) -> torch.Tensor:
         parameters = trained_parameters(self.optimizer)
         config = TrainingConfig(seed=0)
-        return take_step(self.learner, self.optimizer, self.learner.step, batch, parameters, config)[0].detach()
+        return take_step(self.learner, self.learner, self.optimizer, batch, parameters, config)[0].detach()
 
     def finished(self) -> list[torch.Tensor]:
         """Return all that the network holds once the window has ended."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -49,11 +50,32 @@ class Learner(nn.Module):
         phase.state.network = network
         self._objective = _objective_of(network, phase)
         self.step = _step_of(phase)
+        self._strategies = [item.strategy for item in phase.planned.items]
         self.strategies = kept_modules(phase.planned.items).to(phase.context.device)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return the loss of each sample, (B,); core averages it and does nothing else."""
         return self._objective(self._outputs(batch.inputs), batch)
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Put back, at the end, what a forward pass leaves behind: buffers in training mode, what strategies count."""
+        buffers = [b for module in self.modules() if module.training for b in module.buffers(recurse=False)]
+        before = [buffer.clone() for buffer in buffers]
+        counted = [(strategy, _copied(strategy.own_state())) for strategy in self._strategies]
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for buffer, value in zip(buffers, before, strict=True):
+                    buffer.copy_(value)
+            for strategy, state in counted:
+                for key, value in state.items():
+                    setattr(strategy, key, value)
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.clone() if isinstance(value, torch.Tensor) else value for key, value in state.items()}
 
 
 def weighted_criterion(phase: BuiltPhase, device: torch.device | None = None) -> Objective:

@@ -224,7 +224,7 @@ class Training:
         # order, and not on the batch it is in.
         for batch in self.phase_batches.epoch(epoch, step):
             self.schedule.set(step)
-            loss, losses = take_step(self.door, optimizer, learner.step, batch, parameters, self.config)
+            loss, losses = take_step(learner, self.door, optimizer, batch, parameters, self.config)
             seen.add(loss, batch.rows, losses, state.outputs)  # type: ignore[arg-type]
             step += 1
             if clock() - told > SECONDS_BETWEEN_LOOKS:

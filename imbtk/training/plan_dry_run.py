@@ -77,7 +77,7 @@ def dry_run_plan(
             learner.train()
             optimizer = make_optimizer(learner)
             batch = phase_batches.one(few_rows(tried), tried.planned.phase.start)
-            _, losses = take_step(learner, optimizer, learner.step, batch, trained_parameters(optimizer), config)
+            _, losses = take_step(learner, learner, optimizer, batch, trained_parameters(optimizer), config)
             if not bool(losses.isfinite().all()):
                 raise PluginError(f"a dry run of the plan ({_names(phase)}) gives losses that are not finite.")
             if not calls:

@@ -242,7 +242,7 @@ def _steps(
     while True:
         torch.manual_seed(network_seed(config.seed, step))
         schedule.set(step)
-        loss, _ = take_step(learner, optimizer, learner.step, loaded[step % len(loaded)], parameters, config)
+        loss, _ = take_step(learner, learner, optimizer, loaded[step % len(loaded)], parameters, config)
         step += 1
         yield loss.detach()
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
-from imbtk.authoring.records import Batch, TakeStep
+from imbtk.authoring.records import Batch
 from imbtk.errors import PluginError
 from imbtk.training.config import TrainingConfig
+from imbtk.training.learner import Learner
 
 __all__ = ["take_step", "trained_parameters"]
 
 
 def take_step(
-    learner: Callable[[Batch], torch.Tensor],
+    learner: Learner,
+    door: Callable[[Batch], torch.Tensor],
     optimizer: torch.optim.Optimizer,
-    step: TakeStep,
     batch: Batch,
     parameters: Sequence[nn.Parameter],
     config: TrainingConfig,
@@ -27,12 +27,12 @@ def take_step(
 
     Parameters
     ----------
-    learner : callable
-        ``batch -> (B,)``: a :class:`~imbtk.training.learner.Learner` in training mode, or what wraps one.
+    learner : Learner
+        In training mode.
+    door : callable
+        ``batch -> (B,)``: the learner, or what wraps it.
     optimizer : Optimizer
         Its rate is set.
-    step : callable
-        ``(optimizer, closure) -> loss``, the learner's.
     batch : Batch
         Gathered, augmented, normalised and mixed.
     parameters : sequence of Parameter
@@ -52,53 +52,39 @@ def take_step(
         nonlocal first
         optimizer.zero_grad(set_to_none=True)
         if first is not None:
-            # A second look within a step, at other weights, leaves no trace in the statistics of batch norm.
-            with _buffers_kept(learner):
-                loss, _ = _gradients(learner, batch, config.accumulate)
+            # A second look within a step, at other weights, leaves no trace: in no batch norm and in no count.
+            with learner.untouched():
+                loss, _ = _gradients(door, batch, config.accumulate)
         else:
-            first = _gradients(learner, batch, config.accumulate)
+            first = _gradients(door, batch, config.accumulate)
             loss = first[0]
         if config.clip_norm:
             nn.utils.clip_grad_norm_(parameters, config.clip_norm)
         return loss
 
     # The optimiser's own step calls the closure once; a strategy's may look again elsewhere, and average afterwards.
-    step(optimizer, closure)
+    learner.step(optimizer, closure)
     if first is None:
         raise PluginError("a step of the plan never called its closure: nothing is learnt (docs/hooks/step.md).")
     return first
 
 
-def _gradients(learner: Callable[[Batch], torch.Tensor], batch: Batch, parts: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _gradients(door: Callable[[Batch], torch.Tensor], batch: Batch, parts: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Go forward and backward; return the loss () and that of each sample (B,)."""
     if parts == 1:
         # Forward, criterion, class weights, objective: one loss for each sample. The mean is core's, so that no
         # strategy moves the learning rate.
-        losses = learner(batch)
+        losses = door(batch)
         loss = losses.mean()
         torch.autograd.backward(loss)
         return loss, losses
     found, size = [], batch.rows.shape[0]
     for part in batch.parts(parts):
-        losses = learner(part)
+        losses = door(part)
         torch.autograd.backward(losses.sum() / size)
         found.append(losses.detach())
     losses = torch.cat(found)
     return losses.mean(), losses
-
-
-@contextmanager
-def _buffers_kept(learner: Callable[[Batch], torch.Tensor]) -> Iterator[None]:
-    """Put buffers of modules in training mode back; in eval mode none moves."""
-    modules = learner.modules() if isinstance(learner, nn.Module) else ()
-    buffers = [b for module in modules if module.training for b in module.buffers(recurse=False)]
-    before = [buffer.clone() for buffer in buffers]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in zip(buffers, before, strict=True):
-                buffer.copy_(value)
 
 
 def trained_parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:

@@ -112,9 +112,9 @@ class Sam(Strategy):
 
 @pytest.mark.parametrize("others", [[], [Sam()], ["oversample"]])
 def test_each_row_that_is_shown_is_counted_once(others):
-    seesaw = Seesaw()
     config = make_config({"data": "builtin:breast-cancer", "epochs": 2, "model": "linear", "device": "cpu"})
-    prepared = prepare(config, None, [seesaw, *others])
+    prepared = prepare(config, None, [Seesaw(), *others])
+    seesaw = prepared.plan.strategies.items[0].strategy
     fit(prepared, make_network(prepared))
     (phase,) = prepared.plan.phases
     shown = sum(torch.bincount(phase.labels[phase.order(epoch)], minlength=2) for epoch in range(2))

@@ -61,7 +61,7 @@ def stepped(
     learner, optimizer = Learner(made.train(), phase), torch.optim.SGD(made.parameters(), lr=lr)
     batch = Batch(X, TARGET, ROWS, TARGET.argmax(1))
     loss, losses = take_step(
-        learner, optimizer, learner.step, batch, trained_parameters(optimizer), TrainingConfig(seed=0, **settings)
+        learner, learner, optimizer, batch, trained_parameters(optimizer), TrainingConfig(seed=0, **settings)
     )
     assert phase.state.outputs is not None
     return loss, losses, phase.state.outputs
@@ -206,6 +206,30 @@ def test_a_second_look_leaves_no_trace_in_buffers_and_moves_by_its_gradient() ->
     F.cross_entropy(by_hand(X), TARGET).backward()  # type: ignore[no-untyped-call]
     for p, w, got in zip(parameters, start, twice.parameters(), strict=True):
         torch.testing.assert_close(got.detach(), w - 0.1 * p.grad)  # type: ignore[operator]
+
+
+class Counts(Strategy):
+    """Count the rows of each class that were judged, in a tensor and in a buffer of a module."""
+
+    @hookimpl
+    def imbtk_criterion(self) -> Any:
+        self._seen = torch.zeros(2)
+        kept = self.keep("kept", lambda: torch.nn.BatchNorm1d(2))
+
+        def counting(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            self._seen += target.sum(0)
+            kept.num_batches_tracked.add_(1)
+            return F.cross_entropy(logits, target, reduction="none")
+
+        return counting
+
+
+def test_a_second_look_counts_no_row_twice() -> None:
+    phase = phase_of(Counts(), Looks())
+    stepped(network(), phase)
+    counts = phase.planned.items[0].strategy
+    assert counts.state_dict()["_seen"].tolist() == [4, 2]
+    assert int(counts.modules()["kept"].num_batches_tracked) == 1
 
 
 class Never(Strategy):
