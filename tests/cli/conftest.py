@@ -50,8 +50,8 @@ class KeepHead(Strategy):
     """Leave the head as it is."""
 
     @hookimpl
-    def imbtk_refit(self, head: torch.nn.Module) -> torch.nn.Module:
-        return head
+    def imbtk_finish(self) -> None:
+        pass
 '''
 
 

@@ -25,5 +25,5 @@ def test_a_package_is_written(tmp_path: Path) -> None:
 
 def test_the_help_names_every_hook() -> None:
     text = CliRunner().invoke(program, ["new-plugin", "--help"], terminal_width=400).output
-    for hook in strategy_hooks():
+    for hook in strategy_hooks(lasting=True):
         assert hook.name.removeprefix("imbtk_").replace("_", "-") in text

@@ -34,10 +34,10 @@ def test_json_is_alone_on_standard_output(call: Call, plugin_file: Path) -> None
 
 def test_a_plugin_that_prints_while_training_does_not_spoil_the_json(call: Call, plugin_file: Path) -> None:
     text = plugin_file.read_text(encoding="utf-8")
-    plugin_file.write_text(text.replace("        return head", "        print('hello')\n        return head"), "utf-8")
+    plugin_file.write_text(text.replace("        pass", "        print('hello')"), "utf-8")
     result = call("run", DATA, "-s", "keep-head", "--plugin", plugin_file, "--epochs", "1", "--json", "--quiet")
     assert json.loads(result.stdout)["metrics"]["class_names"] == ["benign", "malignant"]
-    assert result.stderr == "hello\n"
+    assert set(result.stderr.split()) == {"hello"}
 
 
 def test_the_command_line_goes_over_the_file_and_quiet_prints_nothing(call: Call, plugin_file: Path) -> None:

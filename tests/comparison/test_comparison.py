@@ -31,10 +31,9 @@ class Breaks(Strategy):
     """Breaks at times."""
 
     @hookimpl
-    def imbtk_refit(self, head, features, labels, context):
-        if len(labels) % 2 == 0:
+    def imbtk_finish(self, training):
+        if len(training.labels) > 16 and len(training.labels) % 2 == 0:  # the dry run shows eight rows of each class
             raise RuntimeError("even rows")
-        return head
 '''
 
 

@@ -222,7 +222,7 @@ def test_deciding_strategies() -> None:
 def test_errors_are_value_errors() -> None:
     x, y = blobs()
     for model, message in (
-        (quick("class-weights"), r"'strategies' is a list of them, such as \['NAME:option=value'\]"),
+        (quick("class-weights"), r"'strategies' is a list of them, such as \['class-weights'\]"),
         (quick(["clas-weights"]), "unknown strategy 'clas-weights'.* Did you mean 'class-weights'"),
         (quick(model="resnet32"), "model 'resnet32' is for images, and these data are a table"),
         (quick(epochs=-1), "option 'epochs'"),
