@@ -192,7 +192,7 @@ IN_A_HOOK = {
     ),
     "asks for what there is not": (
         ("imbtk_criterion", "context", "return lambda logits, target, *, patient: logits.sum(1)"),
-        "the callable from imbtk_criterion asks for 'patient', which there is not. It can have: features, rows, epoch",
+        "the callable from imbtk_criterion asks for 'patient', which there is not. It can have: features, experts",
     ),
     "not callable": (
         ("imbtk_criterion", "context", "return 3"),

@@ -211,7 +211,9 @@ class PhaseBatches:
         draw = None if positions is None else Draw(seed, "", epoch, positions, batches.device)
         table = batches.kind == "table"
         x = torch.index_select(self._source, 0, rows.places) if table else batches.images(rows.places)
-        batch = Batch(x, target, rows.rows, rows.labels, epoch, step, scale, partners, draw)
+        batch = Batch(
+            x, target, rows.rows, rows.labels, epoch=epoch, step=step, scale=scale, partners=partners, draw=draw
+        )
         if draw is not None:
             state.batch = batch  # what augmenting and mixing may ask for
         if not table:

@@ -93,7 +93,18 @@ def train(
     TrainingError
         If a loss is not finite: names epoch, step and rows; the last good state is kept in the checkpoint.
     """
-    training = Training(network, make_optimizer, phases, batches, validation, config, checkpoint, on_step, clock, wrap)
+    training = Training(
+        network,
+        make_optimizer,
+        phases,
+        batches=batches,
+        validation=validation,
+        config=config,
+        checkpoint=checkpoint,
+        on_step=on_step,
+        clock=clock,
+        wrap=wrap,
+    )
     return training.run(on_epoch, resume)
 
 
