@@ -29,6 +29,7 @@ from imbtk.planning.prepared import PreparedRun
 from imbtk.training.batches import Batches
 from imbtk.training.config import TrainingConfig
 from imbtk.training.fitting import make_network
+from imbtk.training.learner import Learner
 from imbtk.training.loop import train
 from imbtk.training.memory import keep_memory
 from imbtk.training.settling import settled, training_config
@@ -65,9 +66,10 @@ def ours(run: PreparedRun, start: Network, settings: TrainingConfig) -> Callable
 
     def epoch() -> float:
         network = copy.deepcopy(start)
-        if settings.channels_last:
-            network.to(memory_format=torch.channels_last)
-        optimizer = optimizer_for(network, run.model.config, run.model.device)
+
+        def optimizer(learner: Learner) -> torch.optim.Optimizer:
+            return optimizer_for(learner, run.model.config, run.model.device)
+
         (record,) = train(network, optimizer, run.plan.phases, batches, (nothing, nothing), settings, None)
         return record["seconds"]
 

@@ -33,7 +33,7 @@ from imbtk.training.learner import Learner
 from imbtk.training.loop import Wrap, train
 from imbtk.training.plan_dry_run import dry_run_plan
 from imbtk.training.settling import training_config
-from imbtk.training.setup import lay_out, optimizer_for
+from imbtk.training.setup import optimizer_for
 from imbtk.training.validation import predict
 
 __all__ = ["Fitted", "fit", "make_network", "needs_rows", "own_random_state"]
@@ -108,7 +108,6 @@ def fit(
     training = training_config(prepared, network)
     if most_epochs is not None:
         training = dataclasses.replace(training, seconds=math.inf, most_epochs=most_epochs)
-    lay_out(network, training)
     batches = Batches(prepared.data.dataset, prepared.data.normalisation, prepared.model.device)
     history = train(
         network,

@@ -21,7 +21,7 @@ from imbtk.training.iterator import Share
 from imbtk.training.learner import Learner, check_whole_batches
 from imbtk.training.losses import EpochLosses
 from imbtk.training.schedule import Schedule
-from imbtk.training.setup import MakeOptimizer, carried_over
+from imbtk.training.setup import MakeOptimizer, carried_over, lay_out
 from imbtk.training.step import take_step, trained_parameters
 from imbtk.training.validation import validate
 from imbtk.training.windows import Windows, finishing
@@ -137,6 +137,7 @@ class Training:
     def run(self, on_epoch: Callable[[int, EpochRecord], None], resume: Mapping[str, Any] | None) -> list[EpochRecord]:
         """Go through all phases; return the history."""
         started, progress, windows = self.clock(), self.progress, self.windows
+        lay_out(self.network, self.config)
         trained = 0 if resume is None else len(resume["history"])
         stop = self.phases[-1].planned.phase.stop
         stop = min(stop, self.config.most_epochs or stop)
