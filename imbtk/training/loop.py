@@ -146,10 +146,11 @@ class Training:
             if stretch.start >= stop:
                 break
             self.begin(phase)
+            # What had been is replayed for the parts that it made; then the state is put back, in the phase of the last
+            # trained epoch, whose windows and modules it is of.
+            if stretch.stop <= trained and not self.keeps_best:
+                windows.finish_ending(phase, self.phase_batches)
             if resume is not None and stretch.start < trained <= stretch.stop:
-                # In the phase of the last trained epoch, whose windows and modules the state is of.
-                if trained == stretch.stop and not self.keeps_best:
-                    windows.finish_ending(phase, self.phase_batches)
                 restore(resume, self.network, self.optimizer, self.phases, progress)
             for epoch in range(max(stretch.start, trained), min(stretch.stop, stop)):
                 began = self.clock()

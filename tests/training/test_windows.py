@@ -18,11 +18,21 @@ from imbtk.training import checkpoint
 from imbtk.training.checkpoint import Checkpoint, load_checkpoint
 from imbtk.training.fitting import Fitted, fit, make_network
 
+
+class Deeper(Strategy):
+    """End with a head of two layers."""
+
+    @hookimpl
+    def imbtk_finish(self, network: Network) -> None:
+        network.head = torch.nn.Sequential(network.head, torch.nn.Linear(2, 2))
+
+
 PLANS: dict[str, list[Any]] = {
     "branches": [TwoBranches(), "class-weights"],
     "average, second stage": [Average(), SecondStage().at("50%-")],
     "two views": [SecondView(), "oversample@50%-"],
     "average of a part": [Average().at("25%-75%")],
+    "another head, early": [Deeper().at("0-50%"), "class-weights"],
 }
 
 
