@@ -18,7 +18,7 @@ __all__ = ["Swa"]
 
 
 class Swa(Strategy):
-    """End with the mean of the weights after each epoch of its window, at a constant learning rate: ``swa@75%-``.
+    """End with the mean of the weights after each epoch of its window, at a constant learning rate: swa@75%-.
 
     Notes
     -----
