@@ -30,7 +30,7 @@ from torchvision.transforms import InterpolationMode
 
 from imbtk import Draw, RunContext
 from imbtk.training.memory import keep_memory
-from imbtk_plugins.augment import Augment
+from imbtk_plugins.augment.augment import Augment
 
 CLASSES = 10
 SIZES = {(1, 28): 2048, (3, 64): 1024}

@@ -24,7 +24,7 @@ from imbtk import Dataset, Draw, RunContext
 from imbtk.comparison.splits import make_splits
 from imbtk.errors import DataError
 from imbtk.integrations.fold_rows import split_rows
-from imbtk_plugins.stratified_split import StratifiedSplit
+from imbtk_plugins.splits.stratified_split import StratifiedSplit
 
 FOLDS = (3, 5, 10)
 SHARE = 0.2

@@ -81,7 +81,7 @@ def test_marks_of_docstrings_become_markdown(generate: ModuleType) -> None:
 
 def test_no_sentence_of_core_names_a_strategy() -> None:
     # Core tells users nothing that is true only while one of the first-party strategies is installed.
-    names = {path.stem.replace("_", "-") for path in (ROOT / "plugins" / "imbtk_plugins").glob("[a-z]*.py")}
+    names = {path.stem.replace("_", "-") for path in (ROOT / "plugins" / "imbtk_plugins").glob("*/[a-z]*.py")}
     said = re.compile(rf"['`](?:{'|'.join(sorted(names))})['`:]|-s (?:{'|'.join(sorted(names))})\b")
     found = []
     for path in sorted((ROOT / "imbtk").rglob("*.py")):

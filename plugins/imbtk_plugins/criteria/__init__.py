@@ -1,0 +1,1 @@
+"""The loss of a sample, from its logits and target."""

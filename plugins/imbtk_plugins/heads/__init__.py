@@ -1,0 +1,1 @@
+"""Classifier heads: other forms, and closed forms at the end."""

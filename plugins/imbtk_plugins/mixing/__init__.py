@@ -1,0 +1,1 @@
+"""Samples blended or pasted, with their targets."""

@@ -1,0 +1,1 @@
+"""Which rows an epoch shows, and how often."""

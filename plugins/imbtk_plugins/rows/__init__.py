@@ -1,0 +1,1 @@
+"""Which training rows there are: selected, or made up."""

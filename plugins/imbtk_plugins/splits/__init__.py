@@ -1,0 +1,1 @@
+"""How rows come to train, validation and test."""

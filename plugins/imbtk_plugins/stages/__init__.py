@@ -1,0 +1,1 @@
+"""A second stage of training, on what the first has learnt."""

@@ -1,0 +1,1 @@
+"""The optimiser's step, taken in another way."""
