@@ -61,7 +61,7 @@ def pages(root: Path) -> dict[Path, str]:
         reference / "hooks.md": hooks_page(),
         reference / "cli.md": cli_page(),
         reference / "config.md": config_page(),
-        readme: with_table(before, strategies_table(strategies, "docs/reference/strategies.md")),
+        readme: with_table(before, families_table(strategies, "docs/reference/strategies.md")),
     }
 
 
@@ -90,15 +90,29 @@ def strategies_page(strategies: list[StrategyDescription]) -> str:
         "# Strategies\n\n"
         f"{NOTE}\n"
         "Each is switched on by `-s NAME[:option=value,…][@from-to]`; `imbtk strategies NAME` shows the same on a "
-        "terminal.\n\n"
+        "terminal. Plans of several under one name: `imbtk plans`.\n\n"
     )
-    return intro + strategies_table(strategies, "") + "\n" + "\n".join(map(strategy_section, strategies))
+    parts = [intro + families_table(strategies, "")]
+    for family, members in by_family(strategies).items():
+        rows = [[f"[`{s.name}`](#{s.name})", s.summary] for s in members]
+        parts.append(f"# {family}\n\n" + table(["strategy", "what it does"], rows))
+        parts += map(strategy_section, members)
+    return "\n".join(parts)
 
 
-def strategies_table(strategies: list[StrategyDescription], page: str) -> str:
-    """Return a table of the strategies, each linked to its section of a page."""
-    rows = [[f"[`{s.name}`]({page}#{s.name})", ", ".join(s.stages), s.summary] for s in strategies]
-    return table(["strategy", "acts on", "what it does"], rows)
+def by_family(strategies: list[StrategyDescription]) -> dict[str, list[StrategyDescription]]:
+    """Return the strategies of each family that has any, in the order of a run."""
+    found = {family: [s for s in strategies if s.family == family] for family in hookspecs.FAMILIES}
+    return {family: members for family, members in found.items() if members}
+
+
+def families_table(strategies: list[StrategyDescription], page: str) -> str:
+    """Return a table of the families, each with its strategies, linked to their sections of a page."""
+    rows = [
+        [family, " · ".join(f"[`{s.name}`]({page}#{s.name})" for s in members)]
+        for family, members in by_family(strategies).items()
+    ]
+    return table(["family", "strategies"], rows)
 
 
 def strategy_section(strategy: StrategyDescription) -> str:
@@ -109,9 +123,8 @@ def strategy_section(strategy: StrategyDescription) -> str:
     if strategy.options:
         rows = [[f"`{o.name}`", *facts(o), o.description] for o in strategy.options]
         parts.append(table(["option", "type", "default", "values", "meaning"], rows))
-    for title in ("Notes", "References"):
-        if title in strategy.doc.sections:
-            parts += [f"**{title}**", markdown(strategy.doc.sections[title])]
+    for title, text in strategy.facts().items():
+        parts += [f"**{title}**", markdown(text)]
     parts.append("```\n" + "\n".join(f"imbtk run DATA -s {example}" for example in strategy.examples) + "\n```")
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
 

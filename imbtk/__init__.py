@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from imbtk.authoring.hookspecs import hookimpl
     from imbtk.authoring.options import option
     from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+    from imbtk.authoring.recipes import Recipe
     from imbtk.authoring.records import Batch, Objective, Outputs, Partner, ScheduleFunction, TakeStep, TrainingRows
     from imbtk.authoring.sampling import EpochSize, expected_rows, order_by_class
     from imbtk.authoring.strategy import Strategy
@@ -62,6 +63,7 @@ _HOMES = {
         "imbtk.authoring.hookspecs": "hookimpl",
         "imbtk.authoring.options": "option",
         "imbtk.authoring.prediction": "CalibrationMap DecisionRule",
+        "imbtk.authoring.recipes": "Recipe",
         "imbtk.authoring.records": "Batch Objective Outputs Partner ScheduleFunction TakeStep TrainingRows",
         "imbtk.authoring.sampling": "EpochSize expected_rows order_by_class",
         "imbtk.authoring.strategy": "Strategy",
@@ -104,6 +106,7 @@ __all__ = [
     "Outputs",
     "Partner",
     "Phase",
+    "Recipe",
     "Rows",
     "RunContext",
     "RunResult",

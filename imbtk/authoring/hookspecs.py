@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Split,
     )
     from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+    from imbtk.authoring.recipes import Recipe
     from imbtk.authoring.records import Objective, Partner, ScheduleFunction, TakeStep, TrainingRows
     from imbtk.authoring.strategy import Strategy
     from imbtk.data.dataset import Dataset
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from imbtk.models.network import Network
     from imbtk.models.spec import ModelSpec
 
-__all__ = ["API_VERSION", "HOOKS", "Hook", "hookimpl", "strategy_hooks"]
+__all__ = ["API_VERSION", "FAMILIES", "HOOKS", "Hook", "family_of", "hookimpl", "strategy_hooks"]
 
 API_VERSION = 1
 """The version of these hooks; a plugin module may say ``imbtk_api = 1`` to state which one it was written for."""
@@ -80,6 +81,8 @@ class Hook:
         The word for people: ``"class weights"``.
     arguments : tuple of str
         What an answer can ask for.
+    family : str
+        Under which heading a list shows strategies whose most telling hook this is (:func:`family_of`).
     successor : str
         The hook that takes its place in the next release; empty if it stays.
     """
@@ -89,6 +92,7 @@ class Hook:
     scope: Literal["module", "once", "phase", "window"]
     stage: str
     arguments: tuple[str, ...] = ()
+    family: str = ""
     successor: str = ""
 
     @property
@@ -105,6 +109,35 @@ class Hook:
 HOOKS: dict[str, Hook] = {}
 """All hooks by name, in the order of a run."""
 
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "Splits": ("imbtk_split",),
+    "Rows and their order": ("imbtk_resample", "imbtk_epoch_order"),
+    "Images and mixing": ("imbtk_mix", "imbtk_augment"),
+    "Losses and weights": ("imbtk_criterion", "imbtk_adjust_criterion", "imbtk_class_weights"),
+    "Objectives of pairs, branches, experts, teachers": ("imbtk_objective", "imbtk_partner"),
+    "Heads, second stages, averages": ("imbtk_network", "imbtk_finish", "imbtk_head", "imbtk_refit"),
+    "Steps and schedules": ("imbtk_step", "imbtk_schedule"),
+    "Probabilities and decisions": ("imbtk_decide", "imbtk_calibrate"),
+    "Watching": ("imbtk_run_start", "imbtk_epoch_end", "imbtk_run_end", "imbtk_report"),
+}
+"""Hooks of strategies under the headings of lists, in the order of a run."""
+
+_FAMILY_OF = {hook: family for family, hooks in FAMILIES.items() for hook in hooks}
+
+_TELLING = (
+    "imbtk_split", "imbtk_objective", "imbtk_mix", "imbtk_criterion", "imbtk_adjust_criterion", "imbtk_network",
+    "imbtk_finish", "imbtk_head", "imbtk_resample", "imbtk_augment", "imbtk_epoch_order", "imbtk_class_weights",
+    "imbtk_step", "imbtk_schedule", "imbtk_decide", "imbtk_calibrate",
+)  # fmt: skip
+"""Hooks of strategies, those first that tell most of what a strategy with several is about."""
+
+
+def family_of(hooks: Sequence[Hook]) -> str:
+    """Return the family of a strategy that answers some hooks: that of the one which tells most about it."""
+    by_name = {hook.name: hook for hook in hooks}
+    telling = next((by_name[name] for name in _TELLING if name in by_name), None)
+    return (telling or hooks[0]).family
+
 
 def strategy_hooks(lasting: bool = False) -> tuple[Hook, ...]:
     """Return the hooks that a strategy can answer, in the order of a run; if `lasting`, without those that will go."""
@@ -119,7 +152,10 @@ def _hook(
 ) -> Callable[[_Function], _Function]:
     def register(function: _Function) -> _Function:
         arguments = tuple(inspect.signature(function).parameters)
-        HOOKS[function.__name__] = Hook(function.__name__, kind, scope, stage, arguments, successor)
+        name = function.__name__
+        HOOKS[name] = Hook(
+            name, kind, scope, stage, arguments=arguments, family=_FAMILY_OF.get(name, ""), successor=successor
+        )
         return _hookspec(function)
 
     return register
@@ -179,17 +215,22 @@ def imbtk_metrics() -> Mapping[str, ExtraMetric]:  # type: ignore[empty-body]
 
 
 @_hook("collect", "module", "plans")
-def imbtk_plans() -> Mapping[str, Sequence[str]]:  # type: ignore[empty-body]
-    """Offer plans for ``imbtk compare``.
+def imbtk_plans() -> Mapping[str, Recipe | Sequence[str]]:  # type: ignore[empty-body]
+    """Offer plans under a name, sets of plans for ``imbtk compare``, and other words for what there is.
 
-    Called once, when a comparison is given no plan, or ``--plan-set NAME``. Default: none.
+    Called once, when a name is no strategy's, a comparison is given no plan or ``--plan-set NAME``, or plans are
+    listed. Default: none.
 
     Returns
     -------
-    mapping of str to sequence of str
-        Plans by the name of their set, each as a user writes it: ``{"default": ["class-weights augment"]}``. The set
-        ``default``, of all plugins together, is compared where no plan is given; a plan that makes no sense for the
-        data is left out, with its reason.
+    mapping of str to Recipe, sequence of str, or str
+        By the kind of what stands under a name:
+
+        - Recipe: a plan, which ``imbtk run --plan NAME`` trains. No strategy may have its name.
+        - sequence of str: a set of plans, each as a user writes it: ``{"default": ["class-weights augment"]}``. The
+          set ``default``, of all plugins together, is compared where no plan is given; a plan that makes no sense for
+          the data is left out, with its reason.
+        - str: what people know by this name is written so here: ``{"smote": "resample:method=SMOTE"}``.
     """
 
 

@@ -16,9 +16,11 @@ from imbtk.discovery.describe import OptionDescription, describe_options
 __all__ = ["HELP", "SECTIONS", "Flag", "SectionedCommand", "config_flags", "flag_name", "plugin_flag"]
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Plans": ("plan", "each", "pairs", "plan_set"),
     "Comparison": ("folds", "repeats", "primary", "margin", "also_ungrouped"),
-    "Strategies": ("strategies", "plugins", "without", "allow_overcorrection", "from_comparison", "row"),
+    "Strategies": (
+        "plan", "each", "pairs", "plan_set", "strategies", "plugins", "without", "allow_overcorrection",
+        "from_comparison", "row",
+    ),
     "Data": (
         "label_level", "where", "path_column", "label_column", "class_names", "group_column", "split_column",
         "categorical", "numeric", "drop", "decimal", "dates", "groups", "group_pattern", "group_name", "group_label",
@@ -42,7 +44,7 @@ ARGUMENTS = ("data",)
 
 _NAMES = {"strategies": ("-s", "--strategy"), "plugins": ("--plugin",), "from_comparison": ("--from",)}
 _METAVARS = {
-    "plan": '"SPEC SPEC"',
+    "plan": "NAME",
     "each": "SPEC,SPEC",
     "primary": "METRIC",
     "strategies": "SPEC",

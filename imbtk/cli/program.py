@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": "Predict new rows with a trained run.",
     "evaluate": "Evaluate a trained run on new data.",
     "strategies": "List the strategies that there are, or show one of them.",
+    "plans": "List the plans that have a name, or show one of them.",
     "plugins": "List the plugins that there are and what failed, or check a strategy.",
     "new-plugin": "Write a package for a strategy of your own.",
 }

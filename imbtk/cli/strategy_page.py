@@ -13,7 +13,7 @@ from rich.text import Text
 from imbtk.discovery.describe import OptionDescription, StrategyDescription
 from imbtk.discovery.docstrings import parse_blocks
 
-__all__ = ["print_page"]
+__all__ = ["print_page", "print_prose", "print_title"]
 
 _WIDEST = 100
 
@@ -28,22 +28,21 @@ def print_page(console: Console, description: StrategyDescription) -> None:
     """
     console = Console(file=console.file, width=min(console.width, _WIDEST), highlight=False)
     console.print(Text.assemble((description.name, "bold cyan"), (f"  {description.distribution}", "dim")))
-    _print_prose(console, description.summary)
+    print_prose(console, description.summary)
     if description.doc.extended:
         console.print()
-        _print_prose(console, description.doc.extended)
-    _heading(console, "Options")
+        print_prose(console, description.doc.extended)
+    print_title(console, "Options")
     if not description.options:
         console.print(Text("  none"))
     for option in description.options:
         _print_option(console, option)
-    _heading(console, "Where it acts")
+    print_title(console, "Where it acts")
     console.print(_actions(description))
-    for title in ("Notes", "References"):
-        if title in description.doc.sections:
-            _heading(console, title)
-            _print_prose(console, description.doc.sections[title])
-    _heading(console, "To use it")
+    for title, text in description.facts().items():
+        print_title(console, title)
+        print_prose(console, text)
+    print_title(console, "To use it")
     for example in description.examples:
         console.print(Text(f"  imbtk run DATA -s {example}"))
     if not description.takes_window:
@@ -51,7 +50,8 @@ def print_page(console: Console, description: StrategyDescription) -> None:
     console.print(Text(f"\nWritten in {description.file}", style="dim"), soft_wrap=True)
 
 
-def _heading(console: Console, title: str) -> None:
+def print_title(console: Console, title: str) -> None:
+    """Print a heading of a page."""
     console.print()
     console.print(Text(title, style="bold"))
 
@@ -78,7 +78,7 @@ def _actions(description: StrategyDescription) -> Table:
     return table
 
 
-def _print_prose(console: Console, text: str) -> None:
+def print_prose(console: Console, text: str) -> None:
     """Print paragraphs, lists, formulas and tables of a docstring, filled to the console's width."""
     before = ""
     for block in parse_blocks(text):

@@ -121,7 +121,12 @@ def _merged(config: RunConfig, folder: ComparisonFolder, name: str) -> RunConfig
     """Return the comparison's options with the run's own; refuse what says otherwise."""
     of: ComparisonConfig = folder.config
     values = {key: getattr(of, key) for key in RunConfig.model_fields if key not in OWN_OPTIONS}
-    values |= {"decide": "balanced" if name == DECISION else of.decide, "strategies": (), **kept_speed(folder.folder)}
+    values |= {
+        "decide": "balanced" if name == DECISION else of.decide,
+        "strategies": (),
+        "plan": (),
+        **kept_speed(folder.folder),
+    }
     # Nothing is left to stop by: training ends after the epochs that the comparison's cells kept.
     stop = {"early_stop": "none", "patience": None}
     plan = () if name in (DECISION, BASELINE) else tuple(split_specs(name))

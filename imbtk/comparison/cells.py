@@ -148,7 +148,8 @@ def _failure_path(folder: Path, cell: GridCell) -> Path:
 def cell_config(config: ComparisonConfig, cell: GridCell, out: str | None = None) -> RunConfig:
     """Return the configuration of a cell's run: the comparison's, with a seed for each repeat."""
     values = {key: getattr(config, key) for key in RunConfig.model_fields}
-    values |= {"strategies": (), "fold": 0, "out": out, "discard_unfinished": True, "seed": config.seed + cell.repeat}
+    values |= {"strategies": (), "plan": (), "fold": 0, "out": out, "discard_unfinished": True}
+    values["seed"] = config.seed + cell.repeat
     return RunConfig(**values)
 
 

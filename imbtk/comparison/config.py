@@ -164,7 +164,11 @@ class ComparisonConfig(RunConfig):
     """Fields of a run that a comparison does not take: plans hold the strategies, every fold is trained, cells go on
     where they were, and metrics of plans that a clock gave more epochs than others would not be comparable."""
 
-    plan: tuple[str, ...] = Field((), description="A plan to compare: strategies with spaces between, in quotes.")
+    holds_one_plan: ClassVar[bool] = False
+
+    plan: tuple[str, ...] = Field(
+        (), description="A plan to compare: its name (imbtk plans), or strategies with spaces between, in quotes."
+    )
     each: tuple[str, ...] = Field((), description="Strategies with commas between, each a plan by itself.")
     pairs: bool = Field(False, description="Also compare every pair of the strategies of --each.")
     plan_set: str | None = Field(None, description="A set of plans that plugins offer; 'default' if no plan is given.")

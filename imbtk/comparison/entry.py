@@ -40,7 +40,8 @@ def run(
     data : path, str, tuple, DataFrame or Dataset
         A folder, a manifest, an ``.npz``, a table, ``"builtin:digits"``, ``(x, y)`` or ``(x, y, groups)``.
     strategies : sequence of str or Strategy
-        ``["class-weights", FocalLoss(gamma=2.0), "augment@10%-"]``; nothing for a plain model.
+        ``["class-weights", FocalLoss(gamma=2.0), "augment@10%-"]``; nothing for a plain model. The name of a plan
+        stands for its strategies, here as in the option `plan`.
     quiet : bool
         Print nothing but errors.
     config : RunConfig, optional
@@ -72,6 +73,8 @@ def run(
     if isinstance(data, (str, Path)):
         options["data"], data = str(data), None
     base = config.model_dump(exclude_unset=True) if config is not None else {}
+    if strategies is not None and (plan := options.pop("plan", None)):
+        strategies = [*make_config({"plan": plan}).strategies, *strategies]
     resolved = make_config({**base, **options})
     keep_memory()
     with RunProgress(quiet) as progress, _threads(resolved.threads), contextlib.closing(PluginLog()) as log:

@@ -12,7 +12,8 @@ from imbtk.authoring.options import split_specs
 from imbtk.authoring.strategy import Strategy
 from imbtk.comparison.config import ComparisonConfig
 from imbtk.discovery.catalogue import Catalogue
-from imbtk.errors import PlanError, did_you_mean
+from imbtk.discovery.recipes import read_recipes
+from imbtk.errors import PlanError
 from imbtk.planning.plan import Plan, StrategyLike
 
 __all__ = ["BASELINE", "GridCell", "PlanRow", "grid", "make_rows"]
@@ -131,7 +132,7 @@ def make_rows(
             _add(rows, _row([first, second], catalogue, required=False, parts=parts))
     given = bool(config.plan or plans or config.each)
     if config.plan_set is not None or not given:
-        for text in _offered(config.plan_set or "default", catalogue):
+        for text in read_recipes(catalogue).set_named(config.plan_set or "default"):
             _add(rows, _row(text, catalogue, required=False))
     if len(rows) == 1:
         raise PlanError(
@@ -164,14 +165,3 @@ def _add(rows: list[PlanRow], row: PlanRow) -> None:
     if any(row.name == other.name for other in rows):
         raise PlanError(f"the plan '{row.name}' is named twice. Leave one out: a plan has one row.")
     rows.append(row)
-
-
-def _offered(name: str, catalogue: Catalogue) -> list[str]:
-    """Return the plans of a set, of all plugins together, each once."""
-    sets: dict[str, list[str]] = {}
-    for answer, _ in catalogue.offered("imbtk_plans"):
-        for key, plans in answer.items():
-            sets.setdefault(key, []).extend(plans)
-    if name not in sets and name != "default":
-        raise PlanError(f"no plugin offers a set of plans '{name}'.{did_you_mean(name, sets)}")
-    return list(dict.fromkeys(sets.get(name, [])))

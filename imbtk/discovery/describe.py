@@ -12,7 +12,7 @@ from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from imbtk.authoring.hookspecs import Hook
+from imbtk.authoring.hookspecs import Hook, family_of
 from imbtk.authoring.options import StrategySpec, render_value
 from imbtk.authoring.strategy import Strategy
 from imbtk.discovery.docstrings import Docstring, parse_docstring
@@ -22,6 +22,9 @@ __all__ = ["OptionDescription", "StrategyDescription", "describe", "describe_opt
 
 _PLAIN = {bool: "true or false", int: "integer", float: "number", str: "text", Any: "any", object: "any"}
 _LISTS = (list, tuple, set, frozenset)
+
+FACTS = ("When to use", "Cost", "Not with", "Evidence", "Notes", "References")
+"""Sections of a strategy's docstring that are shown, in this order; an author writes those that there is a word for."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +114,25 @@ class StrategyDescription:
         return tuple(hook.stage for hook, _ in self.actions)
 
     @property
+    def family(self) -> str:
+        """Under which heading a list shows it."""
+        return family_of([hook for hook, _ in self.actions])
+
+    @property
     def takes_window(self) -> bool:
         """Whether it can be on in some epochs only."""
         return any(hook.windowed for hook, _ in self.actions)
+
+    def facts(self) -> dict[str, str]:
+        """Return what its docstring says in sections that readers of a catalogue want, by their titles."""
+        return {title: self.doc.sections[title] for title in FACTS if title in self.doc.sections}
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``imbtk strategies --json`` shows."""
         return {
             "name": self.name,
             "summary": self.summary,
+            "family": self.family,
             "stages": list(self.stages),
             "options": [asdict(option) for option in self.options],
             "distribution": self.distribution,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import tomli_w
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from imbtk.authoring.options import split_specs
 from imbtk.data.options import DataOptions
 from imbtk.errors import ImbtkError, OptionError, did_you_mean
 from imbtk.runs.unfinished import check_unfinished
@@ -26,8 +27,14 @@ EarlyStopMetric = Literal[
 class RunConfig(DataOptions):
     """The configuration of one run. None means: the default that suits the data, which the run prints and records."""
 
+    holds_one_plan: ClassVar[bool] = True
+    """Whether `plan` is the run's, and not one of several to compare."""
+
     data: str | None = Field(None, description="Path, or builtin:NAME.")
     strategies: tuple[str, ...] = Field((), description="Strategies as NAME[:option=value,…][@from-to].")
+    plan: tuple[str, ...] = Field(
+        (), description="A plan by its name (imbtk plans), or strategies with spaces between, in quotes."
+    )
     plugins: tuple[str, ...] = Field((), description="Python files that offer strategies.")
     without: tuple[str, ...] = Field((), description="Installed plugins to leave out.")
     fold: int = Field(0, ge=0, description="Which fold of the split to train, from 0.")
@@ -93,6 +100,20 @@ class RunConfig(DataOptions):
     discard_unfinished: bool = Field(
         False, description="Delete what an earlier run into the same folder left unfinished, its checkpoint too."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unfold_plan(cls, values: Any) -> Any:
+        """Put the strategies of `plan` before those of `strategies`: what comes after knows one list."""
+        if not cls.holds_one_plan or not isinstance(values, dict) or not values.get("plan"):
+            return values
+        plan = values["plan"]
+        texts = [plan] if isinstance(plan, str) else plan
+        try:
+            specs = [spec for text in texts for spec in split_specs(text)]
+        except (TypeError, AttributeError):
+            return values  # what is no text is refused with its field
+        return {**values, "plan": (), "strategies": [*specs, *values.get("strategies", ())]}
 
     @property
     def stops_early(self) -> bool:
@@ -178,7 +199,9 @@ def _sentence(problem: Any, model: type[RunConfig]) -> str:
 
 def write_config(config: RunConfig, path: Path) -> None:
     """Write a configuration so that ``imbtk run -c`` repeats the run; what is None is left out."""
-    dumped = config.model_dump(mode="json", exclude={"out", "discard_unfinished"})
+    dumped = config.model_dump(
+        mode="json", exclude={"out", "discard_unfinished"} | (set() if config.plan else {"plan"})
+    )
     values = {key: value for key, value in dumped.items() if value is not None}
     path.write_bytes(tomli_w.dumps(values).encode())
 

@@ -10,6 +10,7 @@ from imbtk.authoring.context import Phase
 from imbtk.authoring.options import StrategySpec, Window, parse_spec
 from imbtk.authoring.strategy import Strategy
 from imbtk.discovery.catalogue import Catalogue
+from imbtk.discovery.recipes import expand
 from imbtk.errors import PlanError
 
 __all__ = ["Plan", "PlanItem", "PlannedPhase", "StrategyLike"]
@@ -73,7 +74,7 @@ class Plan:
 
     @classmethod
     def build(cls, strategies: Sequence[StrategyLike], catalogue: Catalogue) -> Plan:
-        """Make a plan from what a user wrote.
+        """Make a plan from what a user wrote; a plan's name in it stands for its strategies.
 
         Raises
         ------
@@ -87,7 +88,7 @@ class Plan:
             raise PlanError(f"'strategies' is a list of them, such as ['{such}'] (given: {strategies!r}).")
         items: list[PlanItem] = []
         seen: dict[str, int] = {}
-        for entry in strategies:
+        for entry in (part for whole in strategies for part in expand(whole, catalogue)):
             strategy, window = _resolve(entry, catalogue)
             if window is not None and not any(hook.windowed for hook in strategy.hooks()):
                 stages = ", ".join(hook.stage for hook in strategy.hooks())

@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_made(call: Call, plugin_file: Path) -> None:
 
 def test_help_has_its_headings_and_no_flags_of_a_single_run(call: Call) -> None:
     text = call("compare", "--help").output
-    for part in ("Plans:", "Comparison:", "How it is run (changes no number):", "--also-ungrouped", "--shard I/N"):
+    for part in ("Strategies:", "Comparison:", "How it is run (changes no number):", "--also-ungrouped", "--shard I/N"):
         assert part in text
     assert "--fold N" not in text
     assert "--strategy" not in text
