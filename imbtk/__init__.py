@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from imbtk.authoring.draw import Draw
     from imbtk.authoring.hookspecs import hookimpl
     from imbtk.authoring.options import option
-    from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+    from imbtk.authoring.prediction import CalibrationMap, DecisionRule, View
     from imbtk.authoring.recipes import Recipe
     from imbtk.authoring.records import Batch, Objective, Outputs, Partner, ScheduleFunction, TakeStep, TrainingRows
     from imbtk.authoring.sampling import EpochSize, expected_rows, order_by_class
@@ -62,7 +62,7 @@ _HOMES = {
         "imbtk.authoring.draw": "Draw",
         "imbtk.authoring.hookspecs": "hookimpl",
         "imbtk.authoring.options": "option",
-        "imbtk.authoring.prediction": "CalibrationMap DecisionRule",
+        "imbtk.authoring.prediction": "CalibrationMap DecisionRule View",
         "imbtk.authoring.recipes": "Recipe",
         "imbtk.authoring.records": "Batch Objective Outputs Partner ScheduleFunction TakeStep TrainingRows",
         "imbtk.authoring.sampling": "EpochSize expected_rows order_by_class",
@@ -115,6 +115,7 @@ __all__ = [
     "Strategy",
     "TakeStep",
     "TrainingRows",
+    "View",
     "__version__",
     "check",
     "compare",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from imbtk.authoring.context import Rows, RunContext, Split
-from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+from imbtk.authoring.prediction import CalibrationMap, DecisionRule, View
 
 __all__ = [
     "augment_fault",
@@ -32,6 +32,7 @@ __all__ = [
     "schedule_fault",
     "split_fault",
     "step_fault",
+    "views_fault",
 ]
 
 RANGE = (-1.0, 2.0)
@@ -226,6 +227,21 @@ def decide_fault(rule: Any, num_classes: int) -> str:
         return f"{_called(rule)}, not a DecisionRule"
     fault = rule.fault(num_classes)
     return f"a DecisionRule with {fault}" if fault else ""
+
+
+def views_fault(views: Any, context: RunContext) -> str:
+    """Look at what ``imbtk_views`` returned."""
+    if not isinstance(views, Sequence) or not views or not all(isinstance(view, View) for view in views):
+        return f"{_called(views)} instead of a sequence of View"
+    if len(set(views)) < len(views):
+        return "a view twice"
+    if any(view.turns not in range(4) for view in views):
+        return "a view with turns other than 0 to 3"
+    if context.kind != "images":
+        return "views of rows that are no images"
+    if context.sample_shape[-1] != context.sample_shape[-2] and any(view.turns % 2 for view in views):
+        return f"a quarter turn of images that are not square ({context.sample_shape[-2]} x {context.sample_shape[-1]})"
+    return ""
 
 
 def _is_indices(value: Any) -> bool:

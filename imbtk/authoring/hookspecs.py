@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         RunContext,
         Split,
     )
-    from imbtk.authoring.prediction import CalibrationMap, DecisionRule
+    from imbtk.authoring.prediction import CalibrationMap, DecisionRule, View
     from imbtk.authoring.recipes import Recipe
     from imbtk.authoring.records import Objective, Partner, ScheduleFunction, TakeStep, TrainingRows
     from imbtk.authoring.strategy import Strategy
@@ -117,6 +117,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Objectives of pairs, branches, experts, teachers": ("imbtk_objective", "imbtk_partner"),
     "Heads, second stages, averages": ("imbtk_network", "imbtk_finish", "imbtk_head", "imbtk_refit"),
     "Steps and schedules": ("imbtk_step", "imbtk_schedule"),
+    "Several models, several looks": ("imbtk_views",),
     "Probabilities and decisions": ("imbtk_decide", "imbtk_calibrate"),
     "Watching": ("imbtk_run_start", "imbtk_epoch_end", "imbtk_run_end", "imbtk_report"),
 }
@@ -125,9 +126,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 _FAMILY_OF = {hook: family for family, hooks in FAMILIES.items() for hook in hooks}
 
 _TELLING = (
-    "imbtk_split", "imbtk_objective", "imbtk_mix", "imbtk_criterion", "imbtk_adjust_criterion", "imbtk_network",
-    "imbtk_finish", "imbtk_head", "imbtk_resample", "imbtk_augment", "imbtk_epoch_order", "imbtk_class_weights",
-    "imbtk_step", "imbtk_schedule", "imbtk_decide", "imbtk_calibrate",
+    "imbtk_views", "imbtk_split", "imbtk_objective", "imbtk_mix", "imbtk_criterion", "imbtk_adjust_criterion",
+    "imbtk_network", "imbtk_finish", "imbtk_head", "imbtk_resample", "imbtk_augment", "imbtk_epoch_order",
+    "imbtk_class_weights", "imbtk_step", "imbtk_schedule", "imbtk_decide", "imbtk_calibrate",
 )  # fmt: skip
 """Hooks of strategies, those first that tell most of what a strategy with several is about."""
 
@@ -541,6 +542,21 @@ def imbtk_refit(  # type: ignore[empty-body]
     Returns
     -------
     Module
+    """
+
+
+@_hook("choice", "once", "views")
+def imbtk_views(context: RunContext) -> Sequence[View] | None:
+    """Choose how often, and how, the trained network looks at an image when it predicts.
+
+    Called once, before training. Its logits are averaged over the views in all that is predicted after training, for
+    validation, test, out-of-fold and new rows alike, so that calibration is fitted on the kind of prediction that it is
+    for; epochs are validated on images as they are. Default: one look.
+
+    Returns
+    -------
+    sequence of View
+        At least one, none twice: data that the saved model carries. Quarter turns are for square images.
     """
 
 

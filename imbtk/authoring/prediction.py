@@ -1,21 +1,54 @@
-"""How logits become probabilities, and probabilities a class: as data, never as code.
+"""How a row is looked at, logits become probabilities, and probabilities a class: as data, never as code.
 
-A saved model carries a :class:`CalibrationMap` and a :class:`DecisionRule`, so it predicts on a machine where no
-strategy is installed.
+A saved model carries its :class:`View` of images, a :class:`CalibrationMap` and a :class:`DecisionRule`, so it predicts
+on a machine where no strategy is installed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy  # its parts are loaded when used
 
-__all__ = ["ABSTAIN", "CalibrationMap", "DecisionRule", "pooled"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["ABSTAIN", "CalibrationMap", "DecisionRule", "View", "pooled"]
 
 ABSTAIN = -1
 """The class number of a sample that a decision rule leaves to a human."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at an image when predicting.
+
+    Attributes
+    ----------
+    mirror : bool
+        Left and right changed, before turning.
+    turns : int
+        Quarter turns to the left, 0 to 3.
+    """
+
+    mirror: bool = False
+    turns: int = 0
+
+    def of(self, images: torch.Tensor) -> torch.Tensor:
+        """Return images (B, C, H, W) as they look so; (B, C, W, H) after an odd number of turns."""
+        seen = images.flip(-1) if self.mirror else images
+        return seen.rot90(self.turns, (-2, -1)) if self.turns else seen
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dictionary of plain values."""
+        return {"mirror": self.mirror, "turns": self.turns}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> View:
+        """Read what :meth:`to_json` wrote."""
+        return cls(bool(data["mirror"]), int(data["turns"]))
 
 
 @dataclass(frozen=True)

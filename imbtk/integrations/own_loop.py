@@ -40,6 +40,7 @@ __all__ = ["compose"]
 _LEFT_TO_THE_LOOP = {
     "imbtk_split": "split before, and give compose the training rows only",
     "imbtk_refit": "refit the head after training",
+    "imbtk_views": "average logits over several looks at an image after training",
     "imbtk_calibrate": "fit probabilities on validation rows after training",
     "imbtk_decide": "choose a decision rule on validation rows after training",
     "imbtk_run_start": "say that training begins",

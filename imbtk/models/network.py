@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 import torch
 from torch import nn
 
+from imbtk.authoring.prediction import View
 from imbtk.authoring.records import Outputs
 from imbtk.errors import ImbtkError, PlanError, PluginError
 from imbtk.models.branches import ExpertHead, branch_backbone
@@ -54,6 +55,8 @@ class Network(nn.Module):
         Train at bf16; whatever predicts, in eval mode, is at full precision.
     channels_last : bool
         Lay images out so.
+    views : tuple of View
+        Looks at an image that a prediction is the mean of; empty for one look, and while the network is trained.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Network(nn.Module):
         self.sample_shape, self.model_name = tuple(sample_shape), model_name
         self.branches, self.head_version = 1, 0
         self.bf16, self.channels_last = False, False
+        self.views: tuple[View, ...] = ()
         self.head_origin = HeadOrigin()
         self.make_head: Callable[[int], nn.Module] | None = None
         self._frozen: dict[str, list[nn.Parameter]] = {}
@@ -86,6 +90,8 @@ class Network(nn.Module):
     def forward(self, samples: torch.Tensor, outputs: Literal[True]) -> Outputs: ...
     def forward(self, samples: torch.Tensor, outputs: bool = False) -> torch.Tensor | Outputs:
         """Return logits (B, K) for samples (B, *sample_shape), or the record of all that is said of them."""
+        if self.views and not (outputs or self.training):
+            return torch.stack([self.outputs(view.of(samples)).logits for view in self.views]).mean(0)
         said = self.outputs(samples)
         return said if outputs else said.logits
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from imbtk.authoring.prediction import View
 from imbtk.errors import ImbtkError, RunFolderError
 from imbtk.files import read_versioned, replacing, write_atomically
 from imbtk.models.branches import ExpertHead, branch_backbone
@@ -26,8 +27,8 @@ from imbtk.models.weights import load_state, state_differences
 
 __all__ = ["SCHEMA_VERSION", "check_saveable", "load_network", "read_description", "save_network"]
 
-SCHEMA_VERSION = 1
-"""The version of ``model.json`` that is written, and the newest that is read."""
+SCHEMA_VERSION = 2
+"""The newest version of ``model.json`` that is read. 2 is written where there are views, which 1 did not know."""
 
 _DESCRIPTION, _WEIGHTS, _PROGRAM = "model.json", "weights.safetensors", "network.pt2"
 
@@ -46,7 +47,7 @@ def save_network(folder: str | Path, network: Network, description: Mapping[str,
     description : mapping
         What JSON can hold: class names, normalisation, calibration, decision. It stands in ``model.json`` beside
         the keys ``schema_version``, ``model``, ``sample_shape``, ``num_classes``, ``backbone``, ``head``,
-        ``channels_last`` and ``torch``.
+        ``channels_last``, ``torch`` and, where there are several, ``views``.
 
     Raises
     ------
@@ -63,7 +64,7 @@ def save_network(folder: str | Path, network: Network, description: Mapping[str,
     rebuilds = recipes is not None and _same_when_rebuilt(network, recipes, logits)
     backbone, head = recipes if rebuilds and recipes is not None else (None, None)
     record: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": 2 if network.views else 1,
         "model": network.model_name,
         "sample_shape": list(network.sample_shape),
         "num_classes": int(logits.shape[1]),
@@ -72,6 +73,8 @@ def save_network(folder: str | Path, network: Network, description: Mapping[str,
         "channels_last": _is_channels_last(network),
         "torch": torch.__version__,
     }
+    if network.views:
+        record["views"] = [view.to_json() for view in network.views]
     for key in record.keys() & description.keys():
         if json.loads(json.dumps(description[key])) != record[key]:
             raise ValueError(f"'{key}' of a saved model is {record[key]!r}, the description says {description[key]!r}")
@@ -198,6 +201,7 @@ def _rebuilt(description: Mapping[str, Any]) -> Network:
         network = Network(
             backbone, _rebuilt_head(description["head"]), tuple(description["sample_shape"]), description["model"]
         )
+        network.views = tuple(map(View.from_json, description.get("views", ())))
         if (branches := recipe.get("branches", 1)) > 1:
             branch_backbone(backbone, branches)
             network.branches = branches
@@ -214,6 +218,7 @@ def _same_when_rebuilt(network: Network, recipes: tuple[Recipe, Recipe], logits:
     """Tell whether building anew gives this network: somebody may have changed parts of an imbtk backbone."""
     parts = {"backbone": recipes[0], "head": recipes[1]}
     anew = _rebuilt({**parts, "sample_shape": network.sample_shape, "model": network.model_name})
+    anew.views = network.views
     if state_differences(anew.state_dict(), network.state_dict()):
         return False
     load_state(anew, network.state_dict())

@@ -102,6 +102,8 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         ("initial bias", "log of the effective prior"),
         ("decision", prepared.plan.decision),
     ]
+    if prepared.plan.views:
+        rows.append(("views", f"{plural(len(prepared.plan.views), 'look')} at each image when predicting, averaged"))
     if prepared.inner:
         more = plural(len(prepared.inner), "more training")
         rows.append(("inner models", f"{more}, for the decision: each leaves the rows of two folds out"))

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from imbtk.authoring.context import Rows, RunContext, Split
+from imbtk.authoring.contracts import views_fault
 from imbtk.authoring.draw import Draw
+from imbtk.authoring.prediction import View
 from imbtk.calibration.chain import dry_run_calibration
 from imbtk.calibration.decisions import OUT_OF_FOLD, VALIDATION, DecisionDryRun, dry_run_decision
 from imbtk.data.dataset import Dataset
@@ -28,6 +30,7 @@ from imbtk.planning.defaults import (
     choose_weight_decay,
 )
 from imbtk.planning.deployment import parse_deployment
+from imbtk.planning.dispatch import Dispatcher, faultless
 from imbtk.planning.phases import BuiltPhase
 from imbtk.planning.plan import Plan, StrategyLike
 from imbtk.planning.prepared import PreparedRun, RunData, RunModel, RunPlan, Unseen
@@ -196,10 +199,26 @@ def _built(
     config = _resolved(config, dataset, split, plan, model=model, phases=phases, context=context)
     return PreparedRun(
         RunData(dataset, split, normalisation, rows, dropped, folds),
-        RunPlan(plan, phases, context, deployment, warnings=(*absent_classes(dataset, split), *warnings)),
+        RunPlan(
+            plan,
+            phases,
+            context,
+            deployment,
+            views=_views(plan, context),
+            warnings=(*absent_classes(dataset, split), *warnings),
+        ),
         RunModel(model, context.device, config),
         catalogue,
     )
+
+
+def _views(plan: Plan, context: RunContext) -> tuple[View, ...]:
+    """Return the looks at an image that the plan's predictions are the mean of; none for one look."""
+    answer = Dispatcher(plan.items).choice("imbtk_views", context=context)
+    if answer is None:
+        return ()
+    views, item = answer
+    return tuple(faultless(views, item, "imbtk_views", views_fault(views, context)))
 
 
 def _resolved(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from imbtk.authoring.context import Rows, RunContext, Split
+from imbtk.authoring.prediction import View
 from imbtk.data.dataset import Dataset
 from imbtk.data.normalise import Normalisation
 from imbtk.discovery.catalogue import Catalogue
@@ -86,6 +87,8 @@ class RunPlan:
         Of all training rows: no phase, no resampling.
     deployment : ndarray of float64, shape (K,)
         Class frequencies where the model will be used.
+    views : tuple of View
+        Looks that a prediction is the mean of; empty for one.
     decision : str
         How a class is going to be picked, for people.
     warnings : tuple of str
@@ -95,6 +98,7 @@ class RunPlan:
     phases: tuple[BuiltPhase, ...]
     context: RunContext
     deployment: np.ndarray
+    views: tuple[View, ...] = ()
     decision: str = "as trained"
     warnings: tuple[str, ...] = ()
 

@@ -141,6 +141,10 @@ class Bench(NetworkHooks):
             head = LinearHead(FEATURES, self.situation.num_classes)
             return self._fold("imbtk_refit", "head", head, features=features, labels=labels, context=self.context)
 
+    def views(self) -> Any:
+        """Return the looks at an image."""
+        return self._choose("imbtk_views", context=self.context)
+
     def calibrate(self) -> Any:
         """Return the calibration map."""
         if not self.dispatcher.answering("imbtk_calibrate"):

@@ -129,6 +129,10 @@ def _decided(bench: Bench) -> list[Any] | None:
     return [rule.decide(logits, CalibrationMap().probabilities(logits))]
 
 
+def _seen(views: Any) -> list[Any] | None:
+    return None if views is None else [torch.tensor([[view.mirror, view.turns] for view in views])]
+
+
 def _observed(bench: Bench) -> list[Any] | None:
     bench.observe()
     return None
@@ -150,6 +154,7 @@ _ACTS: dict[str, Callable[[Bench], list[Any] | None]] = {
     "imbtk_schedule": _scheduled,
     "imbtk_finish": lambda bench: _changed(bench.finish()),
     "imbtk_refit": _refitted,
+    "imbtk_views": lambda bench: _seen(bench.views()),
     "imbtk_calibrate": _calibrated,
     "imbtk_decide": _decided,
     "imbtk_run_start": _observed,

@@ -59,7 +59,7 @@ def _answers_something(bench: Bench) -> bool:
     rows = (bench.split, bench.resample, bench.order, bench.partner)
     batch = (bench.augment, bench.mix, bench.class_weights, bench.criterion)
     network = (bench.network, bench.objective, bench.step, bench.schedule, bench.finish)
-    after = (bench.head, bench.refit, bench.calibrate, bench.decide)
+    after = (bench.head, bench.refit, bench.views, bench.calibrate, bench.decide)
     found = [call() is not None for call in (*rows, *batch, *network, *after)]
     bench.observe()
     observing = [h for h in type(bench.strategy).hooks() if h.name in OBSERVING]

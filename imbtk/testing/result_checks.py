@@ -14,6 +14,7 @@ from imbtk.authoring.contracts import (
     decide_fault,
     head_fault,
     mix_fault,
+    views_fault,
 )
 from imbtk.authoring.prediction import CalibrationMap
 from imbtk.errors import ImbtkError, PluginError
@@ -149,6 +150,19 @@ def refit_result(subject: Subject) -> None:
         found = bench.refit()
         if found is not None:
             _check_head(found, bench, "imbtk_refit")
+
+
+@check("views-result", ("imbtk_views",))
+def views_result(subject: Subject) -> None:
+    """Views are a sequence of View, none twice, that images of this shape have."""
+    for bench in benches(subject):
+        views = bench.views()
+        fault = "" if views is None else views_fault(views, bench.context)
+        if fault:
+            raise CheckFailure(
+                f"imbtk_views returns {fault} ({bench.situation})",
+                "Return [View(), View(mirror=True)], say, and None for tables; quarter turns only of square images.",
+            )
 
 
 @check("calibration-result", ("imbtk_calibrate",))

@@ -44,7 +44,7 @@ _ROW_ARGUMENTS = {"logits", "probabilities", "labels"}
 
 @dataclass(frozen=True)
 class Fitted:
-    """A network that went through all phases, and its refitted head if the plan has one.
+    """A network that went through all phases, with its refitted head and its views if the plan has them.
 
     Attributes
     ----------
@@ -125,6 +125,7 @@ def fit(
     trained = tuple(phase for phase in prepared.plan.phases if phase.planned.phase.start <= history[-1]["epoch"])
     prepared = dataclasses.replace(prepared, plan=dataclasses.replace(prepared.plan, phases=trained))
     _refit(prepared, network, batches)
+    network.views = prepared.plan.views
     return Fitted(network, prepared, history, batches)
 
 

@@ -12,7 +12,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from imbtk import CalibrationMap, Dataset, DecisionRule, EpochOrder, Phase, Rows, RunContext, Split, Strategy, hookimpl
+from imbtk import (
+    CalibrationMap,
+    Dataset,
+    DecisionRule,
+    EpochOrder,
+    Phase,
+    Rows,
+    RunContext,
+    Split,
+    Strategy,
+    View,
+    hookimpl,
+)
 from imbtk.authoring import contracts
 from imbtk.authoring.draw import Draw
 from imbtk.calibration.chain import calibration_chain
@@ -86,6 +98,10 @@ ASKED: dict[str, Callable[[Any], str]] = {
     "head": contracts.head_fault,
     "calibrate": lambda answer: contracts.calibrate_fault(answer, np.array([[0.0, 2.0], [1.0, -1.0]]), 2),
     "decide": lambda answer: contracts.decide_fault(answer, 2),
+    "views": lambda answer: contracts.views_fault(
+        answer, dataclasses.replace(CONTEXT, kind="images", sample_shape=(1, 3, 4))
+    ),
+    "views of a table": lambda answer: contracts.views_fault(answer, CONTEXT),
 }
 
 RIGHT: list[tuple[str, Any]] = [
@@ -122,9 +138,18 @@ RIGHT: list[tuple[str, Any]] = [
     ("calibrate", CalibrationMap(2.0, np.array([0.0, -50.0]))),
     ("decide", DecisionRule()),
     ("decide", DecisionRule("probabilities", np.zeros(2), reject_below=0.6, floor=(1, 0.9))),
+    ("views", [View()]),
+    ("views", (View(), View(True), View(False, 2))),
 ]
 
 WRONG: list[tuple[str, Any, str]] = [
+    ("views", [], "list instead of a sequence of View"),
+    ("views", View(), "View instead of a sequence of View"),
+    ("views", [View(), (True, 2)], "list instead of a sequence of View"),
+    ("views", [View(), View(turns=2), View()], "a view twice"),
+    ("views", [View(turns=4)], "a view with turns other than 0 to 3"),
+    ("views", [View(turns=1)], "a quarter turn of images that are not square (3 x 4)"),
+    ("views of a table", [View()], "views of rows that are no images"),
     ("split", None, "NoneType instead of a sequence of Split"),
     ("split", [], "list instead of a sequence of Split"),
     ("split", Split(numbers(0), numbers(2), numbers(4)), "Split instead of a sequence of Split"),

@@ -232,9 +232,9 @@ def test_a_header_that_is_as_long_as_a_pickle_begins_is_none(features, tmp_path)
 
 
 def test_versions_and_keys(folder):
-    change(folder, schema_version=2)
+    change(folder, schema_version=3)
     with pytest.raises(
-        RunFolderError, match=r"schema_version 2; this imbtk reads up to 1\. .* newer imbtk: update imb"
+        RunFolderError, match=r"schema_version 3; this imbtk reads up to 2\. .* newer imbtk: update imb"
     ):
         load_network(folder)
     change(folder, schema_version="gone")

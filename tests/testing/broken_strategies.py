@@ -29,6 +29,7 @@ from imbtk import (
     Strategy,
     TakeStep,
     TrainingRows,
+    View,
     hookimpl,
     option,
 )
@@ -967,6 +968,15 @@ class FallsBelow(Strategy):
     @hookimpl
     def imbtk_schedule(self) -> Any:
         return lambda step, steps: float(100 - step)
+
+
+@breaks("views-result", "imbtk_views returns a view twice")
+class LooksTwice(Strategy):
+    """Look at an image twice in the same way."""
+
+    @hookimpl
+    def imbtk_views(self, context: Any) -> Any:
+        return [View(), View()] if context.kind == "images" else None
 
 
 # The network ----------------------------------------------------------------------------------------------------
