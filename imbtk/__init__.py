@@ -31,7 +31,7 @@ from imbtk._version import __version__
 
 if TYPE_CHECKING:
     from imbtk.audit.inspection import check
-    from imbtk.authoring.context import Augment, Criterion, EpochOrder, Mix, Phase, Rows, RunContext, Split
+    from imbtk.authoring.context import Augment, Criterion, EpochOrder, Member, Mix, Phase, Rows, RunContext, Split
     from imbtk.authoring.draw import Draw
     from imbtk.authoring.hookspecs import hookimpl
     from imbtk.authoring.options import option
@@ -58,7 +58,7 @@ _HOMES = {
     name: module
     for module, names in {
         "imbtk.audit.inspection": "check",
-        "imbtk.authoring.context": "Augment Criterion EpochOrder Mix Phase Rows RunContext Split",
+        "imbtk.authoring.context": "Augment Criterion EpochOrder Member Mix Phase Rows RunContext Split",
         "imbtk.authoring.draw": "Draw",
         "imbtk.authoring.hookspecs": "hookimpl",
         "imbtk.authoring.options": "option",
@@ -99,6 +99,7 @@ __all__ = [
     "GroupPool",
     "ImbalancedClassifier",
     "ImbtkError",
+    "Member",
     "Mix",
     "ModelSpec",
     "Network",

@@ -111,8 +111,11 @@ def kept_words(history: Sequence[Mapping[str, float]], config: Mapping[str, Any]
     kept = [int(record["epoch"]) + 1 for record in history if record.get("kept")]
     if not kept:
         return None
-    most, done = int(config["epochs"]), len(history)
     by = str(config["early_stop"]).replace("_", " ").replace("log loss", "log-loss")
+    if "member" in history[0]:
+        epochs = join_words([str(epoch) for epoch in kept])
+        return f"each member keeps the weights of its best epoch on validation rows by {by}: {epochs}"
+    most, done = int(config["epochs"]), len(history)
     trained = f"all {done} epochs" if done == most else f"{plural(done, 'epoch')} of at most {most}"
     return f"the weights of epoch {kept[0]} are kept, the best on validation rows by {by}; trained: {trained}"
 

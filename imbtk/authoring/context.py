@@ -6,9 +6,9 @@ K classes, N samples, B batch, C channels, H, W, D features.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ __all__ = [
     "Criterion",
     "EpochOrder",
     "ExtraMetric",
+    "Member",
     "Mix",
     "OrderFunction",
     "Phase",
@@ -70,6 +71,25 @@ class EpochOrder:
 
     draw_epoch: OrderFunction
     class_mass: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of several models that a run trains and lets predict as one.
+
+    Attributes
+    ----------
+    train : Tensor of int64, shape (n,)
+        The rows that it learns from, training or validation rows of the run; a row may stand more than once.
+    seed : int
+        Of its initial weights, orders and draws.
+    options : mapping of str to object
+        Where it differs from the run: ``model``, ``epochs``, ``lr`` and whatever else of a network and its training.
+    """
+
+    train: torch.Tensor
+    seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

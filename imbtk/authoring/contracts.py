@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbtk.authoring.context import Rows, RunContext, Split
+from imbtk.authoring.context import Member, Rows, RunContext, Split
 from imbtk.authoring.prediction import CalibrationMap, DecisionRule, View
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "epoch_order_fault",
     "head_fault",
     "loss_fault",
+    "members_fault",
     "mix_fault",
     "partner_fault",
     "resample_fault",
@@ -62,6 +63,41 @@ def _fold_fault(fold: Split, size: int, groups: torch.Tensor | None) -> str:
         if len(torch.unique(torch.cat(of_sides))) < sum(map(len, of_sides)):
             return "a split that has a group (patient) on two sides"
     return ""
+
+
+MEMBER_OPTIONS = (
+    "model", "epochs", "batch_size", "accumulate", "optimizer", "lr", "lr_backbone", "weight_decay", "schedule",
+    "warmup", "clip_norm",
+)  # fmt: skip
+"""What a member may have of its own: never data, split, deployment or output."""
+
+
+def members_fault(members: Any, labels: torch.Tensor, split: Split) -> str:
+    """Look at what ``imbtk_members`` returned for rows with these `labels` (N,), split so."""
+    if not isinstance(members, Sequence) or not members or not all(isinstance(member, Member) for member in members):
+        return f"{_called(members)} instead of a sequence of Member"
+    learnt = set(torch.unique(labels[split.train]).tolist())
+    told: list[Member] = []
+    for number, member in enumerate(members, 1):
+        if not _is_indices(member.train) or not len(member.train):
+            return f"member {number} with train that is {_called(member.train)} instead of int64 (n,), n at least 1"
+        if strange := sorted(set(member.options) - set(MEMBER_OPTIONS)):
+            return f"member {number} with the option '{strange[0]}', and a member can have {', '.join(MEMBER_OPTIONS)}"
+        if torch.isin(member.train, split.test).any():
+            return f"member {number} with test rows to learn from"
+        if not torch.isin(member.train, torch.cat([split.train, split.validation])).all():
+            return f"member {number} with rows that are neither training nor validation rows of the run"
+        if learnt - set(torch.unique(labels[member.train]).tolist()):
+            return f"member {number} without a row of a class that the run learns"
+        if any(_same_member(member, other) for other in told):
+            return f"member {number} that equals one before it: another seed, rows or options make it another model"
+        told.append(member)
+    return ""
+
+
+def _same_member(one: Member, other: Member) -> bool:
+    same = one.seed == other.seed and dict(one.options) == dict(other.options)
+    return same and torch.equal(one.train, other.train)
 
 
 def resample_fault(rows: Any, given: Rows, context: RunContext) -> str:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Criterion,
         EpochOrder,
         ExtraMetric,
+        Member,
         Mix,
         OrderFunction,
         Rows,
@@ -117,7 +118,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Objectives of pairs, branches, experts, teachers": ("imbtk_objective", "imbtk_partner"),
     "Heads, second stages, averages": ("imbtk_network", "imbtk_finish", "imbtk_head", "imbtk_refit"),
     "Steps and schedules": ("imbtk_step", "imbtk_schedule"),
-    "Several models, several looks": ("imbtk_views",),
+    "Several models, several looks": ("imbtk_members", "imbtk_views"),
     "Probabilities and decisions": ("imbtk_decide", "imbtk_calibrate"),
     "Watching": ("imbtk_run_start", "imbtk_epoch_end", "imbtk_run_end", "imbtk_report"),
 }
@@ -126,9 +127,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 _FAMILY_OF = {hook: family for family, hooks in FAMILIES.items() for hook in hooks}
 
 _TELLING = (
-    "imbtk_views", "imbtk_split", "imbtk_objective", "imbtk_mix", "imbtk_criterion", "imbtk_adjust_criterion",
-    "imbtk_network", "imbtk_finish", "imbtk_head", "imbtk_resample", "imbtk_augment", "imbtk_epoch_order",
-    "imbtk_class_weights", "imbtk_step", "imbtk_schedule", "imbtk_decide", "imbtk_calibrate",
+    "imbtk_members", "imbtk_views", "imbtk_split", "imbtk_objective", "imbtk_mix", "imbtk_criterion",
+    "imbtk_adjust_criterion", "imbtk_network", "imbtk_finish", "imbtk_head", "imbtk_resample", "imbtk_augment",
+    "imbtk_epoch_order", "imbtk_class_weights", "imbtk_step", "imbtk_schedule", "imbtk_decide", "imbtk_calibrate",
 )  # fmt: skip
 """Hooks of strategies, those first that tell most of what a strategy with several is about."""
 
@@ -267,6 +268,30 @@ def imbtk_split(dataset: Dataset, context: RunContext) -> Sequence[Split]:  # ty
     -------
     sequence of Split
         One for each fold; a hold-out is one fold. Core checks that no row and no group is on two sides.
+    """
+
+
+@_hook("choice", "once", "members")
+def imbtk_members(dataset: Dataset, split: Split, context: RunContext) -> Sequence[Member] | None:
+    """Let the run be several models that predict as one.
+
+    Called once, when rows are split. Each member runs through the whole plan, on copies of its strategies; the mean of
+    their logits is the run's. Outside of the test side a row is predicted only by members that have not seen it, nor
+    any row of its group: where every training and validation row has such members, probabilities and decisions are
+    fitted on all of them, else on validation rows. Default: one model.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    split : Split
+        The run's own.
+    context : RunContext
+        Of all training rows; ``context.draw.seed`` is the run's seed.
+
+    Returns
+    -------
+    sequence of Member
+        At least one, none twice, each with rows of every class and without test rows.
     """
 
 

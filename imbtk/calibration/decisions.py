@@ -225,11 +225,11 @@ def decision_document(
     decision : Decision
     calibration : CalibrationMap
     logits : mapping of str to ndarray (n, K)
-        Of ``prepared.sides``.
+        Of ``prepared.judged``.
     fitted_on : ndarray of float64, shape (n, K), optional
         The logits of ``prepared.decision_rows``, where these are out-of-fold rows.
     """
-    sides = {side: (rows, logits[side]) for side, rows in prepared.sides.items()}
+    sides = {side: (rows, logits[side]) for side, rows in prepared.judged.items()}
     if prepared.inner and fitted_on is not None:
         sides = {"out_of_fold": (prepared.decision_rows, fitted_on), **sides}
     units = {

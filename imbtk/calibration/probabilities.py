@@ -109,7 +109,7 @@ def calibration_document(
     calibration : CalibrationMap
         At the deployment prior.
     logits : mapping of str to ndarray (n, K)
-        Of validation and test rows.
+        Of ``prepared.judged``.
 
     Notes
     -----
@@ -140,7 +140,7 @@ def calibration_document(
         "before": {},
         "after": {},
     }
-    for side, rows in prepared.sides.items():
+    for side, rows in prepared.judged.items():
         labels = prepared.data.dataset.labels[rows].numpy()
         weights = _figure_weights(labels, natural, prepared.plan.deployment)
         document["weighted"][side] = weights is not None

@@ -195,8 +195,9 @@ def _kept_epochs(folder: Path, cell: GridCell) -> int:
     """Return after how many epochs the weights of a cell are: all, or the best one's where it was stopped early."""
     with (cell_folder(folder, cell) / HISTORY).open(encoding="utf-8", newline="") as file:
         history = list(csv.DictReader(file))
-    kept = [place for place, record in enumerate(history, 1) if float(record.get("kept") or 0)]
-    return kept[0] if kept else len(history)
+    done = [int(float(record["epoch"])) + 1 for record in history]
+    kept = [epochs for epochs, record in zip(done, history, strict=True) if float(record.get("kept") or 0)]
+    return int(statistics.median(kept)) if kept else max(done)
 
 
 def _estimate(path: Path, name: str, document: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:

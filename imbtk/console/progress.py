@@ -156,9 +156,16 @@ class RunProgress:
 
     def on_inner_model(self, number: int, total: int) -> None:
         """Show that an inner model is trained, `number` of `total`, counted from 1."""
+        self._train_another(f"threshold: inner model {number} of {total}")
+
+    def on_member(self, number: int, total: int) -> None:
+        """Show that a member of an ensemble is trained, `number` of `total`, counted from 1."""
+        self._train_another(f"member {number} of {total}")
+
+    def _train_another(self, what: str) -> None:
         if self.quiet:
             return
-        self._training, self._figures = f"threshold: inner model {number} of {total}", ""
+        self._training, self._figures = what, ""
         if self._bar is not None and self._task is not None:
             self._bar.remove_task(self._task)
         self._task = None

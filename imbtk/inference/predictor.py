@@ -100,8 +100,9 @@ class Predictor:
             If it is incomplete, from a newer version, or needs trust that it is not given.
         """
         network, description = load_network(Path(run_folder) / "model", device, trust_model=trust_model)
-        if isinstance(network, Network):
-            network.channels_last = prefers_channels_last(network)
+        for part in network.modules():
+            if isinstance(part, Network):
+                part.channels_last = prefers_channels_last(part)
         return cls(
             network,
             description,

@@ -90,7 +90,7 @@ def on_all_rows(prepared: PreparedRun, strategies: Any, weights: np.ndarray | No
     split = Split(rows, nothing, nothing)
     data, spec = prepared.data.dataset, prepared.model.spec
     whole = prepare_undecided(
-        config, prepared.catalogue, data, plan, spec, split=split, decision=prepared.plan.decision
+        config, prepared.catalogue, data, plan, spec, split=split, decision=prepared.plan.decision, members=True
     )
     return whole if weights is None else with_row_weights(whole, torch.from_numpy(weights))
 

@@ -39,6 +39,7 @@ __all__ = ["compose"]
 
 _LEFT_TO_THE_LOOP = {
     "imbtk_split": "split before, and give compose the training rows only",
+    "imbtk_members": "train several models, and average their logits",
     "imbtk_refit": "refit the head after training",
     "imbtk_views": "average logits over several looks at an image after training",
     "imbtk_calibrate": "fit probabilities on validation rows after training",

@@ -35,7 +35,10 @@ def with_row_weights(prepared: PreparedRun, weights: torch.Tensor) -> PreparedRu
     if prepared.model.config.deploy.strip() == "natural":
         deployment = phases[0].ledger.natural.numpy()
     plan = dataclasses.replace(prepared.plan, phases=phases, deployment=deployment)
-    return dataclasses.replace(prepared, plan=plan)
+    members = tuple(
+        dataclasses.replace(member, run=with_row_weights(member.run, weights)) for member in prepared.members
+    )
+    return dataclasses.replace(prepared, plan=plan, members=members)
 
 
 def _weighted(phase: BuiltPhase, weights: torch.Tensor, by_class: torch.Tensor) -> BuiltPhase:

@@ -27,7 +27,8 @@ from imbtk.models.forward import forward
 from imbtk.planning.config import RunConfig, make_config
 from imbtk.planning.plan import StrategyLike
 from imbtk.planning.prepared import PreparedRun
-from imbtk.training.fitting import fit, make_network, own_random_state
+from imbtk.training.fitting import own_random_state
+from imbtk.training.members import fit_all, make_networks
 from imbtk.training.settling import settled
 
 __all__ = ["ImbalancedClassifier"]
@@ -234,10 +235,10 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         for line in (*prepared.data.dataset.notes, *prepared.plan.warnings):
             warnings.warn(line, stacklevel=2)
         with own_random_state():
-            network = make_network(prepared)
-            fitted = fit(settled(prepared, network), network)
+            networks = make_networks(prepared)
+            fitted = fit_all(settled(prepared, networks[0]), networks)
             prepared, self.history_ = fitted.prepared, fitted.history
-            logits = fitted.logits(prepared.data.split.validation)
+            logits = fitted.logits(prepared.calibration_rows)
             self._calibration = calibrate(prepared, fit_ledger(prepared, logits), logits)
             self._decision = decide(prepared, logits, self._calibration).rule
             kept = [int(record["epoch"]) for record in self.history_ if record.get("kept")]
@@ -245,8 +246,9 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 # The rows were borrowed to learn how long to train; now that it is known they are trained on. The
                 # schedule ends there too: while the rate is high a network swings from epoch to epoch, and the best
                 # of one training is nothing of the kind in the next.
-                prepared = on_all_rows(prepared, self.strategies, weights, epochs=kept[0] + 1)
-                fitted = fit(prepared, make_network(prepared), most_epochs=kept[0] + 1)
+                epochs = int(np.median(kept)) + 1
+                prepared = on_all_rows(prepared, self.strategies, weights, epochs=epochs)
+                fitted = fit_all(prepared, make_networks(prepared), most_epochs=epochs)
         self._normalisation = prepared.data.normalisation
         network = fitted.network.cpu().eval()
         self.network_ = network.double() if prepared.data.dataset.kind == "table" else network

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from imbtk.errors import ImbtkError, RunFolderError
 from imbtk.files import read_versioned, replacing, write_atomically
 from imbtk.models.branches import ExpertHead, branch_backbone
 from imbtk.models.builtin import MLP, Flat, ResNet32, SmallCNN, TableMLP
+from imbtk.models.ensemble import Ensemble
 from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
 from imbtk.models.network import Network
 from imbtk.models.programs import alike, example_batch, export, load_exported, on_cpu
@@ -28,14 +29,14 @@ from imbtk.models.weights import load_state, state_differences
 __all__ = ["SCHEMA_VERSION", "check_saveable", "load_network", "read_description", "save_network"]
 
 SCHEMA_VERSION = 2
-"""The newest version of ``model.json`` that is read. 2 is written where there are views, which 1 did not know."""
+"""The newest version of ``model.json`` that is read. 2 is written where there are views or members, unknown to 1."""
 
 _DESCRIPTION, _WEIGHTS, _PROGRAM = "model.json", "weights.safetensors", "network.pt2"
 
 Recipe = dict[str, Any]
 
 
-def save_network(folder: str | Path, network: Network, description: Mapping[str, Any]) -> None:
+def save_network(folder: str | Path, network: Network | Ensemble, description: Mapping[str, Any]) -> None:
     """Write a network, and what is needed to predict with it, into a folder.
 
     Parameters
@@ -57,6 +58,9 @@ def save_network(folder: str | Path, network: Network, description: Mapping[str,
         If `description` has one of the keys above with another value.
     """
     folder = Path(folder)
+    if isinstance(network, Ensemble):
+        _save_members(folder, network, description)
+        return
     network = on_cpu(network)
     with torch.no_grad():
         logits = network(example_batch(network))
@@ -75,10 +79,7 @@ def save_network(folder: str | Path, network: Network, description: Mapping[str,
     }
     if network.views:
         record["views"] = [view.to_json() for view in network.views]
-    for key in record.keys() & description.keys():
-        if json.loads(json.dumps(description[key])) != record[key]:
-            raise ValueError(f"'{key}' of a saved model is {record[key]!r}, the description says {description[key]!r}")
-    text = json.dumps({**record, **description}, indent=2, ensure_ascii=False)
+    text = _described(record, description)
     program = None if rebuilds else export(network)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / _WEIGHTS) as path:
@@ -87,6 +88,34 @@ def save_network(folder: str | Path, network: Network, description: Mapping[str,
         with replacing(folder / _PROGRAM) as path:
             torch.export.save(program, path)
     write_atomically(folder / _DESCRIPTION, f"{text}\n".encode())
+
+
+def _save_members(folder: Path, ensemble: Ensemble, description: Mapping[str, Any]) -> None:
+    """Write each network into a folder of its own, and what they have in common beside these."""
+    for number, member in enumerate(ensemble.members, 1):
+        save_network(folder / _member(number), cast("Network", member), {})
+    first = read_description(folder / _member(1))
+    record = {
+        **{key: first[key] for key in ("sample_shape", "num_classes", "channels_last", "torch")},
+        "model": description.get("model", first["model"]),  # members may have other ones
+        "schema_version": 2,
+        "backbone": None,
+        "head": None,
+        "members": len(ensemble.members),
+    }
+    write_atomically(folder / _DESCRIPTION, f"{_described(record, description)}\n".encode())
+
+
+def _member(number: int) -> str:
+    return f"member-{number}"
+
+
+def _described(record: dict[str, Any], description: Mapping[str, Any]) -> str:
+    """Return what ``model.json`` holds: what is known of the network, and the description, which must agree."""
+    for key in record.keys() & description.keys():
+        if json.loads(json.dumps(description[key])) != record[key]:
+            raise ValueError(f"'{key}' of a saved model is {record[key]!r}, the description says {description[key]!r}")
+    return json.dumps({**record, **description}, indent=2, ensure_ascii=False)
 
 
 def check_saveable(network: Network) -> None:
@@ -115,7 +144,7 @@ def load_network(
 
     Returns
     -------
-    network : Network or ExportedNetwork
+    network : Network, ExportedNetwork or Ensemble
         In eval mode, (B, *sample_shape) -> logits (B, K).
     description : dict
         What ``model.json`` holds.
@@ -128,6 +157,12 @@ def load_network(
     """
     folder = Path(folder)
     description = read_description(folder)
+    if count := description.get("members"):
+        members = [
+            load_network(folder / _member(number), device, trust_model=trust_model)[0]
+            for number in range(1, int(count) + 1)
+        ]
+        return Ensemble(members).eval(), description
     if description["backbone"] is None or description["head"] is None:
         return load_exported(folder / _PROGRAM, description, device, trust_model=trust_model), description
     state = _read_state(folder / _WEIGHTS)

@@ -102,6 +102,13 @@ def _defaults(prepared: PreparedRun) -> list[list[str]]:
         ("initial bias", "log of the effective prior"),
         ("decision", prepared.plan.decision),
     ]
+    if prepared.members:
+        fitted_on = "rows that members had not seen" if prepared.covered else "validation rows"
+        if prepared.unseen is None:
+            fitted_on = f", each trained from start to end; what is fitted on top is fitted on {fitted_on}"
+        else:
+            fitted_on = ", each trained from start to end"
+        rows.append(("members", f"{len(prepared.members)} models that predict as one{fitted_on}"))
     if prepared.plan.views:
         rows.append(("views", f"{plural(len(prepared.plan.views), 'look')} at each image when predicting, averaged"))
     if prepared.inner:

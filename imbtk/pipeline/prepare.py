@@ -21,6 +21,7 @@ from imbtk.data.normalise import Normalisation, feature_scale, features_of
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import DataError, ImbtkError, OptionError, did_you_mean
 from imbtk.models.spec import ModelSpec
+from imbtk.pipeline.members import ask_members, with_members
 from imbtk.planning.config import RunConfig
 from imbtk.planning.defaults import (
     choose_device,
@@ -134,12 +135,14 @@ def prepare_split(
     """
     known = split.validation if unseen is None else unseen.rows
     prepared = _built(config, catalogue, dataset, plan, model, split=split, dropped=dropped, folds=folds, known=known)
+    prepared = dataclasses.replace(_of_members(prepared, config), unseen=unseen)
+    inner = () if prepared.members else inner
     context = prepared.plan.phases[-1].context
     dry_run_calibration(plan.items, dataset.labels[known].numpy(), context)
-    why = _not_out_of_fold(folds, inner)
+    why = () if prepared.covered else _not_out_of_fold(folds, inner)
     try:
-        models = len(inner) if unseen is None else unseen.models
-        unseen_rows = torch.cat([cut.test for cut in inner]) if inner else known
+        models = len(inner) or prepared.decision_models
+        unseen_rows = torch.cat([cut.test for cut in inner]) if inner else prepared.calibration_rows
         tried = _decision_dry_run(plan, config, dataset, unseen_rows, models, context)
     except ImbtkError as error:
         # Whoever fails on few rows may advise folds, which there are already.
@@ -147,7 +150,7 @@ def prepare_split(
         raise
     warnings = (*prepared.plan.warnings, *(why if tried.fitted else ()))
     decided = dataclasses.replace(prepared.plan, decision=tried.words, warnings=warnings)
-    prepared = dataclasses.replace(prepared, plan=decided, unseen=unseen)
+    prepared = dataclasses.replace(prepared, plan=decided)
     if not (inner and tried.fitted):
         return prepared
     return dataclasses.replace(prepared, inner=_inner_runs(prepared, inner))
@@ -161,16 +164,43 @@ def prepare_undecided(
     model: ModelSpec,
     split: Split,
     decision: str,
+    members: bool = False,
 ) -> PreparedRun:
     """Build every phase for a run that decides nothing: another of the same plan does, in the words of `decision`.
 
-    Parameters and errors as those of :func:`prepare_split`.
+    Parameters and errors as those of :func:`prepare_split`; it is one model unless `members` says that it may be
+    several.
     """
     nothing = torch.empty(0, dtype=torch.int64)
     prepared = _built(
         config, catalogue, dataset, plan, model, split=split, dropped=nothing, folds=1, known=split.validation
     )
+    prepared = _of_members(prepared, config) if members else prepared
     return dataclasses.replace(prepared, plan=dataclasses.replace(prepared.plan, decision=decision))
+
+
+def _of_members(prepared: PreparedRun, config: RunConfig) -> PreparedRun:
+    """Return the run as the several models that its plan makes of it, if it does; `config` is what the user gave."""
+    data, catalogue = prepared.data, prepared.catalogue
+    members = ask_members(prepared.plan.strategies, data.dataset, data.split, prepared.plan.context, config.seed)
+    nothing = torch.empty(0, dtype=torch.int64)
+
+    def make(own: RunConfig, plan: Plan, split: Split) -> PreparedRun:
+        model = prepared.model.spec if own.model == config.model else choose_model(own, data.dataset, catalogue)
+        return _built(
+            own,
+            catalogue,
+            data.dataset,
+            plan,
+            model,
+            split=split,
+            dropped=nothing,
+            folds=1,
+            known=data.split.validation,
+            whole=prepared,
+        )
+
+    return with_members(prepared, members, config, make)
 
 
 def _built(
@@ -184,16 +214,23 @@ def _built(
     dropped: torch.Tensor,
     folds: int,
     known: torch.Tensor,
+    whole: PreparedRun | None = None,
 ) -> PreparedRun:
-    """Return a run with its phases; `known` are the rows that probabilities will be fitted on."""
+    """Return a run with its phases; `known` are the rows that probabilities will be fitted on.
+
+    A member of the run `whole` shares its normalisation, and what is natural: its own rows may be a selection.
+    """
     # Whoever trains comes through here, with a split from wherever: a strategy, the data, scikit-learn's rows.
-    check_split(dataset, split)
+    check_split(dataset, dataclasses.replace(split, train=torch.unique(split.train)) if whole else split)
     context = dataclasses.replace(
         training_context(config, dataset, split),
         validation_counts=torch.bincount(dataset.labels[known], minlength=dataset.num_classes),
     )
+    if whole is not None:
+        shared = whole.plan.context
+        context = dataclasses.replace(context, natural_counts=shared.natural_counts, positive=shared.positive)
     deployment = parse_deployment(config.deploy, dataset.class_names, context.natural_counts.double().numpy())
-    normalisation = _normalisation(dataset, split, model)
+    normalisation = _normalisation(dataset, split, model) if whole is None else whole.data.normalisation
     rows = training_rows(dataset, split.train, normalisation)
     phases, warnings = build_phases(plan, rows, context, config.allow_overcorrection)
     config = _resolved(config, dataset, split, plan, model=model, phases=phases, context=context)

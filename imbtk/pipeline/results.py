@@ -17,6 +17,7 @@ from imbtk.authoring.prediction import CalibrationMap, DecisionRule
 from imbtk.data.dataset import SPLIT_NAMES
 from imbtk.data.dropping import write_left_out
 from imbtk.data.naming import NAMES_OF_LABELS
+from imbtk.models.ensemble import Ensemble
 from imbtk.models.network import Network
 from imbtk.models.saving import save_network
 from imbtk.pipeline.documents import environment, groups_known, plan_document
@@ -186,7 +187,7 @@ class Results(RunFolder):
 
     def write_results(
         self,
-        network: Network,
+        network: Network | Ensemble,
         history: Sequence[Mapping[str, float]],
         logits: Mapping[str, np.ndarray],
         calibration: CalibrationMap,

@@ -24,8 +24,8 @@ from imbtk.pipeline.results import Results
 from imbtk.planning.prepared import PreparedRun
 from imbtk.runs.format import METRICS
 from imbtk.runs.log import PluginLog
-from imbtk.training.checkpoint import Checkpoint
-from imbtk.training.fitting import Fitted, fit, make_network, own_random_state
+from imbtk.training.fitting import Fitted, own_random_state
+from imbtk.training.members import fit_all, make_networks
 from imbtk.training.settling import expected_seconds, settled
 
 if TYPE_CHECKING:
@@ -111,18 +111,30 @@ def _trained(
 ) -> _Done:
     """Do all that stands between the start and the end that observers are told of."""
     # The network starts where a model without features would: at the log of the effective prior.
-    network = make_network(prepared)
-    check_saveable(network)
-    prepared = settled(prepared, network)
+    networks = make_networks(prepared)
+    for network in networks:
+        check_saveable(network)
+    prepared = settled(prepared, networks[0])
     folder.write_settled(prepared)
     progress.on_plan(folder.plan_document, expected_seconds(prepared))
 
-    def on_epoch(epoch: int, record: dict[str, float]) -> None:
-        observers.epoch_end(epoch, record)
+    # A member's strategies are copies: each hears of its own epochs.
+    watching = {id(run): observers if run is prepared else Observers(run) for run in prepared.trainings}
+
+    def on_epoch(epoch: int, record: dict[str, float], run: PreparedRun) -> None:
+        watching[id(run)].epoch_end(epoch, record)
         progress.on_epoch(epoch, record)
 
     most = None if prepared.unseen is None else prepared.unseen.epochs
-    fitted = fit(prepared, network, Checkpoint(folder.path / "checkpoint"), on_epoch, progress.on_step, most)
+    fitted = fit_all(
+        prepared,
+        networks,
+        folder.path / "checkpoint",
+        on_epoch,
+        progress.on_step,
+        on_member=progress.on_member,
+        most_epochs=most,
+    )
     prepared = fitted.prepared
     if ended := folder.note_trained(fitted):
         progress.on_ended(ended)
@@ -130,8 +142,8 @@ def _trained(
     # Probabilities are fitted on validation rows, decisions there or on rows that inner models had not seen; test
     # rows are only read, once.
     if prepared.unseen is None:
-        logits = {side: fitted.logits(rows) for side, rows in prepared.sides.items()}
-        unseen = logits["validation"]
+        logits = {side: fitted.logits(rows) for side, rows in prepared.judged.items()}
+        unseen = logits["out_of_fold" if prepared.covered else "validation"]
     else:
         unseen = prepared.unseen.logits
         logits = {"out_of_fold": unseen}
@@ -147,7 +159,7 @@ def _trained(
     metrics = _evaluate(
         prepared, folder, logits, calibration=calibration, decision=decided.rule, resamples=resamples, extra=extra
     )
-    folder.write_results(network, fitted.history, logits, calibration, decided.rule, metrics)
+    folder.write_results(fitted.network, fitted.history, logits, calibration, decided.rule, metrics)
     return _Done(fitted, logits, calibration, decided.rule, metrics)
 
 

@@ -21,7 +21,7 @@ from imbtk.planning.plan import Plan
 if TYPE_CHECKING:
     from imbtk.training.speed import Speed
 
-__all__ = ["PreparedRun", "RunData", "RunModel", "RunPlan", "Unseen"]
+__all__ = ["MemberRun", "PreparedRun", "RunData", "RunModel", "RunPlan", "Unseen"]
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,21 @@ class RunModel:
 
 
 @dataclass(frozen=True)
+class MemberRun:
+    """One of several models that predict as one.
+
+    Attributes
+    ----------
+    run : PreparedRun
+    unseen : Tensor of int64, shape (n,)
+        Training and validation rows of the whole run that it has not seen, nor any row of their groups, sorted.
+    """
+
+    run: PreparedRun
+    unseen: torch.Tensor
+
+
+@dataclass(frozen=True)
 class PreparedRun:
     """A run that is checked and ready to train.
 
@@ -138,6 +153,8 @@ class PreparedRun:
         decision is fitted on. Empty where no decision is fitted or folds do not allow it.
     unseen : Unseen, optional
         Where the run trains on all rows: what is fitted on top of the network is fitted on this.
+    members : tuple of MemberRun
+        Where the run is several models that predict as one; `plan` is then what they believe together.
     """
 
     data: RunData
@@ -146,6 +163,24 @@ class PreparedRun:
     catalogue: Catalogue
     inner: tuple[PreparedRun, ...] = ()
     unseen: Unseen | None = None
+    members: tuple[MemberRun, ...] = ()
+
+    @property
+    def trainings(self) -> tuple[PreparedRun, ...]:
+        """What is trained, inner models apart: the members, or the run itself."""
+        return tuple(member.run for member in self.members) or (self,)
+
+    @property
+    def known(self) -> torch.Tensor:
+        """Training and validation rows, sorted."""
+        return torch.cat([self.data.split.train, self.data.split.validation]).sort().values
+
+    @property
+    def covered(self) -> bool:
+        """Whether each training and validation row has members that have not seen it."""
+        if not self.members or self.unseen is not None:
+            return False
+        return bool(torch.isin(self.known, torch.cat([member.unseen for member in self.members])).all())
 
     @property
     def sides(self) -> dict[str, torch.Tensor]:
@@ -155,8 +190,15 @@ class PreparedRun:
         return {"validation": self.data.split.validation, "test": self.data.split.test}
 
     @property
+    def judged(self) -> dict[str, torch.Tensor]:
+        """The rows that are predicted: both sides, and before them all that are new to members, where all are."""
+        return {"out_of_fold": self.known, **self.sides} if self.covered else self.sides
+
+    @property
     def calibration_rows(self) -> torch.Tensor:
-        """The rows that probabilities are fitted on: validation rows, or those that other models had not seen."""
+        """The rows that probabilities are fitted on: validation rows, or those that models had not seen."""
+        if self.covered:
+            return self.known
         return self.data.split.validation if self.unseen is None else self.unseen.rows
 
     @property
@@ -167,4 +209,6 @@ class PreparedRun:
     @property
     def decision_models(self) -> int:
         """How many other models predict the rows that a decision is fitted on; 0 where they are validation rows."""
+        if self.covered:
+            return len(self.members)
         return len(self.inner) if self.unseen is None else self.unseen.models

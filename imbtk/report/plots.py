@@ -148,16 +148,19 @@ def _epoch_lines(
     axes: Axes, history: Mapping[str, np.ndarray], columns: Mapping[str, str], colours: Sequence[str]
 ) -> None:
     epochs = np.asarray(history.get("epoch", ()), dtype=np.float64) + 1
+    member = np.asarray(history.get("member", np.ones(len(epochs))))
     for (label, column), colour, dashes in zip(columns.items(), colours, LINE_STYLES, strict=False):
         values = history.get(column)
         if values is None or not np.isfinite(values).any():
             continue
-        marker = "o" if len(epochs) < 12 else ""
-        axes.plot(epochs, values, color=colour, linestyle=dashes, marker=marker, label=label)
+        for number in np.unique(member):
+            own = member == number
+            marker, named = "o" if own.sum() < 12 else "", label if number == member[0] else None
+            axes.plot(epochs[own], values[own], color=colour, linestyle=dashes, marker=marker, label=named)
     if axes.get_lines():
         axes.legend(loc="best")
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=8))
-    if len(epochs) == 1:
+    if len(np.unique(epochs)) == 1:
         axes.set_xlim(0.5, 1.5)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from imbtk.authoring.context import EpochOrder
+from imbtk.authoring.context import EpochOrder, Split
 from imbtk.authoring.prediction import CalibrationMap
 from imbtk.models.heads import LinearHead
 from imbtk.planning.phases import cross_entropy
@@ -140,6 +140,17 @@ class Bench(NetworkHooks):
             torch.default_generator.manual_seed(0)
             head = LinearHead(FEATURES, self.situation.num_classes)
             return self._fold("imbtk_refit", "head", head, features=features, labels=labels, context=self.context)
+
+    def members(self) -> Any:
+        """Return the models that the run consists of, for a split whose training rows are those of the situation."""
+        split = Split(*self.sides)
+        return self._choose("imbtk_members", dataset=self.dataset, split=split, context=self.context)
+
+    @functools.cached_property
+    def sides(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Training, validation and test rows: those that are not for training in halves."""
+        others = torch.arange(1, len(self.dataset), 2)
+        return torch.arange(0, len(self.dataset), 2), others[::2], others[1::2]
 
     def views(self) -> Any:
         """Return the looks at an image."""

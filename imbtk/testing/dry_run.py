@@ -129,6 +129,11 @@ def _decided(bench: Bench) -> list[Any] | None:
     return [rule.decide(logits, CalibrationMap().probabilities(logits))]
 
 
+def _trained(bench: Bench) -> list[Any] | None:
+    members = bench.members()
+    return None if members is None else [part for member in members for part in (member.train, member.seed)]
+
+
 def _seen(views: Any) -> list[Any] | None:
     return None if views is None else [torch.tensor([[view.mirror, view.turns] for view in views])]
 
@@ -140,6 +145,7 @@ def _observed(bench: Bench) -> list[Any] | None:
 
 _ACTS: dict[str, Callable[[Bench], list[Any] | None]] = {
     "imbtk_split": _splits,
+    "imbtk_members": _trained,
     "imbtk_resample": _resampled,
     "imbtk_epoch_order": _orders,
     "imbtk_head": lambda bench: _parameters(bench.head()),

@@ -56,7 +56,7 @@ def answers(subject: Subject) -> None:
 
 def _answers_something(bench: Bench) -> bool:
     """Call every hook; return whether one answered in an ordinary situation."""
-    rows = (bench.split, bench.resample, bench.order, bench.partner)
+    rows = (bench.split, bench.members, bench.resample, bench.order, bench.partner)
     batch = (bench.augment, bench.mix, bench.class_weights, bench.criterion)
     network = (bench.network, bench.objective, bench.step, bench.schedule, bench.finish)
     after = (bench.head, bench.refit, bench.views, bench.calibrate, bench.decide)

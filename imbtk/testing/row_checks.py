@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from imbtk.authoring.context import Split
 from imbtk.authoring.contracts import (
     class_mass_fault,
     epoch_lengths_fault,
     epoch_order_fault,
+    members_fault,
     partner_fault,
     resample_fault,
     split_fault,
@@ -35,6 +37,20 @@ def split_result(subject: Subject) -> None:
                     "Return a list, also for a single hold-out: [Split(train, validation, test)], int64 row numbers, "
                     "each row once; split dataset.groups.unique() instead of rows where dataset.groups is not None.",
                 )
+
+
+@check("members-result", ("imbtk_members",))
+def members_result(subject: Subject) -> None:
+    """Members are a sequence of Member, none twice, with training and validation rows of every class that there is."""
+    for bench in benches(subject):
+        members = bench.members()
+        fault = "" if members is None else members_fault(members, bench.dataset.labels, Split(*bench.sides))
+        if fault:
+            raise CheckFailure(
+                f"imbtk_members returns {fault} ({bench.situation})",
+                "Return [Member(split.train, context.draw.seed), ...]: other rows of train and validation, another "
+                "seed, or options of the training.",
+            )
 
 
 @check("rows-result", ("imbtk_resample",))

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from imbtk.authoring.draw import Draw
-from imbtk.errors import TrainingError
+from imbtk.errors import PlanError, TrainingError
 from imbtk.models.batch_size import check_smallest_batch
+from imbtk.models.ensemble import Ensemble
 from imbtk.models.network import Network, build_network, feature_width
 from imbtk.planning.dispatch import Dispatcher
 from imbtk.planning.plan import PlanItem
@@ -48,27 +49,34 @@ class Fitted:
 
     Attributes
     ----------
-    network : Network
+    network : Network or Ensemble
     prepared : PreparedRun
         With the phases that were trained: all of them, unless the time was over before.
     history : list of dict
         One record for each epoch.
     batches : Batches
+    members : tuple of Fitted
+        Where the run is several models.
     """
 
-    network: Network
+    network: Network | Ensemble
     prepared: PreparedRun
     history: list[EpochRecord]
     batches: Batches
+    members: tuple[Fitted, ...] = ()
 
     def logits(self, rows: torch.Tensor) -> np.ndarray:
         """Return the logits of rows of the data set, (n, K) float64.
+
+        Of several models the mean; outside of the test side, over those that have not seen the row.
 
         Raises
         ------
         TrainingError
             If they are not finite: training went out of bounds, though its last losses were finite.
         """
+        if isinstance(self.network, Ensemble):
+            return self._of_members(rows)
         logits: np.ndarray = predict(self.network, self.batches, rows).double().numpy()
         bad = rows[~torch.from_numpy(logits).isfinite().all(1)].tolist()
         if bad:
@@ -77,6 +85,19 @@ class Fitted:
                 f"not trained on, row {bad[0]} among them. Lower --lr, or set --clip-norm."
             )
         return logits
+
+    def _of_members(self, rows: torch.Tensor) -> np.ndarray:
+        total, count = np.zeros((len(rows), self.batches.num_classes)), np.zeros(len(rows))
+        foreign = ~torch.isin(rows, self.prepared.known)
+        for fitted, member in zip(self.members, self.prepared.members, strict=True):
+            may = foreign | torch.isin(rows, member.unseen)
+            total[may.numpy()] += fitted.logits(rows[may])
+            count += may.numpy()
+        if not count.all():
+            row = int(rows[int((count == 0).argmax())])
+            raise PlanError(f"each of the {len(self.members)} members has seen row {row}: none can judge it.")
+        mean: np.ndarray = total / count[:, None]
+        return mean
 
 
 def fit(

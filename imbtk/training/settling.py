@@ -56,7 +56,8 @@ def settled(prepared: PreparedRun, network: Network, trainings: int = 1) -> Prep
     PreparedRun
         With ``speed`` if settings were tried: where the precision is ``auto`` and training takes long enough.
     """
-    speed = _tried(prepared, network, trainings * (1 + len(prepared.inner)))
+    trainings *= len(prepared.trainings) + len(prepared.inner)
+    speed = _tried(prepared.trainings[0], network, trainings)
     chosen = training_config(prepared, network) if speed is None else speed.taken
     update = {
         "precision": chosen.precision,
@@ -67,7 +68,12 @@ def settled(prepared: PreparedRun, network: Network, trainings: int = 1) -> Prep
         return dataclasses.replace(run.model, config=run.model.config.model_copy(update=update))
 
     inner = tuple(dataclasses.replace(run, model=at(run)) for run in prepared.inner)
-    return dataclasses.replace(prepared, model=dataclasses.replace(at(prepared), speed=speed), inner=inner)
+    members = tuple(
+        dataclasses.replace(member, run=dataclasses.replace(member.run, model=at(member.run)))
+        for member in prepared.members
+    )
+    model = dataclasses.replace(at(prepared), speed=speed)
+    return dataclasses.replace(prepared, model=model, inner=inner, members=members)
 
 
 def _tried(prepared: PreparedRun, network: Network, trainings: int) -> Speed | None:
@@ -114,5 +120,7 @@ def expected_seconds(prepared: PreparedRun) -> float | None:
     steps = sum(phase.steps * phase.planned.phase.epochs for phase in prepared.plan.phases)
     # A forward pass at full precision for each validation row, a third of a step.
     validation = len(prepared.data.split.validation) / prepared.model.config.batch_size * speed.default.seconds / 3
-    seconds = (steps * (speed.taken.seconds + speed.loading) + epochs * validation) * (1 + len(prepared.inner))
+    seconds = (steps * (speed.taken.seconds + speed.loading) + epochs * validation) * (
+        len(prepared.trainings) + len(prepared.inner)
+    )
     return min(seconds, 60 * (prepared.model.config.max_minutes or math.inf))

@@ -17,6 +17,7 @@ from imbtk import (
     Dataset,
     DecisionRule,
     EpochOrder,
+    Member,
     Phase,
     Rows,
     RunContext,
@@ -44,6 +45,8 @@ CONTEXT = RunContext(("a", "b"), COUNTS, COUNTS, LABELS, kind="table", sample_sh
 IMAGES = torch.full((4, 1, 3, 3), 0.5)
 SAMPLES, TARGET = torch.zeros(4, 2), F.one_hot(torch.tensor([0, 1, 0, 1]), 2).float()
 GROUPS = torch.arange(12) // 2
+ROWS = torch.tensor([0, 1, 8, 9])
+SPLIT = Split(ROWS, torch.tensor([2, 10]), torch.tensor([3, 11]))
 
 
 def numbers(*values: int) -> torch.Tensor:
@@ -98,6 +101,9 @@ ASKED: dict[str, Callable[[Any], str]] = {
     "head": contracts.head_fault,
     "calibrate": lambda answer: contracts.calibrate_fault(answer, np.array([[0.0, 2.0], [1.0, -1.0]]), 2),
     "decide": lambda answer: contracts.decide_fault(answer, 2),
+    "members": lambda answer: contracts.members_fault(
+        answer, LABELS, Split(ROWS, torch.tensor([2, 10]), torch.tensor([3, 11]))
+    ),
     "views": lambda answer: contracts.views_fault(
         answer, dataclasses.replace(CONTEXT, kind="images", sample_shape=(1, 3, 4))
     ),
@@ -138,10 +144,19 @@ RIGHT: list[tuple[str, Any]] = [
     ("decide", DecisionRule()),
     ("decide", DecisionRule("probabilities", np.zeros(2), reject_below=0.6, floor=(1, 0.9))),
     ("views", [View()]),
+    ("members", [Member(ROWS, 0), Member(ROWS, 1), Member(torch.cat([ROWS, ROWS, numbers(2)]), 0)]),
+    ("members", (Member(ROWS, 0, {"lr": 0.1}), Member(ROWS, 0, {"epochs": 3}))),
     ("views", (View(), View(True), View(False, 2))),
 ]
 
 WRONG: list[tuple[str, Any, str]] = [
+    ("members", [], "list instead of a sequence of Member"),
+    ("members", [Member([0], 1)], "member 1 with train that is list instead of int64 (n,), n at least 1"),
+    ("members", [Member(ROWS, 0, {"data": "x"})], "member 1 with the option 'data', and a member can have model, ep"),
+    ("members", [Member(ROWS, 0), Member(torch.cat([ROWS, numbers(3)]), 1)], "member 2 with test rows to learn from"),
+    ("members", [Member(torch.cat([ROWS, numbers(5)]), 1)], "member 1 with rows that are neither training nor valid"),
+    ("members", [Member(ROWS[LABELS[ROWS] == 0], 1)], "member 1 without a row of a class that the run learns"),
+    ("members", [Member(ROWS, 1), Member(ROWS.clone(), 1)], "member 2 that equals one before it: another seed, rows"),
     ("views", [], "list instead of a sequence of View"),
     ("views", View(), "View instead of a sequence of View"),
     ("views", [View(), (True, 2)], "list instead of a sequence of View"),

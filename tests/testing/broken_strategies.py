@@ -20,6 +20,7 @@ from imbtk import (
     DecisionRule,
     Draw,
     EpochOrder,
+    Member,
     Network,
     Objective,
     Outputs,
@@ -968,6 +969,15 @@ class FallsBelow(Strategy):
     @hookimpl
     def imbtk_schedule(self) -> Any:
         return lambda step, steps: float(100 - step)
+
+
+@breaks("members-result", "imbtk_members returns member 1 with test rows to learn from")
+class LearnsTestRows(Strategy):
+    """Let a member learn from all rows."""
+
+    @hookimpl
+    def imbtk_members(self, dataset: Any, split: Any, context: Any) -> Any:
+        return [Member(torch.arange(len(dataset)), context.draw.seed)]
 
 
 @breaks("views-result", "imbtk_views returns a view twice")
