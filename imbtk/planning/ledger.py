@@ -197,8 +197,8 @@ def _fitted_belief(weighted: torch.Tensor, criterion: Criterion) -> torch.Tensor
     present = weighted > 0
     target = torch.eye(len(weighted), dtype=torch.float64)[present]
     mass = weighted[present]
-    # From zero, as a network's bias: a criterion that scales logits by class has more than one least loss, and where
-    # one comes out hangs on where one begins. Classes without mass stay far below, also when scaled down.
+    # A criterion that scales logits by class has a line of biases with the least loss: from zero it is the shortest of
+    # them that comes out. Classes without mass stay far below, also when scaled down.
     start = torch.where(present, 0.0, -1e4).double()
     bias = start.clone().requires_grad_()
     optimiser = eager(torch.optim.LBFGS)(

@@ -53,7 +53,7 @@ def test_logit_adjustment_moves_belief_by_tau_log_prior(tau: float) -> None:
 
 
 @pytest.mark.parametrize("counts", [(900, 90, 10), (999_000, 990, 10), (10_000_000, 1, 0)])
-def test_of_many_beliefs_of_scaled_logits_it_is_the_one_that_begins_at_zero(counts: tuple[int, ...]) -> None:
+def test_of_the_biases_that_suit_scaled_logits_it_takes_the_shortest(counts: tuple[int, ...]) -> None:
     n = torch.tensor(counts)
     prior = n.double() / n.sum()
     log_prior = prior.clamp_min(1e-12).log()
