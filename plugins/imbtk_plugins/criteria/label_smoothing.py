@@ -43,7 +43,8 @@ class LabelSmoothing(Strategy):
     Evidence
     --------
     CIFAR-10-LT / CIFAR-100-LT, 1:100, ResNet-32, accuracy: 72.8 / 38.4 beside 70.4 / 38.3 in the gallery of
-    BagofTricks-LT; an earlier state of that gallery has 69.6 / 37.2 beside 69.9 / 38.2. One seed each: no clear gain.
+    BagofTricks-LT; an earlier state of that gallery has 69.6 / 37.2 beside 69.9 / 38.2. The two disagree: no clear
+    gain.
 
     References
     ----------

@@ -45,8 +45,8 @@ class VSLoss(Strategy):
 
     Evidence
     --------
-    The authors report it above LDAM, logit adjustment and CDT on CIFAR-10-LT and CIFAR-100-LT, γ and τ tuned for each;
-    no independent figure is known here. Their code has γ = 0.3 and τ = 1, their example for CIFAR-10 0.2 and 1.2.
+    The authors report it above earlier losses on long-tailed images, γ and τ tuned; no figure was checked for this
+    page. Their code has γ = 0.3 and τ = 1, their example for CIFAR-10 0.2 and 1.2.
 
     References
     ----------
