@@ -52,6 +52,24 @@ def test_logit_adjustment_moves_belief_by_tau_log_prior(tau: float) -> None:
     assert ledger.index == pytest.approx(tau, abs=1e-4)
 
 
+@pytest.mark.parametrize("counts", [(900, 90, 10), (999_000, 990, 10), (10_000_000, 1, 0)])
+def test_of_the_biases_that_suit_scaled_logits_it_takes_the_shortest(counts: tuple[int, ...]) -> None:
+    n = torch.tensor(counts)
+    prior = n.double() / n.sum()
+    log_prior = prior.clamp_min(1e-12).log()
+    scale = (n.clamp(min=1) / n.max()).double() ** 0.3
+    present = n > 0
+    # Gradient steps keep Σ b/scale at 0, and scale·b = log π + c at the least loss.
+    c = -(log_prior / scale**2)[present].sum() / (1 / scale**2)[present].sum()
+    expected = torch.where(present, (log_prior + c) / scale, -torch.inf).softmax(0)
+    found = ledger_of(n, n, prior, None, lambda logits, target: cross_entropy(scale * logits, target)).effective
+    assert found is not None
+    assert torch.allclose(found, expected, rtol=1e-3)
+    level = ledger_of(n, n, prior, None, lambda z, target: cross_entropy(scale * z + log_prior, target)).effective
+    assert level is not None
+    assert torch.allclose(level, present.double() / present.sum(), atol=1e-5)
+
+
 @pytest.mark.parametrize(("power", "index"), [(0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (2.0, 2.0)])
 def test_the_index_is_the_exponent_of_inverse_frequency_weights(power: float, index: float) -> None:
     weights = COUNTS.double().pow(-power)
