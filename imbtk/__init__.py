@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from imbtk.integrations.composition import Composition
     from imbtk.integrations.own_loop import compose
     from imbtk.integrations.scikit_learn import ImbalancedClassifier
+    from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
     from imbtk.models.network import Network
     from imbtk.models.spec import ModelSpec
 
@@ -76,6 +77,7 @@ _HOMES = {
         "imbtk.integrations.composition": "Composition",
         "imbtk.integrations.own_loop": "compose",
         "imbtk.integrations.scikit_learn": "ImbalancedClassifier",
+        "imbtk.models.heads": "CosineHead LinearHead ScaledHead",
         "imbtk.models.network": "Network",
         "imbtk.models.spec": "ModelSpec",
     }.items()
@@ -88,6 +90,7 @@ __all__ = [
     "CalibrationMap",
     "Comparison",
     "Composition",
+    "CosineHead",
     "Criterion",
     "Dataset",
     "DecisionRule",
@@ -97,6 +100,7 @@ __all__ = [
     "GroupPool",
     "ImbalancedClassifier",
     "ImbtkError",
+    "LinearHead",
     "Mix",
     "ModelSpec",
     "Network",
@@ -107,6 +111,7 @@ __all__ = [
     "Rows",
     "RunContext",
     "RunResult",
+    "ScaledHead",
     "ScheduleFunction",
     "Split",
     "Strategy",
