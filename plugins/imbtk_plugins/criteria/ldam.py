@@ -60,8 +60,8 @@ class LDAM(Strategy):
 
     References
     ----------
-    Cao et al. 2019, "Learning imbalanced datasets with label-distribution-aware margin loss", eq. 11 and eq. 13; the
-    largest margin and s are those of the published code (kaidic/LDAM-DRW, ``losses.py``).
+    Cao et al. 2019, "Learning imbalanced datasets with label-distribution-aware margin loss", sections 3.1 (margins)
+    and 3.2 (the loss); the largest margin and s are those of the published code (kaidic/LDAM-DRW, ``losses.py``).
     """
 
     margin: float = option(0.5, "Margin of the rarest class, on the cosine: 0 is cross-entropy.", ge=0, le=2)

@@ -35,7 +35,7 @@ def made(counts=COUNTS, **options):
 
 
 def on_paper(cosines, y, margins, s):
-    """Return the loss of one sample as equation 13 reads."""
+    """Return the loss of one sample as the paper has it."""
     logits = [s * (c - (margins[y] if k == y else 0)) for k, c in enumerate(cosines)]
     most = max(logits)
     return -logits[y] + most + math.log(sum(math.exp(z - most) for z in logits))
