@@ -106,7 +106,7 @@ class LDAM(Strategy):
 
 def rest(logits: torch.Tensor) -> torch.Tensor:
     """Return the log of the sum of the exponentials of all other classes, for each class, (B, K)."""
-    leads = F.one_hot(logits.argmax(1), logits.shape[1]).bool()
+    leads = torch.arange(logits.shape[1], device=logits.device) == logits.argmax(1, keepdim=True)
     # 1 - p of the class that leads would be rounded to nothing: its rest is summed by itself.
     without_leader = logits.masked_fill(leads, -torch.inf).logsumexp(1, keepdim=True)
     others = logits.log_softmax(1).exp().masked_fill(leads, 0.0)

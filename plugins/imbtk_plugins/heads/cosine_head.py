@@ -25,8 +25,8 @@ class CosineHead(Strategy):
 
     When to use
     -----------
-    With many classes and few rows of some, as the head that margin losses are built on. By itself it changes little
-    that a bias would not make up for: add weights, an order or an adjustment.
+    With many classes and few rows of some, as the head that margin losses are built on. By itself it gains little: add
+    weights, an order or an adjustment.
 
     Cost
     ----
@@ -39,8 +39,9 @@ class CosineHead(Strategy):
 
     Evidence
     --------
-    No figure of its own in the catalogue: it is the head under those of `ldam` (CIFAR-10-LT 73.7, CIFAR-100-LT 38.9,
-    imbalance 100), of which its own share was not measured.
+    No published figure of its own: it is the head under those of `ldam` (CIFAR-10-LT 73.7, CIFAR-100-LT 38.9, imbalance
+    100), of which its share was not measured. On the built-in digits (imbalance 20, `mlp`, 60 epochs, three seeds) the
+    balanced accuracy of validation rows is 0.86, and 0.88 with the linear head: no gain.
 
     References
     ----------

@@ -164,4 +164,4 @@ def test_it_goes_with_experts_and_deferred_weights():
 
 
 def test_a_resumed_run_is_the_same_to_the_bit():
-    assert resumed_equals_uninterrupted(["ldam", "class-weights@2-"])
+    assert resumed_equals_uninterrupted(["ldam@1-", "class-weights@2-"])
