@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from imbtk.integrations.composition import Composition
     from imbtk.integrations.own_loop import compose
     from imbtk.integrations.scikit_learn import ImbalancedClassifier
+    from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
     from imbtk.models.network import Network
     from imbtk.models.spec import ModelSpec
 
@@ -78,6 +79,7 @@ _HOMES = {
         "imbtk.integrations.composition": "Composition",
         "imbtk.integrations.own_loop": "compose",
         "imbtk.integrations.scikit_learn": "ImbalancedClassifier",
+        "imbtk.models.heads": "CosineHead LinearHead ScaledHead",
         "imbtk.models.network": "Network",
         "imbtk.models.spec": "ModelSpec",
     }.items()
@@ -90,6 +92,7 @@ __all__ = [
     "CalibrationMap",
     "Comparison",
     "Composition",
+    "CosineHead",
     "Criterion",
     "Dataset",
     "DecisionRule",
@@ -99,6 +102,7 @@ __all__ = [
     "GroupPool",
     "ImbalancedClassifier",
     "ImbtkError",
+    "LinearHead",
     "Member",
     "Mix",
     "ModelSpec",
@@ -111,6 +115,7 @@ __all__ = [
     "Rows",
     "RunContext",
     "RunResult",
+    "ScaledHead",
     "ScheduleFunction",
     "Split",
     "Strategy",

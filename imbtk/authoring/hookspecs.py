@@ -541,7 +541,7 @@ def imbtk_head(in_features: int, context: RunContext) -> torch.nn.Module | None:
     Returns
     -------
     Module
-        (B, D) -> (B, K): ``imbtk.models.heads.LinearHead``, ``CosineHead`` or ``ScaledHead``, or any module that
+        (B, D) -> (B, K): ``imbtk.LinearHead``, ``CosineHead`` or ``ScaledHead``, or any module that
         ``torch.export`` can save. One with several experts gives (E, B, K), whose mean the logits are, or
         (logits (B, K), experts (E, B, K)).
     """

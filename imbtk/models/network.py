@@ -163,6 +163,11 @@ class Network(nn.Module):
         return feature_width(self.backbone, self.sample_shape, self.model_name, self.branches)
 
     @property
+    def heads(self) -> tuple[nn.Module, ...]:
+        """The classifier heads: one, or one for each expert."""
+        return tuple(self.head.heads) if isinstance(self.head, ExpertHead) else (self.head,)
+
+    @property
     def experts(self) -> str:
         """What experts share and have of their own, for people; empty if there is one head."""
         if not isinstance(self.head, ExpertHead):
@@ -174,8 +179,8 @@ class Network(nn.Module):
 
     def renew_head(self) -> None:
         """Make the classifier head anew, as the plan chooses it: its bias starts at the log of the effective prior."""
-        width, count = self.branch_width, len(self.head.heads) if isinstance(self.head, ExpertHead) else 1
-        self._put_head([self._made_head(width) for _ in range(count)])
+        width = self.branch_width
+        self._put_head([self._made_head(width) for _ in self.heads])
 
     def branch(self, count: int) -> bool:
         """Give `count` experts a head each, and, where the backbone names its last block, a copy of that each.

@@ -341,9 +341,13 @@ def _mix(dispatcher: Dispatcher, context: RunContext, state: BatchState) -> Mix 
 
 
 def _adjusted(dispatcher: Dispatcher, criterion: Criterion, context: RunContext, state: BatchState) -> Criterion:
+    wanted: frozenset[str] = getattr(criterion, "wanted", frozenset())
+
     def link(result: Any, item: PlanItem) -> Criterion:
+        nonlocal wanted
         bound = bind(result, item, "imbtk_adjust_criterion", state)
-        wanted: frozenset[str] = bound.wanted | getattr(criterion, "wanted", frozenset())  # type: ignore[attr-defined]
+        # What any link before asks for, the last one asks for.
+        wanted |= bound.wanted  # type: ignore[attr-defined]
         bound.wanted = wanted  # type: ignore[attr-defined]
         return bound
 

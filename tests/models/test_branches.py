@@ -78,10 +78,11 @@ def test_a_gradient_reaches_the_branch_of_its_expert_alone_and_the_trunk():
 
 def test_heads_are_anew_and_differ():
     network = build()
+    assert network.heads == (network.head,)
     with torch.no_grad():
         network.head.weight.fill_(7)
     network.branch(2)
-    one, two = network.head.heads
+    one, two = network.heads
     assert network.head_version == 1
     assert not torch.equal(one.weight, two.weight)
     assert max(one.weight.abs().max(), two.weight.abs().max()) < 1

@@ -219,3 +219,27 @@ def test_augmentations_go_in_order_each_with_its_own_numbers() -> None:
     assert alone is not None
     alone(images, target, draw)
     assert seen == [first_numbers]
+
+
+class Noisy(Strategy):
+    """Ask for random numbers."""
+
+    @hookimpl
+    def imbtk_adjust_criterion(self, criterion: Any, context: RunContext) -> Any:
+        return lambda logits, target, *, draw: criterion(logits + draw.uniform(2), target)
+
+
+class Shifted(Strategy):
+    """Ask for nothing."""
+
+    @hookimpl
+    def imbtk_adjust_criterion(self, criterion: Any, context: RunContext) -> Any:
+        return lambda logits, target: criterion(logits + 1, target)
+
+
+@pytest.mark.parametrize("chain", [(Noisy(), Shifted()), (Shifted(), Noisy()), (Shifted(), Noisy(), Shifted())])
+def test_what_one_link_of_a_chain_asks_for_the_criterion_asks_for(chain: tuple[Strategy, ...]) -> None:
+    phase = build(*chain)
+    assert phase.criterion.wanted == {"draw"}  # type: ignore[attr-defined]
+    assert phase.ledger.effective is None
+    assert not phase.exact
