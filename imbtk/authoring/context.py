@@ -65,12 +65,16 @@ class EpochOrder:
         ``(epoch, draw) -> (M,) int64``, positions into the phase's rows, each in ``[0, len(context.labels))``.
         Use ``draw.generator()``, never the global random state.
     class_mass : Tensor of float64, shape (K,), optional
-        Expected share of each class in an epoch, summing to one, where it is known in closed form. Without it, core
-        takes the mean of drawn epochs.
+        Expected share of each class in an epoch, summing to one, where it is known in closed form: the mean over the
+        epochs of the phase, where they differ. Without it, core takes the mean of drawn epochs.
+    steady : bool
+        Whether every epoch of the phase has this mass in expectation. Where epochs differ, or hang on how training
+        goes, nobody knows beforehand which mass the network ends with: the ledger then says so.
     """
 
     draw_epoch: OrderFunction
     class_mass: torch.Tensor | None = None
+    steady: bool = True
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,9 @@ class RunContext:
         Classes of the phase's rows, after resampling: what an epoch order is about.
     groups : Tensor of int64, shape (n,), optional
         Group (patient) of each of these rows, -1 for synthetic rows; None where groups are not known.
+    rows : Tensor of int64, shape (n,), optional
+        Row of the data set of each of these rows, -1 for synthetic ones, as batches have them; None in hooks that are
+        called before a phase is built.
     validation_counts : Tensor of int64, shape (K,), optional
         Validation rows per class; None while nothing is split.
     class_mass : Tensor of float64, shape (K,), optional
@@ -238,6 +245,7 @@ class RunContext:
     domain: str = "photo"
     task: Literal["multiclass"] = "multiclass"
     groups: torch.Tensor | None = None
+    rows: torch.Tensor | None = None
     validation_counts: torch.Tensor | None = None
     class_mass: torch.Tensor | None = None
     effective_prior: torch.Tensor | None = None

@@ -6,7 +6,7 @@ A strategy is a class with options, declared as fields, which answers one hook o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -154,6 +154,14 @@ class Strategy(BaseModel):
         ImbtkError
             Where a strategy overrides it: what is missing, and what to do.
         """
+
+    def notices(self, context: RunContext) -> Sequence[str]:
+        """Return what must be said of a run that the strategy can serve: sentences, which join the plan's warnings.
+
+        Called once, after :meth:`check_run` and with the same context; none, unless a strategy overrides it: that it
+        finds nothing to do in these data, for instance.
+        """
+        return ()
 
     def keep(self, name: str, make: Callable[[], torch.nn.Module]) -> Any:
         """Return the strategy's module of this name, made the first time: the same one in every phase.

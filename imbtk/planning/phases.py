@@ -89,7 +89,7 @@ class BuiltPhase:
     ledger : PhaseLedger
     exact : bool
         Whether the ledger's effective prior holds in theory: the criterion is cross-entropy with a fixed shift per
-        class, nothing is mixed, no row is made up, and no objective stands
+        class, all epochs show the same frequencies, nothing is mixed, no row is made up, and no objective stands
         outside. Found by trying the criterion, so a stranger's counts too.
     """
 
@@ -177,12 +177,13 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
         context=context,
     )
     context = _counted(context, rows, groups)
-    order, length, mass = _order(dispatcher, context)
+    order, length, mass, steady = _order(dispatcher, context)
     context = dataclasses.replace(context, steps_per_epoch=steps_of(length, context.batch_size))
     weights = _weights(dispatcher, context, mass)
     reference = _adjusted_cross_entropy(planned, context)
     ledger = ledger_of(context.natural_counts, context.class_counts, mass, weights, reference)
-    if unknowable := tuple(hook for hook in _UNKNOWABLE if dispatcher.answering(hook)):
+    unknowable = not steady or any(dispatcher.answering(hook) for hook in _UNKNOWABLE)
+    if unknowable:
         ledger = ledger.unknown()
     partners = _partners(dispatcher, context, order, weights)
     schedule, schedule_window = _schedule(dispatcher, context)
@@ -213,31 +214,34 @@ def build_phase(planned: PlannedPhase, rows: Rows, base: RunContext) -> BuiltPha
 
 
 def _counted(context: RunContext, rows: Rows, groups: torch.Tensor | None) -> RunContext:
-    """Return the context with labels, counts and groups of `rows`; `groups` are those of the whole data set."""
+    """Return the context with labels, counts, numbers and groups of `rows`; `groups` are those of all data."""
     labels = rows.all_labels
+    made = torch.full((len(rows.synthetic_labels),), -1, dtype=torch.int64)
     if groups is not None:
-        made = torch.full((len(rows.synthetic_labels),), -1, dtype=torch.int64)
         groups = torch.cat([groups[rows.indices], made])
     counts = torch.bincount(labels, minlength=context.num_classes)
-    return dataclasses.replace(context, labels=labels, class_counts=counts, groups=groups)
+    numbers = torch.cat([rows.indices, made])
+    return dataclasses.replace(context, labels=labels, class_counts=counts, groups=groups, rows=numbers)
 
 
-def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int], torch.Tensor], int, torch.Tensor]:
-    """Return ``epoch -> positions``, its length, and its expected class mass (K,) float64."""
+def _order(
+    dispatcher: Dispatcher, context: RunContext
+) -> tuple[Callable[[int], torch.Tensor], int, torch.Tensor, bool]:
+    """Return ``epoch -> positions``, its length, expected class mass (K,) float64, and whether all epochs have it."""
     answer = dispatcher.choice("imbtk_epoch_order", context=context)
     n = len(context.labels)
     if answer is None:
         shuffle = context.draw.named("shuffle")
         natural = context.class_counts.double() / n
-        return (lambda epoch: torch.randperm(n, generator=shuffle.at(epoch).generator())), n, natural
+        return (lambda epoch: torch.randperm(n, generator=shuffle.at(epoch).generator())), n, natural, True
     order, item = answer
     draw = context.draw.named(item.label)
     draw_epoch = bind(
         order.draw_epoch if isinstance(order, EpochOrder) else order, item, "imbtk_epoch_order", BatchState()
     )
 
-    def positions(epoch: int) -> torch.Tensor:
-        result = draw_epoch(epoch, draw.at(epoch))
+    def positions(epoch: int, turn: int | None = None) -> torch.Tensor:
+        result = draw_epoch(epoch, draw.at(epoch if turn is None else turn))
         fault = epoch_order_fault(result, n)
         if not fault and phase.start <= epoch < phase.stop:
             lengths.setdefault(epoch, len(result))
@@ -251,11 +255,11 @@ def _order(dispatcher: Dispatcher, context: RunContext) -> tuple[Callable[[int],
         first, *_ = [positions(epoch) for epoch in sorted(few)]
     mass: torch.Tensor | None = order.class_mass if isinstance(order, EpochOrder) else None
     if mass is None:
-        # A single draw of a small set is noise: the ledger looks at many.
-        drawn = torch.stack([_mass(context, positions(epoch)) for epoch in range(DRAWN_EPOCHS)])
-        mass = drawn.mean(0)
+        # A single draw of a small set is noise: the ledger looks at many, spread over the epochs that there will be.
+        spread = [phase.start + (2 * turn + 1) * phase.epochs // (2 * DRAWN_EPOCHS) for turn in range(DRAWN_EPOCHS)]
+        mass = torch.stack([_mass(context, positions(epoch, turn)) for turn, epoch in enumerate(spread)]).mean(0)
     faultless(mass, item, "imbtk_epoch_order", class_mass_fault(mass, context.num_classes))
-    return positions, len(first), mass.double()
+    return positions, len(first), mass.double(), not isinstance(order, EpochOrder) or order.steady
 
 
 def _partners(

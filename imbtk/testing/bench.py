@@ -54,15 +54,16 @@ class Bench(NetworkHooks):
         """Return the rows that are left."""
         return self._fold("imbtk_resample", "rows", self.rows, context=self.context)
 
-    def order(self) -> tuple[Callable[[int], Any], Any] | None:
-        """Return (``epoch -> positions``, stated class mass or None)."""
+    def order(self) -> tuple[Callable[..., Any], Any] | None:
+        """Return (``(epoch, turn=epoch) -> positions``, stated class mass or None); each turn draws other numbers."""
         answer = self._choose("imbtk_epoch_order", context=self.context)
         if answer is None:
             return None
         stated = answer.class_mass if isinstance(answer, EpochOrder) else None
         draw_epoch = answer.draw_epoch if isinstance(answer, EpochOrder) else answer
         bound = self._bound(draw_epoch, "imbtk_epoch_order")
-        return (lambda epoch: bound(epoch, self.draw.named(self.item.label).at(epoch))), stated
+        draw = self.draw.named(self.item.label)
+        return (lambda epoch, turn=None: bound(epoch, draw.at(epoch if turn is None else turn))), stated
 
     # The batch ---------------------------------------------------------------------------------------------------
 

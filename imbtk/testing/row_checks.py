@@ -99,7 +99,9 @@ def order_mass(subject: Subject) -> None:
                 f"imbtk_epoch_order returns {fault} ({bench.situation})",
                 "Divide by the sum, or leave class_mass out: core then takes the mean of drawn epochs.",
             )
-        drawn = torch.cat([draw_epoch(epoch) for epoch in range(DRAWN_EPOCHS)])
+        phase = bench.context.phase
+        turns = range(DRAWN_EPOCHS)
+        drawn = torch.cat([draw_epoch(phase.start + turn % phase.epochs, turn) for turn in turns])
         shares = torch.bincount(bench.context.labels[drawn], minlength=k).double() / len(drawn)
         # Six standard errors of a share, as if each row were drawn by itself.
         allowed = 6 * (stated.double() * (1 - stated.double()) / len(drawn)).sqrt() + 1e-3

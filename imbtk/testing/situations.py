@@ -126,6 +126,7 @@ class Situation:
             sample_shape=_SHAPES[self.kind],
             domain=whole.domain,
             groups=None if whole.groups is None else whole.groups[taken],
+            rows=taken,
             positive=self.num_classes - 1 if self.num_classes == 2 else None,
             epochs=4,
             steps_per_epoch=steps_of(len(labels), BATCH),

@@ -40,8 +40,11 @@ def build_phases(
         If a strategy cannot serve the run, two claim one choice, a window makes no sense, a hook fails, or two
         strategies or more together correct the class frequencies too far.
     """
+    said: list[str] = []
     for item in plan.items:
-        item.strategy.check_run(replace(context, window=item.during(context.epochs)))
+        told = replace(context, window=item.during(context.epochs))
+        item.strategy.check_run(told)
+        said += item.strategy.notices(told)
     phases = tuple(build_phase(planned, rows, context) for planned in plan.phases(context.epochs))
     for phase in phases:
         dry_run(phase.planned, phase.context)
@@ -50,7 +53,6 @@ def build_phases(
         copies = tuple(item.copy() for item in items)
         return build_phase(PlannedPhase(phase.planned.phase, copies), rows, context)
 
-    said = []
     for found in find_overcorrection(phases, rebuild):
         if found.refused and not allow_overcorrection:
             raise PlanError(found.message())

@@ -128,6 +128,31 @@ def test_the_mass_of_an_order_is_learnt_from_many_draws() -> None:
     assert float(build(Any_(order=order)).ledger.ordered[1]) == pytest.approx(0.5, abs=0.04)
 
 
+def test_the_mass_of_an_order_is_that_of_the_epochs_there_will_be() -> None:
+    def order(epoch: int, draw: Draw) -> torch.Tensor:
+        return torch.tensor([0, 0, 0, 0] if epoch == 0 else [0, 8, 8, 8])
+
+    # By hand: epochs 0, 1 and 2 have 0, 3/4 and 3/4 of class 1.
+    assert float(build(Any_(order=order)).ledger.ordered[1]) == pytest.approx(0.5, abs=0.01)
+
+
+def test_an_order_whose_epochs_differ_leaves_the_ledger_a_guess() -> None:
+    mass = torch.tensor([0.25, 0.75], dtype=torch.float64)
+    for steady in (True, False):
+        phase = build(Any_(order=EpochOrder(lambda epoch, draw: torch.arange(12), mass, steady)))
+        assert phase.exact == steady
+        assert (phase.ledger.effective is not None) == steady
+        assert phase.ledger.believed.tolist() == [0.25, 0.75]
+        assert phase.context.effective_prior is phase.ledger.effective
+
+
+def test_hooks_are_told_which_rows_these_are() -> None:
+    made = np.array([[7.0, 7.0]], np.float32)
+    phase = build(Any_(resample=lambda rows: rows.take(torch.tensor([0, 9, 9])).with_synthetic(made, np.array([1]))))
+    assert phase.context.rows is not None
+    assert phase.context.rows.tolist() == phase.indices.tolist() == [100, 109, 109, -1]
+
+
 def test_hooks_after_the_order_are_told_its_mass() -> None:
     told = {}
 

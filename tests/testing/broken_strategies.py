@@ -476,6 +476,22 @@ class OrderLies(Strategy):
         return EpochOrder(lambda epoch, draw: torch.arange(len(context.labels)), torch.full((k,), 1 / k).double())
 
 
+@breaks("order-mass", "class_mass says")
+class OrderDrifts(Strategy):
+    """States the class mass of its first epochs for all of them, and ends with the rarest class."""
+
+    @hookimpl
+    def imbtk_epoch_order(self, context: RunContext) -> Any:
+        n, counts = len(context.labels), context.class_counts
+        rarest = torch.where(counts > 0, counts, n).argmin()
+        rare = (context.labels == rarest).nonzero()[:, 0]
+
+        def order(epoch: int, draw: Any) -> torch.Tensor:
+            return torch.arange(n) if epoch < context.phase.stop - 1 else rare[torch.arange(n) % len(rare)]
+
+        return EpochOrder(order, counts.double() / n)
+
+
 # The batch ------------------------------------------------------------------------------------------------------
 
 

@@ -70,6 +70,23 @@ def test_too_far_alone_is_said_and_together_refused() -> None:
     assert len(build(Weigh(), Order(), allow=True)[1]) == 1
 
 
+class Idle(Strategy):
+    """Has nothing to do."""
+
+    def notices(self, context: RunContext) -> tuple[str, ...]:
+        return (f"'idle' has nothing to do from epoch {context.window.start} on.",)
+
+    @hookimpl
+    def imbtk_class_weights(self, context: RunContext) -> None:
+        return None
+
+
+def test_a_strategy_may_say_that_it_has_nothing_to_do() -> None:
+    _, said = build(Weigh(power=2.0).at("0-50%"), Idle().at("50%-"))
+    assert said[0] == "'idle' has nothing to do from epoch 2 on."
+    assert len(said) == 2
+
+
 class Late(Strategy):
     """Refuse to be on from the first epoch."""
 
