@@ -1,7 +1,7 @@
 """Every pair of strategies through two epochs: each trains, or is refused by an error that names both.
 
-``python benchmarks/pairs.py [--part 1/2] [--only NAME] [--out docs/pairs.md]``. Runs in one process, on 64 rows of made-up
-images (of a table, for strategies that want one), without a folder or a page. What a pair comes to:
+``python benchmarks/pairs.py [--part 1/2] [--only NAME] [--out docs/pairs.md]``. Runs in one process, on 64 rows of
+made-up images (of a table, for strategies that want one), without a folder or a page. What a pair comes to:
 
 trained
     Finite losses and probabilities, and each of the two changes something beside the other.
@@ -65,10 +65,10 @@ class Outcome:
 
 
 def images(rows: int = 96) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return images of two classes, 3:1, and patients of two rows each: 64 rows are left for training."""
+    """Return images of two classes, 5:1, and patients of two rows each: 64 rows are left for training."""
     generator = np.random.default_rng(0)
-    y = (np.arange(rows) // 2 % 4 == 0).astype(np.int64)
-    x = generator.integers(0, 150, size=(rows, 3, 8, 8)) + 12 * y[:, None, None, None]
+    y = (np.arange(rows) // 2 % 6 == 0).astype(np.int64)
+    x = generator.integers(0, 150, size=(rows, 3, 8, 8)) + 5 * y[:, None, None, None]
     return x.astype(np.uint8), y, np.arange(rows) // 2
 
 

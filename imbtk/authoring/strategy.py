@@ -53,6 +53,9 @@ class Strategy(BaseModel):
         Class attribute, only where the name shall differ from the class's own.
     whole_batch : bool
         Class attribute: whether the loss of a sample depends on the others in its batch, so that batches cannot be cut.
+    replaces_weights : bool
+        Class attribute: whether its ``imbtk_finish`` puts other weights in the place of the network's, so that what a
+        finish before it did is lost.
     unchecked : dict of str to str
         Class attribute: checks of the conformance kit that the technique cannot meet, each with the reason.
 
@@ -76,6 +79,7 @@ class Strategy(BaseModel):
 
     name: ClassVar[str] = ""
     whole_batch: ClassVar[bool] = False
+    replaces_weights: ClassVar[bool] = False
     unchecked: ClassVar[dict[str, str]] = {}
 
     def __init__(self, **options: Any) -> None:

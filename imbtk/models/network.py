@@ -55,6 +55,8 @@ class Network(nn.Module):
         Train at bf16; whatever predicts, in eval mode, is at full precision.
     channels_last : bool
         Lay images out so.
+    changed_by : str
+        Which strategy changes it at the moment, for messages.
     views : tuple of View
         Looks at an image that a prediction is the mean of; empty for one look, and while the network is trained.
     """
@@ -68,6 +70,7 @@ class Network(nn.Module):
         self.branches, self.head_version = 1, 0
         self.bf16, self.channels_last = False, False
         self.views: tuple[View, ...] = ()
+        self.changed_by = self._branched_by = ""
         self.head_origin = HeadOrigin()
         self.make_head: Callable[[int], nn.Module] | None = None
         self._frozen: dict[str, list[nn.Parameter]] = {}
@@ -193,7 +196,12 @@ class Network(nn.Module):
             If there are branches already.
         """
         if self.branches > 1 or isinstance(self.head, ExpertHead):
-            raise PlanError("two strategies branch the network, and it has one last block: enable one of them.")
+            first, second = self._branched_by or "somebody", self.changed_by or "somebody"
+            raise PlanError(
+                f"two strategies branch the network, {first} and {second}, and it has one last block: enable one of "
+                "them."
+            )
+        self._branched_by = self.changed_by
         device = next((p.device for p in self.parameters()), torch.device("cpu"))
         width = self.branch_width
         with self._frozen_anew("backbone"):

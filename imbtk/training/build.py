@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from imbtk.authoring.context import Rows, RunContext
 from imbtk.errors import PlanError
+from imbtk.planning.dispatch import Dispatcher
+from imbtk.planning.idle import idle_strategies
 from imbtk.planning.overcorrection import find_overcorrection
 from imbtk.planning.phases import BuiltPhase, build_phase
 from imbtk.planning.plan import Plan, PlanItem, PlannedPhase
@@ -48,6 +50,8 @@ def build_phases(
     phases = tuple(build_phase(planned, rows, context) for planned in plan.phases(context.epochs))
     for phase in phases:
         dry_run(phase.planned, phase.context)
+        said += idle_strategies(phase)
+    _refuse_undone(plan, context.epochs)
 
     def rebuild(phase: BuiltPhase, items: tuple[PlanItem, ...]) -> BuiltPhase:
         copies = tuple(item.copy() for item in items)
@@ -57,4 +61,21 @@ def build_phases(
         if found.refused and not allow_overcorrection:
             raise PlanError(found.message())
         said.append(found.message())
-    return phases, tuple(said)
+    return phases, tuple(dict.fromkeys(said))
+
+
+def _refuse_undone(plan: Plan, epochs: int) -> None:
+    """Refuse strategies whose change of the network is undone by one after it, when both windows end."""
+    finishing = Dispatcher(plan.items).answering("imbtk_finish")
+    for place, later in enumerate(finishing):
+        if not later.strategy.replaces_weights:
+            continue
+        for item in finishing[:place]:
+            if item.during(epochs).stop != later.during(epochs).stop:
+                continue
+            both = item.strategy.replaces_weights
+            remedy = "enable one of them" if both else f"write '{later}' before '{item}'"
+            raise PlanError(
+                f"'{item}' changes the network when training ends, and '{later}', which comes after it, puts other "
+                f"weights in its place: {remedy}."
+            )

@@ -73,7 +73,7 @@ class Windows:
             return set()
         before = {parameter: parameter.detach().clone() for parameter in network.parameters()}
         for item in begun:
-            frozen, head = set(network.frozen), network.head
+            frozen, head, network.changed_by = set(network.frozen), network.head, f"'{item}'"
             Dispatcher((item,)).in_turn(
                 "imbtk_network", network=network, training=self._rows_of(phase_batches), context=context
             )

@@ -44,6 +44,8 @@ class Ema(Strategy):
     TensorFlow, ``tf.train.ExponentialMovingAverage``, ``num_updates`` (d_t).
     """
 
+    replaces_weights = True
+
     decay: float = option(0.999, "Share d of the average that a step leaves in it.", ge=0, lt=1)
     warmup: bool = option(True, "Whether d begins small, so that the average forgets where training began.")
 

@@ -43,6 +43,8 @@ class Swa(Strategy):
     https://github.com/timgaripov/swa (rates).
     """
 
+    replaces_weights = True
+
     lr: float = option(0.5, "Learning rate in the window, as a share of the peak; 0 for the run's own schedule.", ge=0)
 
     _steps: int = 0

@@ -60,7 +60,7 @@ class TauNorm(Strategy):
         OptionError
             With tau=validation, if there are no validation rows.
         """
-        classifiers = list(self._classifiers(network.head))
+        classifiers = list(self._classifiers(network.head, network.head_origin.text))
         if isinstance(self.tau, float):
             normalise(classifiers, self.tau)
             return
@@ -80,11 +80,11 @@ class TauNorm(Strategy):
         self._tau = GRID[found.index(max(found))]
         normalise(classifiers, self._tau)
 
-    def _classifiers(self, head: nn.Module) -> Iterator[Classifier]:
-        """Yield each linear classifier of a head as it is."""
+    def _classifiers(self, head: nn.Module, origin: str) -> Iterator[Classifier]:
+        """Yield each linear classifier of a head as it is; `origin` says who made it."""
         if isinstance(experts := getattr(head, "heads", None), nn.ModuleList):
             for expert in experts:
-                yield from self._classifiers(expert)
+                yield from self._classifiers(expert, origin)
         elif isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward:
             weight = head.weight.detach()
             yield Classifier(weight, weight.clone(), weight.norm(dim=1, keepdim=True), head.bias)
@@ -95,8 +95,9 @@ class TauNorm(Strategy):
             yield Classifier(factor.detach(), factor.detach().clone(), weight.norm(dim=1), inner.bias)
         else:
             raise PlanError(
-                f"strategy '{self.name}' does not know the head '{type(head).__name__}': it divides the weights of "
-                "linear heads, with a factor per class or without. Leave it out, or the strategy that makes this head."
+                f"strategy '{self.name}' does not know the head '{type(head).__name__}'{origin}: it divides the "
+                "weights of linear heads, with a factor per class or without. Leave it out, or the strategy that makes "
+                "this head."
             )
 
 
