@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 from imbtk.authoring.context import Rows, RunContext
 from imbtk.errors import PlanError
@@ -65,17 +66,11 @@ def build_phases(
 
 
 def _refuse_undone(plan: Plan, epochs: int) -> None:
-    """Refuse strategies whose change of the network is undone by one after it, when both windows end."""
-    finishing = Dispatcher(plan.items).answering("imbtk_finish")
-    for place, later in enumerate(finishing):
-        if not later.strategy.replaces_weights:
-            continue
-        for item in finishing[:place]:
-            if item.during(epochs).stop != later.during(epochs).stop:
-                continue
-            both = item.strategy.replaces_weights
-            remedy = "enable one of them" if both else f"write '{later}' before '{item}'"
+    """Refuse two strategies that put weights of their own in the network's place at the same time."""
+    finishing = [item for item in Dispatcher(plan.items).answering("imbtk_finish") if item.strategy.replaces_weights]
+    for first, second in combinations(finishing, 2):
+        if first.during(epochs).stop == second.during(epochs).stop:
             raise PlanError(
-                f"'{item}' changes the network when training ends, and '{later}', which comes after it, puts other "
-                f"weights in its place: {remedy}."
+                f"'{first}' and '{second}' each put other weights in the network's place when training ends, and the "
+                "second would undo the first: enable one of them."
             )

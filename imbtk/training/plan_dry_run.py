@@ -67,6 +67,7 @@ def dry_run_plan(
     network = copy.deepcopy(network)
     rows, labels = validation
     windows = Windows(network, batches, (rows[:MOST_ROWS], labels[:MOST_ROWS]), few_rows)
+    windows.checking = True
     device = batches.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for phase in phases:

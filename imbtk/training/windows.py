@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
 
 from imbtk.authoring.draw import Draw
 from imbtk.authoring.records import TrainingRows
+from imbtk.errors import PlanError
 from imbtk.models.forward import forward
 from imbtk.models.network import Network
 from imbtk.planning.dispatch import Dispatcher
@@ -43,6 +44,11 @@ class Windows:
         Rows (n,) of the data set and their labels (n,); n may be 0.
     rows_of : callable
         ``phase -> (m,) int64``, positions of the training rows that hooks are told of: all of them.
+
+    Attributes
+    ----------
+    checking : bool
+        Refuse a finish whose change another one undoes: in a dry run.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Windows:
         self._batches, self._validation = batches, validation
         self._froze: dict[str, set[str]] = {}
         self._unfinished: list[str] = []
+        self.checking = False
 
     def begin(self, phase: BuiltPhase, phase_batches: PhaseBatches) -> set[torch.nn.Parameter]:
         """Call ``imbtk_network`` of the windows that begin with a phase.
@@ -86,11 +93,18 @@ class Windows:
     def finish(self, phase: BuiltPhase, phase_batches: PhaseBatches) -> bool:
         """Call ``imbtk_finish`` of the phase's windows that have not been finished; return whether there was one."""
         items = [item for item in phase.planned.items if item.label in self._unfinished]
-        for item in items:
+        for place, item in enumerate(items):
+            undoing = [later for later in items[place + 1 :] if self.checking and later.strategy.replaces_weights]
+            before = copy.deepcopy(self.network.state_dict()) if undoing else {}
             Dispatcher((item,)).in_turn(
                 "imbtk_finish", network=self.network, training=self._rows_of(phase_batches), context=phase.context
             )
             self._unfinished.remove(item.label)
+            if undoing and state_differs(before, self.network.state_dict()):
+                raise PlanError(
+                    f"'{item}' changes the network when training ends, and '{undoing[0]}', which comes after it, puts "
+                    f"other weights in its place: write '{undoing[0]}' before '{item}'."
+                )
         self.network.to(phase.context.device)
         return bool(items)
 
@@ -152,3 +166,10 @@ class Windows:
         made = forward(self.network, inputs(), features=features).to(self._batches.device)
         self.network.train(training)
         return made
+
+
+def state_differs(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> bool:
+    """Return whether two states have other parts or other values."""
+    if before.keys() != after.keys():
+        return True
+    return any(old.shape != after[name].shape or not torch.equal(old, after[name]) for name, old in before.items())

@@ -108,7 +108,7 @@ class Replaces(Strategy):
 
 
 def test_a_head_that_was_replaced_before_is_refused_and_after_is_fine():
-    with pytest.raises(PlanError, match=r"'ema' has averaged another head than .* write 'ema' before it"):
+    with pytest.raises(PlanError, match=r"'replaces' changes the network .* write 'ema' before 'replaces'"):
         trained([Replaces(), "ema"])
     run, _ = trained(["ema", Replaces()])
     assert isinstance(run.network.head, CosineHead)
