@@ -23,6 +23,7 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +34,10 @@ from imbtk.authoring.options import parse_spec
 from imbtk.calibration.decisions import decide
 from imbtk.calibration.probabilities import calibrate, fit_ledger
 from imbtk.discovery.catalogue import Catalogue
-from imbtk.errors import ImbtkError
+from imbtk.errors import ImbtkError, PluginError, TrainingError
 from imbtk.pipeline.prepare import prepare
 from imbtk.planning.config import make_config
+from imbtk.planning.plan import StrategyLike
 from imbtk.planning.prepared import PreparedRun
 from imbtk.planning.reading import make_catalogue
 from imbtk.training.members import fit_all, make_networks
@@ -81,14 +83,13 @@ def table(rows: int = 96) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 DATA = {"images": (images, "small-cnn"), "table": (table, "mlp")}
 
 
-def outcome(plan: list[str], kind: str, teacher: str = "") -> Outcome:
+def outcome(plan: Sequence[StrategyLike], kind: str) -> Outcome:
     """Return what comes of a plan on one kind of data."""
     make, model = DATA[kind]
     config = make_config(
         {"epochs": 2, "batch_size": 16, "model": model, "device": "cpu", "precision": "fp32", "seed": 3, "lr": 0.01}
     )
     caught: list[warnings.WarningMessage] = []
-    prepared: PreparedRun | None = None
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -96,9 +97,9 @@ def outcome(plan: list[str], kind: str, teacher: str = "") -> Outcome:
             networks = make_networks(prepared)
             trained = fit_all(prepared, networks)
             result = _result(trained.prepared, trained)
+    except (PluginError, TrainingError) as error:
+        return Outcome("FAILED", str(error))  # a fault of a strategy's, whoever is named
     except ImbtkError as error:
-        if prepared is not None and "trained" in str(error) and "not finite" in str(error):
-            return Outcome("FAILED", str(error))
         return Outcome("refused", str(error))
     except Exception as error:  # whatever a plan can come to is what is looked for
         last = traceback.extract_tb(error.__traceback__)[-1]
