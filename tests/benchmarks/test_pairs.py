@@ -1,4 +1,4 @@
-"""A fixed tenth of all pairs of strategies trains or is refused with both names, and so does every pair that failed once."""
+"""A fixed tenth of all pairs of strategies trains or is refused with both names, and so does each that failed once."""
 
 from __future__ import annotations
 
