@@ -39,8 +39,8 @@ class Threshold(Strategy):
     there is, for more a best that no single class can improve. Of cuts that are equally good the one nearest to the
     trained decision is taken.
 
-    With ``floor="malignant>=0.95"`` only that class is shifted: to the best specificity whose sensitivity on these rows
-    is at least the floor. On new rows it will be lower about as often as higher; with ``bound=lower-limit`` it is the
+    With ``floor="malignant>=0.95"`` (or ``positive>=0.95``, the positive one of two) only that class is shifted: to
+    the best specificity whose sensitivity on these rows is at least the floor. On new rows it will be lower about as often as higher; with ``bound=lower-limit`` it is the
     lower 95 % limit of the sensitivity, which knows of groups, that reaches the floor, at the price of specificity.
     Both take the threshold as given, though it was chosen on the same rows, so they are a little too good, out of fold
     as well: the run's page says whether the floor held on test rows.
@@ -99,11 +99,18 @@ class Threshold(Strategy):
         OptionError
             With the nearest names.
         """
-        if self.floor is not None and (name := self._parsed(self.floor)[0]) not in context.class_names:
+        if self.floor is not None and (name := self._of_class(context)[0]) not in context.class_names:
             raise OptionError(
                 f"option 'floor' of strategy '{self.name}' names the class '{name}', which the data do not have."
                 + did_you_mean(name, context.class_names)
             )
+
+    def _of_class(self, context: RunContext) -> tuple[str, float]:
+        """Return the floor's class and sensitivity; ``positive`` is the positive class where none has that name."""
+        name, least = self._parsed(self.floor or "")
+        if name == "positive" and name not in context.class_names and context.positive is not None:
+            name = context.class_names[context.positive]
+        return name, least
 
     @hookimpl
     def imbtk_decide(
@@ -118,7 +125,7 @@ class Threshold(Strategy):
         """
         names, counts = context.class_names, np.bincount(labels, minlength=context.num_classes)
         if self.floor is not None:
-            name, least = self._parsed(self.floor)
+            name, least = self._of_class(context)
             k = names.index(name)
             self._need_rows([name] if not counts[k] else [], len(labels), context.decision_rows)
             shift = np.zeros(len(names))

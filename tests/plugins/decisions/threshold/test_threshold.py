@@ -203,3 +203,15 @@ def test_a_floor_for_a_class_that_there_is_not() -> None:
     ):
         Threshold(floor="malign>=0.9").check_run(context())
     Threshold(floor="'malignant'>=0.9").check_run(context())
+
+
+def test_the_positive_class_may_be_called_so() -> None:
+    logits, labels = rows(2)
+    named, called = (decide(Threshold(floor=f"{name}>=0.8"), logits, labels) for name in ("malignant", "positive"))
+    assert named.floor == called.floor == (1, 0.8)
+    assert np.array_equal(named.shift, called.shift)
+    Threshold(floor="positive>=0.8").check_run(context())
+    with pytest.raises(OptionError, match="names the class 'positive', which the data do not have"):
+        Threshold(floor="positive>=0.8").check_run(context(("a", "b", "c"), positive=None))
+    told = context(("positive", "negative"), positive=1)
+    assert Threshold(floor="positive>=0.8")._of_class(told)[0] == "positive"

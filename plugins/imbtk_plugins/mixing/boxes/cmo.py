@@ -9,6 +9,7 @@ import torch
 from imbtk import Draw, RunContext, Strategy, expected_rows, hookimpl, option, order_by_class
 from imbtk.authoring.records import Batch, Partner
 from imbtk.errors import DataError
+from imbtk_plugins.mixing.boxes.geometry import boxes
 
 __all__ = ["CMO"]
 
@@ -86,14 +87,3 @@ class CMO(Strategy):
             return torch.where(box[:, None], partner.inputs, images), torch.lerp(target, partner.target, share)
 
         return paste
-
-
-def boxes(height: int, width: int, draw: Draw, beta: float) -> torch.Tensor:
-    """Return where a box of CutMix lies in each image, bool (B, height, width), on the draw's device."""
-    side = (1.0 - draw.beta(beta, beta)).sqrt()
-    inside = []
-    for pixels in (height, width):
-        half = (pixels * side).long() // 2
-        place, centre = torch.arange(pixels, device=half.device), draw.integers(pixels)
-        inside.append((place >= centre - half) & (place < centre + half))
-    return inside[0][:, :, None] & inside[1][:, None, :]

@@ -20,7 +20,8 @@ from imbtk.errors import DataError
 from imbtk.pipeline.prepare import prepare
 from imbtk.planning.config import make_config
 from imbtk.training.fitting import fit, make_network
-from imbtk_plugins.mixing.cmo import CMO, boxes
+from imbtk_plugins.mixing.boxes.cmo import CMO
+from imbtk_plugins.mixing.boxes.geometry import boxes
 
 RNG = np.random.default_rng(0)
 LABELS = np.repeat([0, 1, 2], [60, 30, 14])

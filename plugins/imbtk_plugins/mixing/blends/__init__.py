@@ -1,0 +1,1 @@
+"""Samples blended with others of the epoch: mixup, and its kin for rare classes."""
