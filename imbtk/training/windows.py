@@ -80,12 +80,13 @@ class Windows:
             return set()
         before = {parameter: parameter.detach().clone() for parameter in network.parameters()}
         for item in begun:
-            frozen, head, network.changed_by = set(network.frozen), network.head, f"'{item}'"
+            frozen, version, network.changed_by = set(network.frozen), network.head_version, f"'{item}'"
             Dispatcher((item,)).in_turn(
                 "imbtk_network", network=network, training=self._rows_of(phase_batches), context=context
             )
             self._froze[item.label] = set(network.frozen) - frozen
-            if network.head is not head:
+            # Only a head that was made anew: one that a strategy puts there is as the strategy wants it.
+            if network.head_version != version:
                 start_at_prior(network.head, phase)
             network.to(context.device)
         return {p for p, value in before.items() if p.shape != value.shape or not torch.equal(p.detach(), value)}

@@ -40,10 +40,11 @@ class Threshold(Strategy):
     trained decision is taken.
 
     With ``floor="malignant>=0.95"`` (or ``positive>=0.95``, the positive one of two) only that class is shifted: to
-    the best specificity whose sensitivity on these rows is at least the floor. On new rows it will be lower about as often as higher; with ``bound=lower-limit`` it is the
-    lower 95 % limit of the sensitivity, which knows of groups, that reaches the floor, at the price of specificity.
-    Both take the threshold as given, though it was chosen on the same rows, so they are a little too good, out of fold
-    as well: the run's page says whether the floor held on test rows.
+    the best specificity whose sensitivity on these rows is at least the floor. On new rows it will be lower about as
+    often as higher; with ``bound=lower-limit`` it is the lower 95 % limit of the sensitivity, which knows of groups,
+    that reaches the floor, at the price of specificity. Both take the threshold as given, though it was chosen on the
+    same rows, so they are a little too good, out of fold as well: the run's page says whether the floor held on test
+    rows.
 
     Rows are told apart only where their logits differ in float32, the precision in which they are computed.
 

@@ -18,7 +18,7 @@ from imbtk.pipeline.prepare import prepare
 from imbtk.planning.config import make_config
 from imbtk.planning.prepared import PreparedRun
 from imbtk.training.fitting import Fitted, fit, make_network
-from imbtk_plugins.stages.crt import CRT
+from imbtk_plugins.stages.decoupled.crt import CRT
 
 RNG = np.random.default_rng(0)
 LABELS = np.repeat([0, 1, 2], [60, 30, 14])

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-import torch
-
-from imbtk import EpochOrder, EpochSize, RunContext, Strategy, expected_rows, hookimpl, option, order_by_class
+from imbtk import EpochOrder, EpochSize, RunContext, Strategy, hookimpl, option
 from imbtk.authoring.records import ScheduleFunction
-from imbtk.errors import PlanError
+from imbtk_plugins.stages.decoupled.shared import balanced_order, half_cosine, refuse_beginning
 
 if TYPE_CHECKING:
     from imbtk.models.network import Network
@@ -58,11 +55,7 @@ class CRT(Strategy):
         PlanError
             If it does, or there is none.
         """
-        if context.window.start == 0:
-            raise PlanError(
-                "'crt' trains a new head on a backbone that has learnt before, and here it is on from the first epoch, "
-                "when nothing has: write when it begins, crt@80%- for the last fifth of the run."
-            )
+        refuse_beginning(self.name, "trains a new head", context)
 
     @hookimpl
     def imbtk_network(self, network: Network) -> None:
@@ -73,13 +66,9 @@ class CRT(Strategy):
     @hookimpl
     def imbtk_epoch_order(self, context: RunContext) -> EpochOrder:
         """Return the class-balanced order of an epoch, with its class mass in closed form."""
-        counts = torch.bincount(context.labels, minlength=context.num_classes)
-        expected = expected_rows(counts, 0.0, self.epoch_size, whole=float(counts.max()))
-        return order_by_class(context.labels, expected, replacement=False)
+        return balanced_order(context, self.epoch_size)
 
     @hookimpl
     def imbtk_schedule(self) -> ScheduleFunction | None:
         """Return a half cosine from `rate` to zero; None where the run's own schedule shall go on."""
-        if not self.restart:
-            return None
-        return lambda step, steps: 0.5 * self.rate * (1.0 + math.cos(math.pi * step / steps))
+        return half_cosine(self.rate) if self.restart else None

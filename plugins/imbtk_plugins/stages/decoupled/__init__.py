@@ -1,0 +1,1 @@
+"""What is trained on a frozen backbone in the last epochs."""
