@@ -131,7 +131,7 @@ class Distill(Strategy):
         if seen:
             raise PlanError(
                 f"{self._who} was trained on {seen} of {len(training.validation.rows)} rows that this run validates "
-                "by, and surely on some of its test rows: all figures would be too good. Train the teacher with the "
+                "by, and probably on some of its test rows: all figures would be too good. Train the teacher with the "
                 "same data, seed, split and fold as this run."
             )
 
