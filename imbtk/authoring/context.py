@@ -207,8 +207,8 @@ class RunContext:
     groups : Tensor of int64, shape (n,), optional
         Group (patient) of each of these rows, -1 for synthetic rows; None where groups are not known.
     rows : Tensor of int64, shape (n,), optional
-        Row of the data set of each of these rows, -1 for synthetic ones, as batches have them; None in hooks that are
-        called before a phase is built.
+        Row of the data set of each of these rows, -1 for synthetic ones, as batches have them; None while nothing is
+        split.
     validation_counts : Tensor of int64, shape (K,), optional
         Validation rows per class; None while nothing is split.
     class_mass : Tensor of float64, shape (K,), optional

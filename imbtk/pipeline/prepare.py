@@ -350,6 +350,7 @@ def training_context(config: RunConfig, dataset: Dataset, split: Split) -> RunCo
         class_counts=natural,
         natural_counts=natural,
         labels=dataset.labels[split.train],
+        rows=split.train,
         epochs=config.epochs or choose_epochs(len(split.train), dataset.kind),
         positive=_positive(config, dataset, natural),
         validation_counts=torch.bincount(dataset.labels[split.validation], minlength=dataset.num_classes),

@@ -13,13 +13,12 @@ import torch
 import torch.nn.functional as F
 
 import imbtk
-from imbtk import RunContext, Strategy, TrainingRows, hookimpl, option
+from imbtk import RunContext, Strategy, hookimpl, option
 from imbtk.authoring.records import Batch, Objective, Outputs
 from imbtk.errors import OptionError, PlanError, RunFolderError
 
 if TYPE_CHECKING:
     from imbtk.inference.predictor import Predictor
-    from imbtk.models.network import Network
 
 __all__ = ["Distill"]
 
@@ -42,7 +41,7 @@ class Distill(Strategy):
     The teacher is the saved network of a run, whatever trained it: no plugin of that run is needed. Its logits are
     taken as trained, without calibration, and it is given each input by its own normalisation. Classes and the way
     that samples are made must be those of this run. A teacher of the same data that was trained on rows that this run
-    validates by is refused: their figures would be too good.
+    does not train on is refused: they are what this run is judged by, and its figures would be too good.
 
     He et al. train the teacher by balanced softmax, and the student too: ``balanced-softmax
     distill:teacher=runs/first``. The ledger cannot know what a teacher believes: it calls the effective prior unknown,
@@ -60,7 +59,10 @@ class Distill(Strategy):
 
     Not with
     --------
-    A plan that divides its rows otherwise than the teacher's did: keep seed, split and data. Before `ride`, `sade`,
+    A plan that divides its rows otherwise than the teacher's did: keep seed, split and data. Members that each leave
+    out rows (`bagging`, ``ensemble:over=folds``) and decisions that are fitted on out-of-fold rows: the teacher has
+    seen these rows. A teacher that is itself an ensemble over folds has seen validation rows, which no check finds:
+    probabilities that are fitted on them are too sure. Before `ride`, `sade`,
     `balpoe` or `bbn` on the command line it teaches each of their experts, whose logits the last three have moved:
     write it behind them, where it teaches the mean.
 
@@ -95,6 +97,8 @@ class Distill(Strategy):
         ------
         OptionError
             If there is no such run, or its classes or its preprocessing are not those of this run.
+        PlanError
+            If it was trained on rows of the same data that this run does not train on.
         """
         if not self.teacher:
             raise OptionError(
@@ -112,28 +116,7 @@ class Distill(Strategy):
         ours = json.loads(json.dumps(dict(context.preprocessing)))
         if told["preprocessing"] != ours:
             raise OptionError(f"{self._who} was trained on samples made in another way: {_other(told, ours)}.")
-
-    @hookimpl
-    def imbtk_network(self, network: Network, training: TrainingRows, context: RunContext) -> None:
-        """Refuse a teacher that has seen validation rows; the network stays as it is."""
-        path = Path(self.teacher).expanduser() / "split.csv"
-        if training.validation is None or not path.is_file():
-            return
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = {int(row["row"]): (row["label"], row["split"]) for row in csv.DictReader(file)}
-        seen = 0
-        for part in (training, training.validation):
-            for row, label in zip(part.rows.tolist(), part.labels.tolist(), strict=True):
-                known, side = rows.get(row, ("", ""))
-                if row >= 0 and known != context.class_names[label]:
-                    return  # row numbers of other data
-                seen += part is training.validation and side == "train"
-        if seen:
-            raise PlanError(
-                f"{self._who} was trained on {seen} of {len(training.validation.rows)} rows that this run validates "
-                "by, and probably on some of its test rows: all figures would be too good. Train the teacher with the "
-                "same data, seed, split and fold as this run."
-            )
+        self._check_rows(context)
 
     @hookimpl
     def imbtk_objective(self, objective: Objective, context: RunContext) -> Callable[..., torch.Tensor]:
@@ -162,6 +145,24 @@ class Distill(Strategy):
     @property
     def _who(self) -> str:
         return f"the teacher '{self.teacher}' of strategy 'distill'"
+
+    def _check_rows(self, context: RunContext) -> None:
+        path = Path(self.teacher).expanduser() / "split.csv"
+        if context.rows is None or not path.is_file():
+            return
+        with path.open(encoding="utf-8", newline="") as file:
+            sides = {int(row["row"]): (row["label"], row["split"]) for row in csv.DictReader(file)}
+        ours = dict(zip(context.rows.tolist(), context.labels.tolist(), strict=True))
+        if any(sides.get(row, ("",))[0] != context.class_names[label] for row, label in ours.items()):
+            return  # row numbers of other data
+        seen = [row for row, (_, side) in sides.items() if side == "train"]
+        if others := len(set(seen) - ours.keys()):
+            raise PlanError(
+                f"{self._who} was trained on {len(seen)} rows, {others} of which this run does not train on and may be "
+                "judged by: its figures would be too good. Train the teacher with the same data, seed, split and fold "
+                "as this run. Models that each leave out rows (members, a decision fitted on out-of-fold rows) cannot "
+                "share a teacher that has seen them."
+            )
 
     def _loaded(self, context: RunContext) -> Predictor:
         model = Path(self.teacher).expanduser() / "model" / "model.json"

@@ -21,7 +21,6 @@ from imbtk.data.normalise import Normalisation
 from imbtk.errors import OptionError, PlanError
 from imbtk.planning.config import make_config
 from imbtk.testing import check_strategy
-from imbtk.training.fitting import fit, make_network
 from imbtk_plugins.objectives.distill import Distill
 
 STUDENT = torch.tensor([[0.5, -1.0, 0.25, 2.0], [1.5, 0.0, -0.5, 1.0]])
@@ -199,18 +198,27 @@ def test_a_teacher_of_other_columns_or_pictures_is_refused(teacher, tmp_path):
         begin((images, labels), [f"distill:teacher='{tmp_path / 'small'}'"])
 
 
-def test_a_teacher_that_saw_validation_rows_is_refused_before_training(teacher):
+def test_a_teacher_that_saw_rows_which_this_run_is_judged_by_is_refused(teacher):
     with (teacher / "split.csv").open() as file:
         seen = {int(row["row"]) for row in csv.DictReader(file) if row["split"] == "train"}
-    config = make_config({"model": "mlp", "epochs": 4, "seed": 2, "device": "cpu"})
-    prepared = prepare_any(config, clusters(), [f"distill:teacher='{teacher}'@50%-"])
-    ours = set(prepared.data.split.validation.tolist())
-    assert 0 < len(ours & seen) < len(ours)
-    said = rf"was trained on {len(ours & seen)} of {len(ours)} rows that this run validates by.*same data, seed"
-    epochs = []
+    ours = set(begin(clusters(), [], seed=2).phase.indices.tolist())
+    assert 0 < len(seen - ours) < len(seen)
+    said = (
+        rf"on {len(seen)} rows, {len(seen - ours)} of which this run does not train on and may be judged by.*data, se"
+    )
     with pytest.raises(PlanError, match=said):
-        fit(prepared, make_network(prepared), on_epoch=lambda epoch, record: epochs.append(epoch))
-    assert not epochs
+        begin(clusters(), [f"distill:teacher='{teacher}'@50%-"], seed=2)
+
+
+@pytest.mark.parametrize("other", ["bagging:n=2", "ensemble:n=3,over=folds"])
+def test_members_that_leave_out_rows_are_refused_before_training(other, teacher):
+    config = make_config({"model": "mlp", "epochs": 4, "seed": 1, "device": "cpu"})
+    with pytest.raises(PlanError, match="Models that each leave out rows"):
+        prepare_any(config, clusters(), [f"distill:teacher='{teacher}'", other])
+
+
+def test_rows_that_a_resampling_drops_are_no_matter(teacher):
+    begin(clusters(), ["resample:method=RandomUnderSampler", f"distill:teacher='{teacher}'"])
 
 
 def test_a_teacher_of_other_rows_is_taken(teacher, tmp_path):
