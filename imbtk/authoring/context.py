@@ -207,8 +207,8 @@ class RunContext:
     groups : Tensor of int64, shape (n,), optional
         Group (patient) of each of these rows, -1 for synthetic rows; None where groups are not known.
     rows : Tensor of int64, shape (n,), optional
-        Row of the data set of each of these rows, -1 for synthetic ones, as batches have them; None in hooks that are
-        called before a phase is built.
+        Row of the data set of each of these rows, -1 for synthetic ones, as batches have them; None while nothing is
+        split.
     validation_counts : Tensor of int64, shape (K,), optional
         Validation rows per class; None while nothing is split.
     class_mass : Tensor of float64, shape (K,), optional
@@ -219,6 +219,12 @@ class RunContext:
         that are called before it is known, and where it cannot be known.
     positive : int, optional
         The positive class of binary data.
+    preprocessing : mapping
+        How samples are made of files or columns, in the words of a run's ``model.json``; empty where it is not known:
+        in a loop of one's own, and while nothing is split.
+    normalisation : tuple of (Tensor, Tensor), optional
+        Mean and deviation, per channel (C,) or column (D,), that samples are normalised by before a network is given
+        them; None where they are not known.
     epochs : int
         Epochs of the whole run.
     steps_per_epoch : int
@@ -250,6 +256,8 @@ class RunContext:
     class_mass: torch.Tensor | None = None
     effective_prior: torch.Tensor | None = None
     positive: int | None = None
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    normalisation: tuple[torch.Tensor, torch.Tensor] | None = None
     epochs: int = 1
     steps_per_epoch: int = 0
     batch_size: int = 64

@@ -12,7 +12,7 @@ from torch import nn
 from imbtk.authoring.prediction import View
 from imbtk.authoring.records import Outputs
 from imbtk.errors import ImbtkError, PlanError, PluginError
-from imbtk.models.branches import ExpertHead, branch_backbone
+from imbtk.models.branches import Branches, ExpertHead, branch_backbone
 from imbtk.models.heads import ScaledHead
 from imbtk.models.spec import ModelSpec
 from imbtk.models.trial import FORWARD_ERRORS, HeadOrigin, check_head, described, trial_output
@@ -50,7 +50,7 @@ class Network(nn.Module):
     head_version : int
         How often the head was made anew: what remembers weights starts over with it.
     branches : int
-        How many copies of the backbone's last block stand side by side.
+        How many copies of the backbone's last block, or of all of it, stand side by side.
     bf16 : bool
         Train at bf16; whatever predicts, in eval mode, is at full precision.
     channels_last : bool
@@ -176,6 +176,8 @@ class Network(nn.Module):
         if not isinstance(self.head, ExpertHead):
             return ""
         count = len(self.head.heads)
+        if isinstance(self.backbone, Branches):
+            return f"{count}, each with a backbone and a head of its own"
         if self.branches > 1:
             return f"{count}, each with a copy of the backbone's last block and a head of its own"
         return f"{count} heads on common features: the backbone names no last block that could be copied"
@@ -185,10 +187,16 @@ class Network(nn.Module):
         width = self.branch_width
         self._put_head([self._made_head(width) for _ in self.heads])
 
-    def branch(self, count: int) -> bool:
+    def branch(self, count: int, whole: bool = False) -> bool:
         """Give `count` experts a head each, and, where the backbone names its last block, a copy of that each.
 
         Logits are their mean. Returns whether the backbone has branches, or the heads stand on common features.
+
+        Parameters
+        ----------
+        count : int
+        whole : bool
+            Copy the whole backbone, and not its last block alone: it computes `count` times as long.
 
         Raises
         ------
@@ -205,7 +213,9 @@ class Network(nn.Module):
         device = next((p.device for p in self.parameters()), torch.device("cpu"))
         width = self.branch_width
         with self._frozen_anew("backbone"):
-            if branch_backbone(self.backbone, count):
+            if whole:
+                self.backbone, self.branches = Branches(self.backbone, count), count
+            elif branch_backbone(self.backbone, count):
                 self.branches = count
         self._put_head([self._made_head(width) for _ in range(count)])
         self.to(device)

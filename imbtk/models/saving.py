@@ -18,7 +18,7 @@ from torch import nn
 from imbtk.authoring.prediction import View
 from imbtk.errors import ImbtkError, RunFolderError
 from imbtk.files import read_versioned, replacing, write_atomically
-from imbtk.models.branches import ExpertHead, branch_backbone
+from imbtk.models.branches import Branches, ExpertHead, branch_backbone
 from imbtk.models.builtin import MLP, Flat, ResNet32, SmallCNN, TableMLP
 from imbtk.models.ensemble import Ensemble
 from imbtk.models.heads import CosineHead, LinearHead, ScaledHead
@@ -204,11 +204,15 @@ _HEADS: dict[str, type[nn.Module]] = {"linear": LinearHead, "cosine": CosineHead
 
 
 def _backbone_recipe(network: Network) -> Recipe | None:
+    whole = type(network.backbone) is Branches
+    backbone = network.backbone.copies[0] if whole else network.backbone  # type: ignore[index]
     # The very class: a subclass may compute anything.
     for kind, known in _backbones().items():
-        if type(network.backbone) is known:
-            recipe = {"kind": kind, "arguments": network.backbone.arguments}
-            return recipe if network.branches == 1 else {**recipe, "branches": network.branches}
+        if type(backbone) is known:
+            recipe: Recipe = {"kind": kind, "arguments": backbone.arguments}
+            if network.branches > 1:
+                recipe["branches"] = network.branches
+            return {**recipe, "whole": True} if whole else recipe
     return None
 
 
@@ -238,7 +242,10 @@ def _rebuilt(description: Mapping[str, Any]) -> Network:
         )
         network.views = tuple(map(View.from_json, description.get("views", ())))
         if (branches := recipe.get("branches", 1)) > 1:
-            branch_backbone(backbone, branches)
+            if recipe.get("whole"):
+                network.backbone = Branches(backbone, branches)
+            else:
+                branch_backbone(backbone, branches)
             network.branches = branches
     return network
 

@@ -222,15 +222,17 @@ def _built(
     """
     # Whoever trains comes through here, with a split from wherever: a strategy, the data, scikit-learn's rows.
     check_split(dataset, dataclasses.replace(split, train=torch.unique(split.train)) if whole else split)
+    normalisation = _normalisation(dataset, split, model) if whole is None else whole.data.normalisation
     context = dataclasses.replace(
         training_context(config, dataset, split),
         validation_counts=torch.bincount(dataset.labels[known], minlength=dataset.num_classes),
+        preprocessing=dataset.preprocessing,
+        normalisation=(normalisation.mean, normalisation.std),
     )
     if whole is not None:
         shared = whole.plan.context
         context = dataclasses.replace(context, natural_counts=shared.natural_counts, positive=shared.positive)
     deployment = parse_deployment(config.deploy, dataset.class_names, context.natural_counts.double().numpy())
-    normalisation = _normalisation(dataset, split, model) if whole is None else whole.data.normalisation
     rows = training_rows(dataset, split.train, normalisation)
     phases, warnings = build_phases(plan, rows, context, config.allow_overcorrection)
     config = _resolved(config, dataset, split, plan, model=model, phases=phases, context=context)
@@ -348,6 +350,7 @@ def training_context(config: RunConfig, dataset: Dataset, split: Split) -> RunCo
         class_counts=natural,
         natural_counts=natural,
         labels=dataset.labels[split.train],
+        rows=split.train,
         epochs=config.epochs or choose_epochs(len(split.train), dataset.kind),
         positive=_positive(config, dataset, natural),
         validation_counts=torch.bincount(dataset.labels[split.validation], minlength=dataset.num_classes),

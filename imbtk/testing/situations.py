@@ -128,6 +128,7 @@ class Situation:
             groups=None if whole.groups is None else whole.groups[taken],
             rows=taken,
             positive=self.num_classes - 1 if self.num_classes == 2 else None,
+            normalisation=(torch.zeros(_SHAPES[self.kind][0]), torch.ones(_SHAPES[self.kind][0])),
             epochs=4,
             steps_per_epoch=steps_of(len(labels), BATCH),
             batch_size=BATCH,

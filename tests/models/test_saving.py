@@ -122,6 +122,25 @@ def test_branches_come_back_to_the_bit(name, branches, tmp_path):
     assert torch.equal(loaded(x, outputs=True).experts, network(x, outputs=True).experts)
 
 
+@pytest.mark.parametrize("name", ["small-cnn", "linear"])
+def test_whole_networks_side_by_side_come_back_to_the_bit(name, tmp_path):
+    network = build_network(imbtk_models()[name], SHAPE, linear, seed=1).eval()
+    network.make_head = linear
+    before = network.features(torch.zeros(1, *SHAPE))
+    assert network.branch(2, whole=True)
+    assert torch.equal(network.features(torch.zeros(1, *SHAPE)), before.repeat(1, 2))
+    assert network.experts == "2, each with a backbone and a head of its own"
+    with torch.no_grad():
+        for parameter in network.backbone.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    save_network(tmp_path, network, {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
+    loaded, description = load_network(tmp_path)
+    assert description["backbone"]["whole"] is True
+    assert loaded.branches == 2
+    assert torch.equal(logits(loaded), logits(network))
+
+
 def test_experts_with_heads_of_different_kinds_come_back_to_the_bit(tmp_path):
     heads = [linear, lambda width: CosineHead(width, 3, scale=7.5), lambda width: ScaledHead(width, 3, bias=False)]
     network = branched(imbtk_models()["mlp"], heads)

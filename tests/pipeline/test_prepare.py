@@ -143,6 +143,15 @@ def test_a_table_is_normalised_by_its_training_rows_alone() -> None:
     np.testing.assert_allclose(found.mean, values[:40].mean(0), rtol=1e-4, atol=1e-6)
 
 
+def test_hooks_are_told_how_samples_are_made_and_normalised() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    prepared = split_by_hand((pixels, np.arange(60) % 2), PRETRAINED)
+    context = prepared.plan.phases[0].context
+    assert context.preprocessing == {"kind": "images", "size": 8, "resize": "pad", "channels": 1}
+    assert context.normalisation is not None
+    assert [part.tolist() for part in context.normalisation] == [pytest.approx([0.4]), pytest.approx([0.2])]
+
+
 def test_no_split_with_a_row_on_two_sides_is_trained_on() -> None:
     values = np.random.default_rng(0).normal(size=(60, 2))
     with pytest.raises(DataError, match="train and test"):
