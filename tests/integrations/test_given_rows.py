@@ -26,8 +26,8 @@ def test_labels_of_any_type(labels: Any) -> None:
 def test_class_names_may_have_no_row() -> None:
     assert class_numbers(["b", "b"], ["a", "b"])[0].tolist() == [1, 1]
     assert class_numbers(np.array([0, 2]), ["a", "b", "c"])[0].tolist() == [0, 2]
-    composition = imbtk.compose(["class-weights"], labels=["b", "c"], class_names=["a", "b", "c"])
-    assert composition.class_weights.tolist() == [0.0, 1.0, 1.0]
+    composition = imbtk.compose(["class-weights"], labels=["b", "b", "c"], class_names=["a", "b", "c"])
+    assert composition.class_weights.tolist() == [0.0, 0.75, 1.5]
 
 
 @pytest.mark.parametrize(
