@@ -52,6 +52,13 @@ class GCE(Strategy):
 
     q: float = option(0.7, "Exponent q: near 0 it is cross-entropy, 1 gives up most readily.", gt=0, le=1)
 
+    def notices(self, context: RunContext) -> list[str]:
+        """Say that corrected probabilities are not the posterior."""
+        return [
+            f"'{self.name}' pushes probabilities towards 0 and 1 further than a temperature brings back: "
+            "decisions are what it is for; probabilities remain a few percent off (docs/ledger.md)."
+        ]
+
     @hookimpl
     def imbtk_criterion(self, context: RunContext) -> Criterion:
         """Return the loss per sample, at least float32."""

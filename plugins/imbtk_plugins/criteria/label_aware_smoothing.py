@@ -64,6 +64,13 @@ class LabelAwareSmoothing(Strategy):
     )
     shape: Literal["concave", "linear", "convex"] = option("concave", "How ε goes from tail to head with the rows.")
 
+    def notices(self, context: RunContext) -> list[str]:
+        """Say that corrected probabilities are not the posterior."""
+        return [
+            f"'{self.name}' teaches smoothed targets, and what maps these back is no temperature and no shift: "
+            "decisions are what it is for; probabilities remain a few percent off (docs/ledger.md)."
+        ]
+
     @hookimpl
     def imbtk_adjust_criterion(self, criterion: Criterion, context: RunContext) -> Criterion:
         """Return the criterion on targets that are smoothed by class."""

@@ -53,6 +53,13 @@ class LabelSmoothing(Strategy):
 
     epsilon: float = option(0.1, "Share ε of a target that goes to all classes alike; 0 smooths nothing.", ge=0, lt=1)
 
+    def notices(self, context: RunContext) -> list[str]:
+        """Say that corrected probabilities are not the posterior."""
+        return [
+            f"'{self.name}' teaches smoothed targets, and what maps these back is no temperature and no shift: "
+            "decisions are what it is for; probabilities remain a few percent off (docs/ledger.md)."
+        ]
+
     @hookimpl
     def imbtk_adjust_criterion(self, criterion: Criterion, context: RunContext) -> Criterion:
         """Return the criterion on smoothed targets."""

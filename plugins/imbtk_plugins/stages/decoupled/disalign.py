@@ -99,4 +99,5 @@ class AlignedHead(nn.Module):
         """Return logits (B, K) for features (B, D)."""
         logits = self.head(features)
         sure = torch.sigmoid(self.confidence(features))
-        return sure * (self.scale * logits + self.shift) + (1 - sure) * logits
+        aligned: torch.Tensor = sure * (self.scale * logits + self.shift) + (1 - sure) * logits
+        return aligned
