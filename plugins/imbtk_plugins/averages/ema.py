@@ -37,6 +37,24 @@ class Ema(Strategy):
     the weights, in ``ema@0-50% crt@50%-`` the average. Strategies that rescale the head at the end come after it:
     ``ema tau-norm``.
 
+    When to use
+    -----------
+    Where validation figures jump from epoch to epoch: small batches, few rare rows, a high rate.
+
+    Cost
+    ----
+    A copy of the weights, and a pass over the training rows at the end; after each epoch of the last phase where the
+    best one is kept.
+
+    Not with
+    --------
+    Of `swa` and this one, when both end together, the one that is written last is what is left. A strategy that puts
+    another head into the network when its window ends, written before, is refused.
+
+    Evidence
+    --------
+    No figure for imbalanced data is known to us, and none was measured here.
+
     References
     ----------
     Polyak & Juditsky 1992, "Acceleration of stochastic approximation by averaging".

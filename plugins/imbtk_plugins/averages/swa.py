@@ -37,6 +37,24 @@ class Swa(Strategy):
     A head that is made anew has a mean of its own from there on, and a frozen backbone stays as it is. Strategies that
     rescale the head at the end come after this one.
 
+    When to use
+    -----------
+    At the end of a training that is long enough for a quarter of it to wander at a constant rate.
+
+    Cost
+    ----
+    A copy of the weights, and a pass over the training rows at the end; after each epoch of the last phase where the
+    best one is kept.
+
+    Not with
+    --------
+    `crt` in the same epochs is refused: both say the learning rate, unless one does not (``lr=0``,
+    ``crt:restart=false``). Of `ema` and this one, when both end together, the one that is written last is what is left.
+
+    Evidence
+    --------
+    No figure for imbalanced data is known to us, and none was measured here.
+
     References
     ----------
     Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", algorithm 1, section 3.2;

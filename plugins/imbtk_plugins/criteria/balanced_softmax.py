@@ -25,6 +25,25 @@ class BalancedSoftmax(Strategy):
     Decisions look at η: classes as if equally frequent. Probabilities at the frequencies of the data come from the
     calibration. A class-balanced epoch order on top turns the frequencies round, and is refused.
 
+    When to use
+    -----------
+    On long tails of many classes, from the first epoch on; it has nothing to tune.
+
+    Cost
+    ----
+    None that is felt: K numbers are added to the logits.
+
+    Not with
+    --------
+    `class-weights`, `oversample`, `undersample`, `logit-adjust`, `balanced-contrastive` and, in its window, `crt`
+    correct the same frequencies: refused as over-correction. `auc-margin` never looks at it and is refused. `seesaw` is
+    not refused, though its mitigation favours rare classes a second time: the ledger counts no criterion.
+
+    Evidence
+    --------
+    CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100, ResNet-32 (BagofTricks-LT, best test epoch): accuracy 77.5 / 43.0
+    beside 70.4 / 38.3 of the plain network. Figures of `logit-adjust` at τ = 1 hold for it as well.
+
     References
     ----------
     Ren et al. 2020, "Balanced meta-softmax for long-tailed visual recognition", eq. 3 and eq. 4.

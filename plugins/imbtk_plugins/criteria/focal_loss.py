@@ -25,6 +25,26 @@ class FocalLoss(Strategy):
 
     A focal loss is not proper: its probabilities are too close to ½ and are put right by calibration.
 
+    When to use
+    -----------
+    Where many easy rows drown the hard ones. It is no remedy for imbalance by itself: add `class-weights`.
+
+    Cost
+    ----
+    None that is felt: a few operations on (B, K) numbers.
+
+    Not with
+    --------
+    Another criterion (`seesaw`, `ldam`) is refused in the same epochs: there is one at a time. `auc-margin` never looks
+    at it and is refused.
+
+    Evidence
+    --------
+    CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100, ResNet-32 (best epoch on the test set): accuracy 71.6 / 37.2
+    (BagofTricks-LT), with γ = 1 and effective weights 75.2 / 38.6, beside 70.4 / 38.3 of the plain network. On two
+    Gaussians at 1:100 (``docs/ledger.md``) it left the sensitivity of the rare class at 0.10, for 0.08 without
+    (``linear``), and 0.05, for 0.03 (``mlp``).
+
     References
     ----------
     Lin et al. 2017, "Focal loss for dense object detection", eq. 4 (focal loss) and eq. 5 (with class weights).

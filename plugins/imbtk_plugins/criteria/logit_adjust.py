@@ -32,6 +32,27 @@ class LogitAdjust(Strategy):
     none. In both modes probabilities at the frequencies of the data come from the calibration. A class without a row
     counts as one row: all numbers stay finite.
 
+    When to use
+    -----------
+    On long tails, with τ as the dose. ``mode=posthoc`` where training is to stay as it is.
+
+    Cost
+    ----
+    None that is felt: K numbers are added to the logits, in training or in the decision.
+
+    Not with
+    --------
+    ``mode=loss``: `class-weights`, `oversample`, `undersample`, `balanced-softmax`, `balanced-contrastive` and, in its
+    window, `crt` correct the same frequencies, refused where all together go too far; `auc-margin` never looks at it
+    and is refused. ``mode=posthoc`` is a decision, of which a run has one: refused beside `threshold`, `cost`, `reject`
+    and ``--decide deploy``.
+
+    Evidence
+    --------
+    CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100, ResNet-32: accuracy 77.9 / 44.1 (loss) and 77.3 / 44.1 (post-hoc)
+    beside 71.4 / 39.9 of the paper's own plain network. On two Gaussians at 1:100 (``docs/ledger.md``) the loss raised
+    sensitivity from 0.08 to 0.86 (``linear``) and from 0.03 to 0.86 (``mlp``).
+
     References
     ----------
     Menon et al. 2021, "Long-tail learning via logit adjustment", eq. 10 (loss) and eq. 9 (post-hoc).

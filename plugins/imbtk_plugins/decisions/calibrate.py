@@ -34,6 +34,25 @@ class Calibrate(Strategy):
     one part in a thousand keeps them finite where classes are separated. ``isotonic`` needs 1,000 validation rows and
     keeps probabilities 1 / (rows + 2) away from 0 and 1.
 
+    When to use
+    -----------
+    To hold core's calibration beside a usual one, or with thousands of validation rows. ``none`` shows what the network
+    says by itself. Otherwise leave it out.
+
+    Cost
+    ----
+    A fit on the validation rows' logits, after training.
+
+    Not with
+    --------
+    ``isotonic`` with fewer than 1,000 validation rows is refused. `cost` and ``reject:decide=deploy`` decide by these
+    probabilities: with ``none`` they decide at the frequencies that the plan showed, and nothing notices.
+
+    Evidence
+    --------
+    None of its methods was measured beside core's. On two Gaussians at 1:100 (``docs/ledger.md``) core's ended with at
+    most 1.015 times the log-loss of the true posterior on the mean of 5 seeds, two features.
+
     References
     ----------
     Guo et al. 2017, "On calibration of modern neural networks", section 4.2 (temperature, vector). Alexandari, Kundaje

@@ -29,6 +29,24 @@ class Cost(Strategy):
     Write ``matrix=[[0,1],[20,0]]``, rows being true classes in the order of the class names, or by name
     ``matrix={malignant: {benign: 20}}``, where mistakes that are not named cost 1 and right decisions 0.
 
+    When to use
+    -----------
+    Where you can say what each mistake costs in proportion to the others.
+
+    Cost
+    ----
+    None: nothing is fitted, and nothing more is trained.
+
+    Not with
+    --------
+    A run has one decision: refused beside `threshold`, `reject`, ``logit-adjust:mode=posthoc`` and ``--decide deploy``.
+    ``calibrate:method=none`` is not refused, and leaves it with probabilities at the wrong frequencies after any
+    strategy that moves them.
+
+    Evidence
+    --------
+    That no other decision costs less is a theorem, given right probabilities (Elkan 2001). Nothing was measured here.
+
     References
     ----------
     Elkan 2001, "The foundations of cost-sensitive learning", eq. 1 (decision), section 1.1 (reasonable matrices, which

@@ -32,6 +32,24 @@ class Reject(Strategy):
 
     The run's page draws the errors that are left against the share of rows that is decided.
 
+    When to use
+    -----------
+    Where a human sees the rows that are left open, and errors among the others are what counts.
+
+    Cost
+    ----
+    None beside the rows left open; the inner models of ``folds=k`` where these are asked for.
+
+    Not with
+    --------
+    A run has one decision: refused beside `threshold`, `cost`, ``logit-adjust:mode=posthoc`` and ``--decide deploy``. A
+    rate of less than one of the rows that it is fitted on is refused.
+
+    Evidence
+    --------
+    That no other choice of as many rows is expected to leave fewer errors is a theorem, given right probabilities (Chow
+    1970). Nothing was measured here.
+
     References
     ----------
     Chow 1970, "On optimum recognition error and reject tradeoff", IEEE Transactions on Information Theory 16(1), eq. 2.

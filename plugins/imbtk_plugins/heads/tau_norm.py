@@ -39,6 +39,26 @@ class TauNorm(Strategy):
     is found) on the validation rows, the smallest where several are best. Training is left alone, and may have any
     loss; what the network believes of class frequencies afterwards is for the calibration to find out.
 
+    When to use
+    -----------
+    After a plain training, as a correction that costs nothing and can be dosed.
+
+    Cost
+    ----
+    None in training. ``tau=validation`` classifies the validation rows' features eleven times.
+
+    Not with
+    --------
+    `cosine-head`, `ldam` and `gcl` bring a head that it does not know: refused. Written before `ema` or `swa` it is
+    overwritten by their average: write it last. `class-weights` and balanced orders are not refused: the ledger does
+    not count what it takes off, so that nobody notices when both correct.
+
+    Evidence
+    --------
+    With τ = 1, CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100, ResNet-32 (best epoch on the test set): accuracy 72.7
+    / 41.0 beside 70.4 / 38.3 of the plain network. NIH / MIMIC long-tailed chest X-rays (Holste et al. 2022): balanced
+    accuracy 0.214 / 0.230 beside 0.115 / 0.169.
+
     References
     ----------
     Kang et al. 2020, "Decoupling representation and classifier for long-tailed recognition", section 4.1, eq. 4; the

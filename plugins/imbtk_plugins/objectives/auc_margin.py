@@ -35,6 +35,24 @@ class AucMargin(Strategy):
     teaches an order of samples and no probabilities: calibration makes these, and a threshold is best chosen. Yuan et
     al. begin with a network that was trained by cross-entropy: ``auc-margin@50%-``.
 
+    When to use
+    -----------
+    Where the order of rows is judged (AUROC), with two classes. Not where probabilities or the trained decision are.
+
+    Cost
+    ----
+    None that is felt: three numbers for each class, and a few operations on (B, K) numbers.
+
+    Not with
+    --------
+    Whatever makes a criterion or weights (`class-weights`, `focal-loss`, `logit-adjust`, `balanced-softmax`) is
+    refused, since it would be ignored. `ride`, `bbn` and `balanced-contrastive` are not refused, and lose their own
+    objective if written before it: write them after.
+
+    Evidence
+    --------
+    The authors' figures were not repeated here, and none was measured.
+
     References
     ----------
     Yuan et al. 2021, "Large-scale robust deep AUC maximization: a new surrogate loss and empirical studies on medical

@@ -34,6 +34,25 @@ class Bbn(Strategy):
     logits, in training and afterwards, which is a matter of how large weights start; it has one bias for both branches,
     here each has its own. Both branches see both rows, so that their batch norm, like the trunk's, counts both.
 
+    When to use
+    -----------
+    On long tails, where one training shall give both good features and a head for rare classes. `crt` asks for less.
+
+    Cost
+    ----
+    Two rows for each go through the trunk and both branches: about twice the time of a training. A prediction takes one
+    trunk and two last blocks.
+
+    Not with
+    --------
+    `ride` branches the network as well, and it has one last block: refused. `class-weights`, `oversample` and the like
+    are not refused: the ledger does not count the reversed rows, so that nobody notices when these correct a second
+    time. `auc-margin` written after it ignores it: write it before.
+
+    Evidence
+    --------
+    No figure to hold it to is known to us, and none was measured here.
+
     References
     ----------
     Zhou et al. 2020, "BBN: bilateral-branch network with cumulative learning for long-tailed visual recognition",

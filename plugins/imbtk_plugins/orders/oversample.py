@@ -25,6 +25,29 @@ class Oversample(Strategy):
     p_c · M is not whole, class c has now the whole number below, now the one above, with the right mean. Rows are
     repeated by index: nothing is copied. An epoch is drawn at once from (seed, epoch).
 
+    When to use
+    -----------
+    Where a batch would hardly show a row of the rare class. From the first epoch on with few classes; with many in the
+    last epochs alone, ``oversample@80%-``.
+
+    Cost
+    ----
+    An epoch is as much longer as it has more rows: K · n_max instead of N. ``epoch_size=1x`` keeps it as long as
+    without.
+
+    Not with
+    --------
+    `class-weights`, `balanced-softmax`, `logit-adjust` and `balanced-contrastive` correct the same frequencies: in the
+    same epochs that is refused as over-correction, while halves (``power=0.5`` with ``class-weights:scheme=sqrt``)
+    pass. `undersample` and `crt` bring an order too, and there is one at a time.
+
+    Evidence
+    --------
+    CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100, ResNet-32 (BagofTricks-LT, best test epoch): accuracy 72.5 / 35.2
+    from the first epoch on, 75.1 / 40.6 deferred, beside 70.4 / 38.3 of the plain network. On two Gaussians at 1:100
+    (``docs/ledger.md``) it raised the sensitivity of the rare class from 0.08 to 0.84 (``linear``) and from 0.03 to
+    0.84 (``mlp``).
+
     References
     ----------
     Kang et al. 2020, "Decoupling representation and classifier for long-tailed recognition", section 3, eq. 1.

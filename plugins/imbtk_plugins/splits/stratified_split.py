@@ -32,6 +32,26 @@ class StratifiedSplit(Strategy):
     rows are given, they are the test side of every fold, touched by none in training, and each fold is the validation
     side once; where none are given, each fold is the test side once, and its validation rows are cut from the others.
 
+    When to use
+    -----------
+    In every run, unless a comparison deals the folds. Say which rows belong together. ``folds=k`` where validation rows
+    are too few to fit a `threshold` on.
+
+    Cost
+    ----
+    None that is felt: no sample is looked at. With ``folds=k`` a run still trains one fold, but for the inner models of
+    a decision that is fitted on rows.
+
+    Not with
+    --------
+    Refused in ``imbtk compare``, in scikit-learn's cross-validation and in a loop of your own, which split by
+    themselves. A class with fewer groups (rows, where none are known) than sides or folds is refused too.
+
+    Evidence
+    --------
+    A hold-out of 20 % of 200 random group structures left the worst class 3 % off its share, where scikit-learn's
+    ``GroupShuffleSplit`` left it 63 % off and lost a class on one side in 23 of them (``docs/data.md``).
+
     References
     ----------
     Kohavi 1995, "A study of cross-validation and bootstrap for accuracy estimation and model selection", section 2

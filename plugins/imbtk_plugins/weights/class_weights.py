@@ -33,6 +33,29 @@ class ClassWeights(Strategy):
     learning rate. A class without a row has weight 0. ``effective`` goes from no weighting (β = 0) to ``inverse``
     (β → 1), and is computed as -(1 - β) / expm1(n_c · log1p(β - 1)), which stays exact for any n_c and β.
 
+    When to use
+    -----------
+    As the first thing to compare with, on few classes. With many classes in the last epochs alone:
+    ``class-weights:scheme=effective@80%-``.
+
+    Cost
+    ----
+    None that is felt: a factor on the loss of each row.
+
+    Not with
+    --------
+    `oversample`, `undersample`, `balanced-softmax`, `logit-adjust`, `balanced-contrastive` and, in its window, `crt`
+    correct the same frequencies: refused as over-correction, and with ``scheme=custom`` warned of. `auc-margin` never
+    looks at weights and is refused. After `bagging`, or ``resample`` to equal counts, weights by counts change nothing.
+
+    Evidence
+    --------
+    CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100, ResNet-32 (BagofTricks-LT, best test epoch): accuracy 68.3 / 32.3
+    from the first epoch on, 74.6 / 39.2 with ``effective`` deferred, beside 70.4 / 38.3 of the plain network. NIH /
+    MIMIC long-tailed chest X-rays (Holste et al. 2022): balanced accuracy 0.260 / 0.211 beside 0.115 / 0.169. On two
+    Gaussians at 1:100 (``docs/ledger.md``) sensitivity rose from 0.08 to 0.85 (``linear``) and from 0.03 to 0.84
+    (``mlp``).
+
     References
     ----------
     King & Zeng 2001, "Logistic regression in rare events data", section 4.2 (weighting; what scikit-learn's "balanced"

@@ -50,6 +50,24 @@ class Threshold(Strategy):
 
     Thresholds stay where they were fitted, whatever ``--deploy`` says of probabilities.
 
+    When to use
+    -----------
+    Where a sensitivity has to be kept, or one metric is judged. Try it before another loss: it often does as much.
+
+    Cost
+    ----
+    None on validation rows, but a few rare ones decide alone then.
+
+    Not with
+    --------
+    A run has one decision: refused beside `cost`, `reject`, ``logit-adjust:mode=posthoc`` and ``--decide deploy``. A
+    floor that no threshold reaches is refused, and so is a class without a row to fit on.
+
+    Evidence
+    --------
+    ``imbtk compare`` sets the plain networks with their decision moved by the class frequencies beside every plan,
+    since that often wins (``docs/compare.md``). No table of such comparisons was kept.
+
     References
     ----------
     Youden 1950, "Index for rating diagnostic tests", Cancer 3(1). Gorodkin 2004, "Comparing two K-category assignments

@@ -32,6 +32,24 @@ class CMO(Strategy):
     is here; if classes shall be drawn ∝ 1 / n_c, rarer ones more often than others, that is r = 2. Their code decides
     once for a batch, with one box; here each image has its own.
 
+    When to use
+    -----------
+    On images in which the object fills much of the picture, and the rare class is always seen before the same few
+    backgrounds.
+
+    Cost
+    ----
+    A second image is fetched and augmented for each; the network sees no more images than without.
+
+    Not with
+    --------
+    Tables are refused. `balanced-mixup` mixes too, and there is one mix at a time. Small findings: a box may miss the
+    lesion, and its share of the label is counted all the same.
+
+    Evidence
+    --------
+    The authors' figures were not repeated here, and none was measured.
+
     References
     ----------
     Park et al. 2022, "The majority can help the minority: context-rich minority oversampling for long-tailed

@@ -35,6 +35,26 @@ class CRT(Strategy):
     window cuts the run's own schedule; it steps the rate once per epoch, here each step does; and its code lets the
     statistics of batch norm go on moving in the second stage.
 
+    When to use
+    -----------
+    As the first thing to try on a long tail, after any training that learns good features.
+
+    Cost
+    ----
+    None: in its window the head alone is trained.
+
+    Not with
+    --------
+    A window that begins with the run is refused. In the same epochs so are `oversample` and `undersample` (there is one
+    order), `class-weights`, `balanced-softmax`, `logit-adjust` and `balanced-contrastive` (over-correction), and `swa`
+    (there is one learning rate: ``restart=false``, or ``swa:lr=0``). Let them end where it begins.
+
+    Evidence
+    --------
+    CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100, ResNet-32 (best epoch on the test set): accuracy 75.0 / 40.3
+    beside 70.4 / 38.3 of the plain network. NIH / MIMIC long-tailed chest X-rays (Holste et al. 2022): balanced
+    accuracy 0.294 / 0.296, the best of nine ways, beside 0.115 / 0.169.
+
     References
     ----------
     Kang et al. 2020, "Decoupling representation and classifier for long-tailed recognition", section 4 (cRT), eq. 1
