@@ -48,8 +48,8 @@ class Ema(Strategy):
 
     Not with
     --------
-    Of `swa` and this one, when both end together, the one that is written last is what is left. A strategy that puts
-    another head into the network when its window ends, written before, is refused.
+    `swa` in a window that ends together with this one is refused, since one of them would undo the other; so is what
+    changes the network when its window ends and is written before.
 
     Evidence
     --------

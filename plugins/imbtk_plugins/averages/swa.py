@@ -49,7 +49,8 @@ class Swa(Strategy):
     Not with
     --------
     `crt` in the same epochs is refused: both say the learning rate, unless one does not (``lr=0``,
-    ``crt:restart=false``). Of `ema` and this one, when both end together, the one that is written last is what is left.
+    ``crt:restart=false``). `ema` in a window that ends together with this one is refused, and so is what
+    changes the network when its window ends and is written before.
 
     Evidence
     --------

@@ -46,7 +46,8 @@ class ClassWeights(Strategy):
     --------
     `oversample`, `undersample`, `balanced-softmax`, `logit-adjust`, `balanced-contrastive` and, in its window, `crt`
     correct the same frequencies: refused as over-correction, and with ``scheme=custom`` warned of. `auc-margin` never
-    looks at weights and is refused. After `bagging`, or ``resample`` to equal counts, weights by counts change nothing.
+    looks at weights and is refused. After `bagging`, or ``resample`` to equal counts, weights by counts change nothing,
+    and the plan says so.
 
     Evidence
     --------
