@@ -50,8 +50,8 @@ class TauNorm(Strategy):
     Not with
     --------
     `cosine-head`, `ldam` and `gcl` bring a head that it does not know: refused. Written before `ema` or `swa` it is
-    refused, since their average would overwrite it: write it last. `class-weights` and balanced orders are not refused: the ledger does
-    not count what it takes off, so that nobody notices when both correct.
+    refused, since their average would overwrite it: write it last. `class-weights` and balanced orders are not refused:
+    the ledger does not count what it takes off, so that nobody notices when both correct.
 
     Evidence
     --------
