@@ -151,6 +151,7 @@ def _print_decision(console: Console, path: Path, noun: str, group_noun: str) ->
     sets = decision.get("sets") or {}
     if sets:
         fitted = f", fitted on {fitted_on_words(sets, noun, group_noun)}" if sets["fitted_on"] else ""
+        fitted = ", fitted on the same rows" if fitted and decision["fitted_on"] else fitted
         console.print(Text(f"  Sets of classes by {one_line(sets['by'])}{fitted}"))
     if sets.get("inexact"):
         console.print(Text(f"  without an exact guarantee: {one_line(sets['inexact'])}", style="dim"))
