@@ -111,7 +111,7 @@ def outcome(plan: Sequence[StrategyLike], kind: str) -> Outcome:
 
 
 def _result(prepared: PreparedRun, trained) -> np.ndarray:
-    """Return all that a run says: logits, probabilities and decisions of validation and test rows, split and sizes."""
+    """Return all that a run says: logits, probabilities, decisions and sets of judged rows, split and sizes."""
     logits = {side: trained.logits(rows) for side, rows in prepared.judged.items()}
     unseen = logits["out_of_fold" if prepared.covered else "validation"]
     calibration = calibrate(prepared, fit_ledger(prepared, unseen), unseen)
@@ -120,6 +120,7 @@ def _result(prepared: PreparedRun, trained) -> np.ndarray:
     for side, of_side in logits.items():
         probabilities = calibration.probabilities(of_side)
         decided = rule.decide(of_side, probabilities)
+        parts += [] if rule.sets is None else [rule.in_set(of_side).ravel()]
         parts += [of_side.ravel(), probabilities.ravel(), decided.ravel(), prepared.judged[side].numpy()]
     return np.concatenate([part.astype(np.float64) for part in parts])
 

@@ -621,6 +621,10 @@ def imbtk_decide(
     with the logits of a model that knows every row, so that a rule that cannot be fitted on them is refused early.
     Default: as trained, the argmax of the trained logits; with ``--decide deploy`` the most probable class.
 
+    A rule may have nothing but `sets`, ``DecisionRule(sets=…, name=…)``: which classes cannot be ruled out for a row.
+    It decides no class, so it joins what does: another strategy's rule, ``--decide``, or the default. One strategy may
+    decide and one may give sets, or one strategy does both; two that decide, or two with sets, are a conflict.
+
     Parameters
     ----------
     logits : ndarray of float64, shape (n, K)

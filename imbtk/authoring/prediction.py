@@ -6,6 +6,7 @@ on a machine where no strategy is installed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,9 @@ class DecisionRule:
         What made the rule, for people.
     floor : (int, float), optional
         A class and the least sensitivity that it was to keep: for the record, it decides nothing.
+    sets : ndarray of float64, shape (K,), optional
+        The largest ``-log softmax(logits)`` with which a class is in the set of a row; infinite: always. A rule that
+        has nothing else decides no class, and joins the rule that does.
     """
 
     on: str = "logits"
@@ -165,6 +169,34 @@ class DecisionRule:
     reject_below: float | None = None
     name: str = "as trained"
     floor: tuple[int, float] | None = None
+    sets: np.ndarray | None = None
+
+    @property
+    def only_sets(self) -> bool:
+        """Whether the rule says which classes are in the set of a row, and not which one is decided."""
+        parts = (self.shift, self.cost, self.reject_below, self.floor)
+        return self.sets is not None and self.on == "logits" and all(part is None for part in parts)
+
+    def joined(self, other: DecisionRule) -> DecisionRule:
+        """Return this rule with the sets of another one, and both names."""
+        return replace(self, sets=other.sets, name=f"{self.name}; {other.name}")
+
+    def in_set(self, logits: np.ndarray) -> np.ndarray:
+        """Return which classes are in the set of each row, bool of shape (N, K), for logits (N, K) as trained.
+
+        Raises
+        ------
+        ValueError
+            If the rule has no sets.
+        """
+        if self.sets is None:
+            raise ValueError("this decision rule has no sets")
+        scores = -scipy.special.log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
+        return np.asarray(scores <= self.sets)
+
+    def named_sets(self, logits: np.ndarray, class_names: Sequence[str]) -> list[list[str]]:
+        """Return the names of the classes in the set of each row, for logits (N, K) as trained."""
+        return [[class_names[k] for k in np.flatnonzero(row).tolist()] for row in self.in_set(logits)]
 
     def decide(self, logits: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         """Return the class of each row, int64 of shape (N,), ``ABSTAIN`` where the rule leaves it open."""
@@ -208,6 +240,10 @@ class DecisionRule:
             len(self.floor) == 2 and self.floor[0] in range(num_classes) and _is_number(self.floor[1])
         ):
             return f"floor={self.floor!r} instead of a class number and a sensitivity"
+        # A class that is in every set has an infinite limit, which no other number here may be.
+        capped = np.where(self.sets == np.inf, 0.0, self.sets) if isinstance(self.sets, np.ndarray) else self.sets
+        if fault := _array_fault("vector of sets", capped, (num_classes,)):
+            return fault
         return _array_fault("shift", self.shift, (num_classes,)) or _array_fault("cost", self.cost, (num_classes,) * 2)
 
     def to_json(self) -> dict[str, Any]:
@@ -219,20 +255,22 @@ class DecisionRule:
             "cost": None if self.cost is None else self.cost.tolist(),
             "reject_below": self.reject_below,
             "floor": None if self.floor is None else list(self.floor),
+            "sets": None if self.sets is None else [float(x) if np.isfinite(x) else None for x in self.sets],
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> DecisionRule:
         """Read what :meth:`to_json` wrote."""
         as_array = {k: None if data[k] is None else np.asarray(data[k], dtype=np.float64) for k in ("shift", "cost")}
-        floor = data.get("floor")
+        floor, sets = data.get("floor"), data.get("sets")
         return cls(
             data["on"],
             as_array["shift"],
             as_array["cost"],
             data["reject_below"],
             data["name"],
-            None if floor is None else (int(floor[0]), float(floor[1])),
+            floor=None if floor is None else (int(floor[0]), float(floor[1])),
+            sets=None if sets is None else np.array([np.inf if x is None else float(x) for x in sets]),
         )
 
 

@@ -66,15 +66,23 @@ class Decision:
     rule : DecisionRule
     by : PlanItem, optional
         None: core, as trained or by ``--decide deploy``.
+    sets_by : PlanItem, optional
+        Who made the sets of the rule, where it has them.
     """
 
     rule: DecisionRule
     by: PlanItem | None = None
+    sets_by: PlanItem | None = None
 
     @property
     def fitted(self) -> bool:
-        """Whether the rule rests on rows that it was fitted on."""
+        """Whether the rule, its sets aside, rests on rows that it was fitted on."""
         return self.by is not None and _fits(self.by)
+
+    @property
+    def sets_fitted(self) -> bool:
+        """Whether the sets rest on rows that they were fitted on."""
+        return self.sets_by is not None and _fits(self.sets_by)
 
 
 @dataclass(frozen=True)
@@ -147,14 +155,17 @@ def dry_run_decision(
         if found is None:
             answering = Dispatcher(items).answering("imbtk_decide")
             return DecisionDryRun("by a strategy", any(map(_fits, answering)))
-    if found is not None and wanted != "trained":
+    if found is not None and found.by is not None and wanted != "trained":
         raise OptionError(
             f"'{found.by}' decides, and --decide {wanted} as well: leave one of them out. With --decide {wanted} "
-            f"{_STATED[wanted]} is picked, and no strategy is asked."
+            f"{_STATED[wanted]} is picked, and no strategy decides."
         )
     if found is None:
         return DecisionDryRun(_STATED[wanted])
-    return DecisionDryRun(f"by {found.by}", found.fitted)
+    words = _STATED[wanted] if found.by is None else f"by {found.by}"
+    if found.sets_by not in (None, found.by):
+        words += f", sets by {found.sets_by}"
+    return DecisionDryRun(words, found.fitted or found.sets_fitted)
 
 
 def decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMap) -> Decision:
@@ -173,10 +184,10 @@ def decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMa
     ImbtkError
         If two strategies decide, or one of them cannot.
     """
-    wanted = prepared.model.config.decide
+    wanted, stated = prepared.model.config.decide, DecisionRule()
     if wanted != "trained":
         shift = None if wanted == "deploy" else -np.log(np.maximum(prepared.plan.deployment, np.finfo(float).tiny))
-        return Decision(DecisionRule("probabilities", shift, name=_STATED[wanted]))
+        stated = DecisionRule("probabilities", shift, name=_STATED[wanted])
     rows = prepared.decision_rows
     groups = prepared.data.dataset.known_groups(rows)
     kind = OUT_OF_FOLD if prepared.decision_models else VALIDATION
@@ -188,7 +199,11 @@ def decide(prepared: PreparedRun, logits: np.ndarray, calibration: CalibrationMa
         None if groups is None else groups.numpy(),
         dataclasses.replace(prepared.plan.phases[-1].context, decision_rows=kind),
     )
-    return Decision(DecisionRule()) if found is None else found
+    if found is not None and found.by is not None and wanted == "trained":
+        return found
+    if found is None or found.rule.sets is None:
+        return Decision(stated)
+    return Decision(stated.joined(found.rule), None, found.sets_by)
 
 
 def _asked(
@@ -199,15 +214,22 @@ def _asked(
     groups: np.ndarray | None,
     context: RunContext,
 ) -> Decision | None:
-    answer = Dispatcher(items).choice(
-        "imbtk_decide", logits=logits, probabilities=probabilities, labels=labels, groups=groups, context=context
+    """Return what the strategies answer, the rule of sets joined to the one that decides; `by` is None without that."""
+    dispatcher, hook = Dispatcher(items), "imbtk_decide"
+    answers = dispatcher.collect(
+        hook, logits=logits, probabilities=probabilities, labels=labels, groups=groups, context=context
     )
-    if answer is None:
-        return None
-    rule, item = answer
-    if fault := decide_fault(rule, context.num_classes):
-        raise wrong_result(item, "imbtk_decide", fault)
-    return Decision(rule, item)
+    for rule, item in answers:
+        if fault := decide_fault(rule, context.num_classes):
+            raise wrong_result(item, hook, fault)
+    decides = dispatcher.only(hook, [(rule, item) for rule, item in answers if not rule.only_sets])
+    sets = dispatcher.only(hook, [(rule, item) for rule, item in answers if rule.sets is not None])
+    if decides is None:
+        return None if sets is None else Decision(sets[0], None, sets[1])
+    rule, item = decides
+    if sets is None or sets[1] is item:
+        return Decision(rule, item, None if sets is None else item)
+    return Decision(rule.joined(sets[0]), item, sets[1])
 
 
 def decision_document(
@@ -243,16 +265,35 @@ def decision_document(
         "name": rule.name,
         "by": None if decision.by is None else str(decision.by),
         "on": rule.on if rule.cost is None else "probabilities",
-        **_evidence(decision, units, prepared.decision_models),
+        **_evidence(decision.fitted, units, prepared.decision_models),
         "rule": rule.to_json(),
         "floor": None if rule.floor is None else _floor(rule.floor, class_names, units),
         "reject": None if rule.reject_below is None else _reject(rule.reject_below, units),
+        "sets": None if rule.sets is None else _sets(prepared, decision, class_names, units),
     }
 
 
-def _evidence(decision: Decision, units: Mapping[str, _Units], models: int) -> dict[str, Any]:
-    """Return which rows the rule was fitted on, how many of how many groups, and how many models predicted them."""
-    if not decision.fitted:
+def _sets(
+    prepared: PreparedRun, decision: Decision, class_names: Sequence[str], units: Mapping[str, _Units]
+) -> dict[str, Any]:
+    evidence = _evidence(decision.sets_fitted, units, prepared.decision_models)
+    stopped = prepared.model.config.early_stop not in (None, "none")
+    why = ""
+    if evidence["fitted_on"] == OUT_OF_FOLD:
+        why = "the rows were predicted by other models than the one that predicts now"
+    elif evidence["fitted_on"] == VALIDATION and stopped:
+        why = "early stopping chose the model by the very rows that the sets were fitted on"
+    return {
+        "by": str(decision.sets_by),
+        **evidence,
+        "always": [class_names[k] for k in np.flatnonzero(np.isposinf(np.asarray(decision.rule.sets))).tolist()],
+        "inexact": why or None,
+    }
+
+
+def _evidence(fitted: bool, units: Mapping[str, _Units], models: int) -> dict[str, Any]:
+    """Return which rows were fitted on, how many of how many groups, and how many models predicted them."""
+    if not fitted:
         return {"fitted_on": None, "rows": None, "groups": None, "inner_models": 0}
     unit = units["out_of_fold" if models else "validation"]
     return {

@@ -14,6 +14,7 @@ from imbtk.runs.format import DECISION
 from imbtk.runs.reading import sample_kind
 from imbtk.wording import (
     fitted_on_words,
+    join_words,
     metric_text,
     one_line,
     per_cent,
@@ -147,6 +148,16 @@ def _print_decision(console: Console, path: Path, noun: str, group_noun: str) ->
     if decision.get("fitted_on"):
         console.print(Text(f"  Decided by {one_line(decision['name'])}"))
         console.print(Text(f"  fitted on {fitted_on_words(decision, noun, group_noun)}", style="dim"))
+    sets = decision.get("sets") or {}
+    if sets:
+        fitted = f", fitted on {fitted_on_words(sets, noun, group_noun)}" if sets["fitted_on"] else ""
+        fitted = ", fitted on the same rows" if fitted and decision["fitted_on"] else fitted
+        console.print(Text(f"  Sets of classes by {one_line(sets['by'])}{fitted}"))
+    if sets.get("inexact"):
+        console.print(Text(f"  without an exact guarantee: {one_line(sets['inexact'])}", style="dim"))
+    if sets.get("always"):
+        names = join_words([shorten(name, 40) for name in sets["always"]])
+        console.print(Text(f"  in every set, because too few {noun}s are known: {names}", style="yellow"))
 
 
 def _class_names(plan: Mapping[str, Any]) -> list[str] | None:

@@ -13,6 +13,7 @@ from imbtk.evaluation.groups import per_group
 from imbtk.evaluation.intervals import CONFIDENCE
 from imbtk.evaluation.levels import Asked, level_metrics, missing_metric
 from imbtk.evaluation.metrics import Missing, Predictions, rarer_class
+from imbtk.evaluation.sets import set_metrics
 from imbtk.wording import several
 
 if TYPE_CHECKING:
@@ -88,11 +89,15 @@ def evaluate(
     )
     asked = Asked(train_counts, group_name, seed, resamples, extra_metrics or {})
     grouped = per_group(rows, logits, decision, group_truth, group_name)
+    sets = {}
+    if decision.sets is not None:
+        sets["sets"] = set_metrics(decision.in_set(logits), rows.labels, rows.groups, rows.class_names)
     return {
         "per_row": level_metrics(rows, "row", asked),
         "per_group": missing_metric(grouped)
         if isinstance(grouped, Missing)
         else level_metrics(grouped, "group", asked),
+        **sets,
     }
 
 

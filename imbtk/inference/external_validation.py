@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -352,13 +353,17 @@ def _write_predictions(path: Path, predictor: Predictor, answers: _Answers, grou
     names = predictor.class_names
     decided = predictor.decided_names(answers.logits, answers.probabilities)
     head = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in names), "file")
+    head += () if group_truth is None else ("group_truth",)
+    head += () if predictor.decision.sets is None else ("set",)
+    sets = () if predictor.decision.sets is None else predictor.decision.named_sets(answers.logits, names)
 
     def lines() -> Iterator[Sequence[Any]]:
         for i, row in enumerate(answers.rows.tolist()):
             truth = "" if answers.labels is None else names[answers.labels[i]]
             group = "" if answers.group_names is None else answers.group_names[i]
             shares = [repr(float(p)) for p in answers.probabilities[i]]
-            last = () if group_truth is None else (names[group_truth[i]],)
+            last: tuple[str, ...] = () if group_truth is None else (names[group_truth[i]],)
+            last += (json.dumps(sets[i], ensure_ascii=False),) if sets else ()
             yield (row, SIDE, group, truth, decided[i], *shares, answers.names[i], *last)
 
-    write_csv(path, head if group_truth is None else (*head, "group_truth"), lines())
+    write_csv(path, head, lines())

@@ -49,6 +49,7 @@ class _Line:
     decided: str
     probabilities: np.ndarray
     error: str | None
+    set: list[str] | None = None
 
 
 def write_predictions(
@@ -83,7 +84,10 @@ def write_predictions(
             f"which rows belong to one {noun} is not known, so nothing can be said per {noun}. Say where groups stand "
             "with --group-column, --group-pattern or --groups breakhis."
         )
-    write = _writer(stream, form, predictor.class_names, rows.groups is not None, per_group)
+    # A set is one of a row: nothing is known of how often the mean of a group's rows would be covered.
+    sets = predictor.decision.sets is not None and not per_group
+    first = ("group", "rows") if per_group else ("row",) if rows.groups is None else ("row", "group")
+    write = _writer(stream, form, predictor.class_names, first, sets)
     failures: list[str] = []
     lines = _row_lines(predictor, rows, failures, progress)
     written = still_open = 0
@@ -102,7 +106,10 @@ def _row_lines(predictor: Predictor, rows: NewRows, failures: list[str], progres
             row = part.start + i
             group = None if rows.groups is None else rows.groups[row]
             failures += [] if error is None else [error]
-            yield _Line(rows.names[row], group, None, str(part.classes[i]), part.probabilities[i], error)
+            classes = None if part.sets is None else part.sets[i]
+            yield _Line(
+                rows.names[row], group, None, str(part.classes[i]), part.probabilities[i], error=error, set=classes
+            )
         if progress is not None:
             progress("predicting", part.start + len(part.errors), len(rows))
 
@@ -133,31 +140,32 @@ def _group_lines(
 
 
 def _writer(
-    stream: TextIO, form: Format, class_names: tuple[str, ...], grouped: bool, per_group: bool
+    stream: TextIO, form: Format, class_names: tuple[str, ...], first: tuple[str, ...], sets: bool
 ) -> Callable[[_Line], None]:
     """Return a function that writes a line; the head of a CSV file is written at once."""
 
     def key_values(line: _Line) -> dict[str, Any]:
-        first: dict[str, Any] = {"group": line.group, "rows": line.rows} if per_group else {"row": line.name}
-        if grouped and not per_group:
-            first["group"] = line.group
-        return first
+        values = {"row": line.name, "group": line.group, "rows": line.rows}
+        return {name: values[name] for name in first}
 
     if form == "jsonl":
 
         def write_object(line: _Line) -> None:
             known = np.isfinite(line.probabilities).all()
             shares = dict(zip(class_names, line.probabilities.tolist(), strict=True)) if known else None
-            record = {**key_values(line), "class": line.decided or None, "probabilities": shares, "error": line.error}
+            record = {**key_values(line), "class": line.decided or None}
+            record |= {"set": line.set} if sets else {}
+            record |= {"probabilities": shares, "error": line.error}
             stream.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
 
         return write_object
     writer = csv.writer(stream, lineterminator="\n")
-    first = ("group", "rows") if per_group else ("row", "group") if grouped else ("row",)
-    writer.writerow((*first, "class", *(f"p:{name}" for name in class_names), "error"))
+    extra = ("set",) if sets else ()
+    writer.writerow((*first, "class", *extra, *(f"p:{name}" for name in class_names), "error"))
 
     def write_row(line: _Line) -> None:
         shares = ["" if np.isnan(p) else repr(float(p)) for p in line.probabilities]
-        writer.writerow((*key_values(line).values(), line.decided, *shares, line.error or ""))
+        said = ("" if line.set is None else json.dumps(line.set, ensure_ascii=False),) if sets else ()
+        writer.writerow((*key_values(line).values(), line.decided, *said, *shares, line.error or ""))
 
     return write_row

@@ -22,7 +22,7 @@ from imbtk.data.normalise import Normalisation
 from imbtk.data.pixels import pixels_of, resized
 from imbtk.data.store import available_cores, on_all_cores
 from imbtk.data.table import encode_rows
-from imbtk.errors import DataError
+from imbtk.errors import DataError, OptionError
 from imbtk.models.forward import forward
 from imbtk.models.network import Network, prefers_channels_last
 from imbtk.models.saving import load_network
@@ -51,6 +51,9 @@ class PredictedRows:
         Empty where the decision rule abstains or the row could not be read.
     errors : tuple of str or None, length n
         Why a row could not be read.
+    sets : tuple of (list of str or None), length n, optional
+        The names of the classes in the set of each row, None for a row that could not be read; no tuple where the
+        model's decision rule has no sets.
     """
 
     start: int
@@ -58,6 +61,7 @@ class PredictedRows:
     probabilities: np.ndarray
     classes: np.ndarray
     errors: tuple[str | None, ...]
+    sets: tuple[list[str] | None, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,21 @@ class Predictor:
         logits = self.logits(x)
         return self.decided_names(logits, self.calibration.probabilities(logits))
 
+    def predict_sets(self, x: Any) -> list[list[str]]:
+        """Return the names of the classes in the set of each sample, length N.
+
+        Raises
+        ------
+        OptionError
+            If the model was trained without a strategy that makes sets.
+        """
+        if self.decision.sets is None:
+            raise OptionError(
+                "this model has no sets of classes: it was trained without a strategy that makes them. `imbtk "
+                "strategies` lists those of probabilities and decisions."
+            )
+        return self.decision.named_sets(self.logits(x), self.class_names)
+
     def decided_names(self, logits: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         """Return the class name that the decision rule picks for each row (N,); empty where it abstains."""
         decided = self.decision.decide(logits, probabilities)
@@ -180,13 +199,19 @@ class Predictor:
             logits = np.full((len(errors), len(self.class_names)), np.nan)
             probabilities, names = logits.copy(), np.full(len(errors), "", dtype=object)
             good = np.array([error is None for error in errors])
+            sets: list[list[str] | None] = [None] * len(errors)
             if samples is not None:
                 if on_samples is not None:
                     on_samples(samples)
                 logits[good] = self._forward(samples)
                 probabilities[good] = self.calibration.probabilities(logits[good])
                 names[good] = self.decided_names(logits[good], probabilities[good])
-            yield PredictedRows(start, logits, probabilities, names, tuple(errors))
+                if self.decision.sets is not None:
+                    found = self.decision.named_sets(logits[good], self.class_names)
+                    for i, classes in zip(np.flatnonzero(good), found, strict=True):
+                        sets[i] = classes
+            given = None if self.decision.sets is None else tuple(sets)
+            yield PredictedRows(start, logits, probabilities, names, tuple(errors), given)
             start += len(errors)
 
     def _decoded(self, rows: NewRows) -> Iterator[tuple[torch.Tensor | None, list[str | None]]]:

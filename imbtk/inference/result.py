@@ -103,6 +103,10 @@ class RunResult(OldPlots):
         """Return the class name of each new sample, (N,); an empty text where the decision rule abstains."""
         return self.predictor.predict(x)
 
+    def predict_sets(self, x: Any) -> list[list[str]]:
+        """Return the names of the classes in the set of each new sample, of a model whose decision rule has sets."""
+        return self.predictor.predict_sets(x)
+
     def report(self) -> Path:
         """Make the page anew from the run folder alone; return its path."""
         from imbtk.report.page import make_report

@@ -329,6 +329,19 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         logits = self._logits(X)
         return self._calibration.probabilities(logits)
 
+    def predict_sets(self, X: Any) -> np.ndarray:
+        """Return which classes are in the set of each row, bool of shape (n, K), columns as in ``classes_``.
+
+        Raises
+        ------
+        OptionError
+            If no strategy makes sets.
+        """
+        logits = self._logits(X)
+        if self._decision.sets is None:
+            raise OptionError("no strategy of this classifier makes sets of classes; `imbtk strategies` lists them.")
+        return self._decision.in_set(logits)
+
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return calibrated log-probabilities, (n, K) float64."""
         logits = self._logits(X)

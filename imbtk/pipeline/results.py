@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -264,17 +265,20 @@ class Results(RunFolder):
         truth = dataset.group_truth
         header = ("row", "split", "group", "truth", "predicted", *(f"p:{name}" for name in dataset.class_names))
         header += () if truth is None else ("group_truth",)
+        header += () if decision.sets is None else ("set",)
         names = (*dataset.class_names, "")  # the last one stands for an abstention, class number -1
 
         def lines() -> Iterator[Sequence[Any]]:
             for side, rows in self.evaluated_rows().items():
                 probabilities = calibration.probabilities(logits[side])
                 decided = decision.decide(logits[side], probabilities)
+                sets = () if decision.sets is None else decision.named_sets(logits[side], dataset.class_names)
                 labels = dataset.labels[rows].tolist()
                 groups = self._group_names[rows.numpy()]
                 for i, row in enumerate(rows.tolist()):
                     shares = [repr(float(p)) for p in probabilities[i]]
                     group = () if truth is None else (names[int(truth[row])],)
-                    yield (row, side, groups[i], names[labels[i]], names[decided[i]], *shares, *group)
+                    last = (json.dumps(sets[i], ensure_ascii=False),) if sets else ()
+                    yield (row, side, groups[i], names[labels[i]], names[decided[i]], *shares, *group, *last)
 
         self.write_csv(PREDICTIONS, header, lines())

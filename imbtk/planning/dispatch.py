@@ -131,7 +131,11 @@ class Dispatcher:
         ConflictError
             If two strategies answer.
         """
-        answers = self.collect(hook, **arguments)
+        return self.only(hook, self.collect(hook, **arguments))
+
+    @staticmethod
+    def only(hook: str, answers: Sequence[tuple[Any, PlanItem]]) -> tuple[Any, PlanItem] | None:
+        """Return the one of the answers to a choice, None where there is none; two are a :class:`ConflictError`."""
         if len(answers) > 1:
             raise ConflictError(_conflict(HOOKS[hook], [item for _, item in answers]))
         return answers[0] if answers else None

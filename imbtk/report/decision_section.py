@@ -9,13 +9,23 @@ import numpy as np
 
 from imbtk.evaluation.operating import predictive_values
 from imbtk.files import read_document
-from imbtk.report.blocks import Banner, Block, Facts, Section, Text
+from imbtk.report.blocks import Banner, Block, Cell, Facts, Section, Table, Text, name_cell
 from imbtk.report.decision_plots import predictive_value_plot, risk_coverage_plot
 from imbtk.report.drawings import Drawings
 from imbtk.report.levels import Level, levels_of, main_side
 from imbtk.runs.format import CALIBRATION, DECISION
 from imbtk.runs.reading import RunRecord
-from imbtk.wording import fitted_on_words, join_words, metric_text, one_line, per_cent, shorten
+from imbtk.wording import (
+    fitted_on_words,
+    interval_text,
+    join_words,
+    metric_text,
+    one_line,
+    per_cent,
+    several,
+    shorten,
+    value_text,
+)
 
 __all__ = ["decision_section"]
 
@@ -45,6 +55,8 @@ def decision_section(record: RunRecord, drawings: Drawings) -> Section:
             blocks.append(_floor_banner(record, found["floor"]))
         if found.get("reject"):
             blocks += _rejection(record, found["reject"], drawings)
+        if found.get("sets"):
+            blocks += _sets(record, found["sets"])
     blocks += _elsewhere(record, drawings)
     return Section(
         "Decision", "decision", tuple(blocks) or (Text("The run did not write down its decision.", "quiet"),)
@@ -100,6 +112,38 @@ def _rejection(record: RunRecord, reject: Mapping[str, Any], drawings: Drawings)
         Text(f"Left to a human: {said}."),
         drawings.add("risk_coverage", figure, (("side", "coverage", "risk"), data), caption),
     ]
+
+
+def _sets(record: RunRecord, sets: Mapping[str, Any]) -> list[Block]:
+    """Return who made the sets, what may be expected of them, and how often they hold the true class."""
+    noun, group = record.noun, record.group_noun
+    fitted = f", fitted on {fitted_on_words(sets, noun, group)}" if sets["fitted_on"] else ""
+    said = [f"Each {noun} also has a set of classes that cannot be ruled out, by {one_line(sets['by'])}{fitted}."]
+    if sets["inexact"]:
+        said.append(f"How often a set holds the true class is not exactly guaranteed: {one_line(sets['inexact'])}.")
+    blocks: list[Block] = [Text(" ".join(said))]
+    if sets["always"]:
+        names = join_words([f"“{shorten(name, 40)}”" for name in sets["always"]])
+        text = f"Too few {noun}s or {several(group)} to rule them out, so in every set: {names}."
+        blocks.append(Banner(text, "warning", "Classes that are in every set"))
+    side = main_side(record)
+    figures = record.metrics.get(side, {}).get("sets")
+    if figures is None:
+        return blocks
+    head = (Cell("Class"), *(Cell(name, look="number") for name in ("Coverage", "Mean size", "Empty")))
+    rows = tuple(
+        (
+            name_cell(entry["name"]),
+            Cell(value_text(entry["coverage"]), look="number", sub=interval_text(entry["coverage"])),
+            *(Cell(value_text(entry[name]), look="number") for name in ("size", "empty")),
+        )
+        for entry in (*figures["per_class"], {"name": "all classes", **figures["overall"]})
+    )
+    caption = (
+        f"{side.capitalize()} {noun}s: how often the set holds the true class, how many classes it has on average, and "
+        f"how often it is empty. Where {several(group)} are known, each counts once."
+    )
+    return [*blocks, Table(head, rows, caption)]
 
 
 def _side(name: str) -> str:

@@ -172,7 +172,7 @@ class Bench(NetworkHooks):
             return None
         logits, labels = self.validation
         probabilities = CalibrationMap().probabilities(logits)
-        groups = None if self.context.groups is None else self.context.groups.numpy().copy()
+        groups = None if self.context.groups is None else self.context.groups[: len(labels)].numpy().copy()
         return self._choose(
             "imbtk_decide",
             logits=logits,

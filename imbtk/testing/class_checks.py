@@ -103,13 +103,14 @@ def _calibrated(bench: Bench) -> torch.Tensor | None:
 
 
 def _decided(bench: Bench) -> torch.Tensor | None:
-    """Return one-hot decisions, (n, K), zeros where the rule abstains."""
+    """Return one-hot decisions, (n, K), zeros where the rule abstains; 2 is added for a class in a row's set."""
     rule = bench.decide()
     if not isinstance(rule, DecisionRule):
         return None
     logits, _ = bench.validation
     decided = rule.decide(logits, CalibrationMap().probabilities(logits))
-    return torch.from_numpy((decided[:, None] == np.arange(bench.situation.num_classes)).astype(float))
+    shown = (decided[:, None] == np.arange(bench.situation.num_classes)).astype(float)
+    return torch.from_numpy(shown if rule.sets is None else shown + 2 * rule.in_set(logits))
 
 
 _MEASURES: dict[str, Callable[[Bench], torch.Tensor | None]] = {

@@ -126,7 +126,8 @@ def _decided(bench: Bench) -> list[Any] | None:
     if not isinstance(rule, DecisionRule):
         return None
     logits, _ = bench.validation
-    return [rule.decide(logits, CalibrationMap().probabilities(logits))]
+    sets = [] if rule.sets is None else [rule.in_set(logits)]
+    return [rule.decide(logits, CalibrationMap().probabilities(logits)), *sets]
 
 
 def _trained(bench: Bench) -> list[Any] | None:

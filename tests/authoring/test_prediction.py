@@ -46,6 +46,7 @@ def test_what_is_below_is_left_open_and_the_rest_stays() -> None:
         DecisionRule(),
         DecisionRule("logits", np.array([0.0, 1.0, -2.0]), name="shifted", floor=(1, 0.95)),
         DecisionRule("probabilities", cost=1 - np.eye(3), reject_below=0.4),
+        DecisionRule(sets=np.array([0.1, np.inf, 2.5]), name="sets"),
     ],
 )
 def test_json_keeps_everything(rule: DecisionRule) -> None:
@@ -53,12 +54,28 @@ def test_json_keeps_everything(rule: DecisionRule) -> None:
     np.testing.assert_array_equal(back.decide(LOGITS, PROBABILITIES), rule.decide(LOGITS, PROBABILITIES))
     assert back.to_json() == rule.to_json()
     assert back.floor == rule.floor
+    if rule.sets is not None:
+        np.testing.assert_array_equal(back.in_set(LOGITS), rule.in_set(LOGITS))
 
 
-def test_rules_saved_before_there_were_floors_are_read() -> None:
+def test_rules_saved_before_there_were_floors_or_sets_are_read() -> None:
     saved = DecisionRule().to_json()
-    del saved["floor"]
-    assert DecisionRule.from_json(saved).floor is None
+    del saved["floor"], saved["sets"]
+    read = DecisionRule.from_json(saved)
+    assert (read.floor, read.sets) == (None, None)
+
+
+def test_sets_hold_what_the_softmax_of_the_trained_logits_does_not_rule_out() -> None:
+    # Of the softmax (1/2, 1/3, 1/6): limits of -log 0.6, -log 0.3 and none.
+    logits = np.log([[3.0, 2.0, 1.0]]) + 5.0
+    rule = DecisionRule(sets=np.array([-np.log(0.6), -np.log(0.3), np.inf]))
+    assert rule.in_set(logits).tolist() == [[False, True, True]]
+    assert rule.named_sets(logits, "abc") == [["b", "c"]]
+    joined = DecisionRule(shift=np.array([0.0, 0.0, 9.0]), name="shifted").joined(rule)
+    assert joined.decide(logits, np.exp(logits)).tolist() == [2]
+    assert (joined.only_sets, rule.only_sets, DecisionRule().only_sets) == (False, True, False)
+    with pytest.raises(ValueError, match="has no sets"):
+        DecisionRule().in_set(logits)
 
 
 def test_patients_are_means_of_their_rows() -> None:
@@ -91,6 +108,10 @@ NAN = np.array([0.0, np.nan])
         (DecisionRule(reject_below=float("nan")), "reject_below=nan instead of a number"),
         (DecisionRule(floor=(2, 0.9)), "floor=(2, 0.9) instead of a class number and a sensitivity"),
         (DecisionRule(shift=np.zeros(2), reject_below=0.5, floor=(1, 0.9)), ""),
+        (DecisionRule(sets=np.array([0.5, np.inf])), ""),
+        (DecisionRule(sets=np.zeros(3)), "a vector of sets of shape (3,) instead of (2,)"),
+        (DecisionRule(sets=NAN), "a vector of sets that is not finite"),
+        (DecisionRule(sets=[0.0, 1.0]), "a list as vector of sets instead of an array of numbers"),  # type: ignore[arg-type]
     ],
 )
 def test_what_keeps_data_from_being_used_or_saved_is_told(data: CalibrationMap | DecisionRule, fault: str) -> None:

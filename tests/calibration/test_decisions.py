@@ -43,6 +43,14 @@ class Fixed(Strategy):
         return DecisionRule("probabilities", cost=1 - np.eye(context.num_classes), name="fixed")
 
 
+class Sets(Strategy):
+    """Say which classes cannot be ruled out."""
+
+    @hookimpl
+    def imbtk_decide(self, labels: np.ndarray) -> DecisionRule:
+        return DecisionRule(sets=np.array([1.0, np.inf]), name="a stranger's sets")
+
+
 class Never(Strategy):
     """Refuse."""
 
@@ -90,6 +98,36 @@ def test_what_a_rule_was_fitted_on_and_whether_its_floor_held(tmp_path: Path) ->
     curve = found["reject"]["risk_coverage"]["test"]
     assert curve["coverage"][-1] == 1.0
     assert run.predictor.decision.floor == (1, 0.8)
+
+
+def test_sets_join_the_rule_that_decides_and_are_fitted_on_their_own(tmp_path: Path) -> None:
+    found = document([Sets(), Fixed()], tmp_path)
+    assert (found["by"], found["name"], found["fitted_on"]) == ("fixed", "fixed; a stranger's sets", None)
+    sets = found["sets"]
+    assert (sets["by"], sets["fitted_on"], sets["always"]) == ("sets", "validation rows", ["malignant"])
+    run = imbtk.load(tmp_path / "run")
+    assert run.predictor.decision.cost is not None
+    assert all("malignant" in of_row for of_row in run.predict_sets(X))
+    assert "in every set" in (run.folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("wanted", "name"), [("trained", "as trained"), ("balanced", "the class with the largest")])
+def test_sets_join_what_core_decides(tmp_path: Path, wanted: str, name: str) -> None:
+    found = document([Sets()], tmp_path, decide=wanted)
+    assert found["name"].startswith(name)
+    assert found["name"].endswith("; a stranger's sets")
+    assert (found["by"], found["fitted_on"], found["sets"]["by"]) == (None, None, "sets")
+
+
+def test_two_that_make_sets_conflict() -> None:
+    with pytest.raises(ConflictError, match=r"claimed by 'sets' .* and 'sets'"):
+        prepare(RunConfig(epochs=1, model="linear"), DATA, [Sets(), Sets()])
+
+
+def test_without_sets_there_are_none_to_predict(tmp_path: Path) -> None:
+    assert document([], tmp_path)["sets"] is None
+    with pytest.raises(OptionError, match="this model has no sets of classes"):
+        imbtk.load(tmp_path / "run").predict_sets(X)
 
 
 def test_a_rule_that_looks_at_no_row_was_fitted_on_none(tmp_path: Path) -> None:

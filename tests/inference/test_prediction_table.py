@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -60,6 +61,18 @@ def test_json_lines_have_null_where_csv_is_empty(predictor: Predictor, rows: New
     assert lines[0]["error"] is None
     assert sum(lines[0]["probabilities"].values()) == pytest.approx(1)
     assert (lines[2]["class"], lines[2]["probabilities"]) == (None, None)
+
+
+def test_rows_have_sets_where_the_model_has_and_groups_have_none(predictor: Predictor, rows: NewRows) -> None:
+    # The first class is always in the set, the second one never.
+    rule = dataclasses.replace(predictor.decision, sets=np.array([np.inf, -1.0]))
+    cautious = dataclasses.replace(predictor, decision=rule)
+    lines = list(csv.DictReader(io.StringIO(written(cautious, rows)[1])))
+    assert list(lines[0]) == ["row", "group", "class", "set", "p:benign", "p:malignant", "error"]
+    assert [line["set"] for line in lines] == ['["benign"]', '["benign"]', "", '["benign"]', ""]
+    objects = [json.loads(line) for line in written(cautious, rows, form="jsonl")[1].splitlines()]
+    assert [line["set"] for line in objects] == [["benign"], ["benign"], None, ["benign"], None]
+    assert "set" not in written(cautious, rows, per_group=True)[1].splitlines()[0].split(",")
 
 
 def test_a_group_is_the_mean_of_its_rows_that_can_be_read(predictor: Predictor, rows: NewRows) -> None:

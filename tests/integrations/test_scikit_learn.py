@@ -219,6 +219,18 @@ def test_deciding_strategies() -> None:
     assert np.array_equal(abstaining.predict(x), abstaining.predict_proba(x).argmax(axis=1))
 
 
+def test_sets_of_classes() -> None:
+    x, y = make_blobs([90, 60], centers=[[0.0], [2.0]], random_state=0)
+    model = ImbalancedClassifier(["conformal:alpha=0.2"], epochs=5, validation_fraction=0.4).fit(x, y)
+    sets = model.predict_sets(x)
+    assert (sets.shape, sets.dtype) == ((150, 2), bool)
+    assert sets[np.arange(150), y].mean() > 0.7
+    plain = ImbalancedClassifier(epochs=5, validation_fraction=0.4).fit(x, y)
+    np.testing.assert_array_equal(model.predict(x), plain.predict(x))
+    with pytest.raises(OptionError, match="no strategy of this classifier makes sets"):
+        plain.predict_sets(x)
+
+
 def test_errors_are_value_errors() -> None:
     x, y = blobs()
     for model, message in (

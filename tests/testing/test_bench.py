@@ -98,6 +98,20 @@ def test_who_refuses_a_run_gives_nothing_unless_errors_are_wanted() -> None:
         Bench(Refuses(), SITUATION, strict=True).decide()
 
 
+class Grouped(Strategy):
+    """Look at the groups of the rows that a decision is fitted on."""
+
+    @hookimpl
+    def imbtk_decide(self, labels: np.ndarray, groups: np.ndarray | None) -> DecisionRule:
+        assert groups is None or len(groups) == len(labels)
+        return DecisionRule(name="ungrouped" if groups is None else "grouped")
+
+
+def test_a_decision_is_told_the_group_of_each_of_its_rows() -> None:
+    made = [bench.decide().name for bench in benches(Subject(Grouped()))]
+    assert "grouped" in made
+
+
 def test_a_chain_that_is_broken_is_said_with_what_to_return() -> None:
     with pytest.raises(
         CheckFailure, match=r"imbtk_augment returned None with 2 classes \(images\)\. .*'augment' itself"
