@@ -205,6 +205,8 @@ class Recommendation:
         Plans that suit the data, with those that `top` left out.
     config : ComparisonConfig
         The comparison that tests them.
+    source : object, optional
+        The data themselves, where they were given from Python and not as a path.
     """
 
     data: str
