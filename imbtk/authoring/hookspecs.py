@@ -221,14 +221,15 @@ def imbtk_plans() -> Mapping[str, Recipe | Sequence[str]]:  # type: ignore[empty
     """Offer plans under a name, sets of plans for ``imbtk compare``, and other words for what there is.
 
     Called once, when a name is no strategy's, a comparison is given no plan or ``--plan-set NAME``, or plans are
-    listed. Default: none.
+    listed or recommended. Default: none.
 
     Returns
     -------
     mapping of str to Recipe, sequence of str, or str
         By the kind of what stands under a name:
 
-        - Recipe: a plan, which ``imbtk run --plan NAME`` trains. No strategy may have its name.
+        - Recipe: a plan, which ``imbtk run --plan NAME`` trains. No strategy may have its name. With ``suits``,
+          ``imbtk recommend`` names it for such data.
         - sequence of str: a set of plans, each as a user writes it: ``{"default": ["class-weights augment"]}``. The
           set ``default``, of all plugins together, is compared where no plan is given; a plan that makes no sense for
           the data is left out, with its reason.

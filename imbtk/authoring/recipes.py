@@ -3,8 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["Recipe"]
+__all__ = ["Recipe", "Suits"]
+
+Range = tuple[float | None, float | None]
+"""Least and most, both included; None leaves a side open."""
+
+
+@dataclass(frozen=True)
+class Suits:
+    """For which data a plan is recommended by ``imbtk recommend``: all that is not None has to be true of them.
+
+    Attributes
+    ----------
+    why : str
+        Why the plan is worth a try on such data, in one sentence.
+    kind : "images" or "table", optional
+    classes : (least, most), optional
+        Number of classes; ``(2, 2)`` for two, ``(10, None)`` for ten or more.
+    imbalance : (least, most), optional
+        Rows of the most frequent class over rows of the rarest.
+    rarest_rows : (least, most), optional
+        Rows of the rarest class.
+    rarest_groups : (least, most), optional
+        Groups (patients) with a row of the class that has fewest of them; where groups are not known, its rows.
+    pretrained : bool, optional
+        Whether training starts from pretrained weights.
+    priority : int
+        Of plans that suit the data, those with the highest number come first.
+    """
+
+    why: str
+    kind: Literal["images", "table"] | None = None
+    classes: Range | None = None
+    imbalance: Range | None = None
+    rarest_rows: Range | None = None
+    rarest_groups: Range | None = None
+    pretrained: bool | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -23,6 +60,8 @@ class Recipe:
         Published figures, each with its data.
     source : str
         The paper, with section or equation.
+    suits : Suits, optional
+        For which data ``imbtk recommend`` names it; without, for none.
     """
 
     plan: str
@@ -30,3 +69,4 @@ class Recipe:
     when: str = ""
     evidence: str = ""
     source: str = ""
+    suits: Suits | None = None

@@ -22,6 +22,7 @@ __all__ = ["COMMANDS", "Program", "program", "traceback_option"]
 
 COMMANDS = {
     "check": "Look for what would spoil results on these data, before training.",
+    "recommend": "Name plans that are worth comparing on these data, with reasons and evidence.",
     "run": "Train one plan of strategies on one split of the data.",
     "compare": "Train several plans on the same splits: which help, and is it chance?",
     "report": "Make the page of a run or of a comparison anew.",

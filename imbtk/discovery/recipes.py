@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imbtk.authoring.options import parse_spec, split_specs
-from imbtk.authoring.recipes import Recipe
+from imbtk.authoring.recipes import Recipe, Suits
 from imbtk.discovery.plugin import Plugin
 from imbtk.errors import PlanError, PluginError, did_you_mean
 
@@ -92,6 +92,11 @@ def read_recipes(catalogue: Catalogue) -> Recipes:
                 )
             owners[name] = plugin.provider
             if isinstance(offer, Recipe):
+                if not isinstance(offer.suits, Suits | None):
+                    raise PluginError(
+                        f"'{name}', which plugin '{plugin.name}' ({plugin.provider}) offers in imbtk_plans, says what "
+                        f"data it suits as a {type(offer.suits).__name__}: write imbtk.Suits(…)."
+                    )
                 found.plans[name] = NamedPlan(name, offer, plugin.provider)
             elif isinstance(offer, str):
                 found.words[name] = offer

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from imbtk import Recipe, hookimpl
+from imbtk import Recipe, Suits, hookimpl
 
 _CAO = (
     "Cao et al. 2019, “Learning imbalanced datasets with label-distribution-aware margin loss”, section 3.3 and "
     "Algorithm 1 (deferred re-weighting)."
 )
 _KANG = "Kang et al. 2020, “Decoupling representation and classifier for long-tailed recognition”"
+_MENON = "Menon et al. 2021, “Long-tail learning via logit adjustment”"
 _FIGURES = "ResNet-32 on CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100, best epoch on the test set:"
 
 _DRW = "class-weights:scheme=effective,beta=0.9999@80%-"
@@ -21,6 +22,12 @@ PLANS = {
         evidence=f"{_FIGURES} 74.6 / 39.2 beside 70.4 / 38.3 of the plain network; the same weights from the first "
         "epoch on 68.3 / 32.3, worse than none (BagofTricks-LT).",
         source=_CAO,
+        suits=Suits(
+            "Weights from the first epoch on may spoil what is learnt of so many classes.",
+            classes=(5, None),
+            imbalance=(10, None),
+            priority=40,
+        ),
     ),
     "drs": Recipe(
         "oversample@80%-",
@@ -29,6 +36,13 @@ PLANS = {
         evidence=f"{_FIGURES} 75.1 / 40.6 beside 70.4 / 38.3; oversampling from the first epoch 72.5 / 35.2 "
         "(BagofTricks-LT).",
         source=_CAO,
+        suits=Suits(
+            "Rows of rare classes are repeated only once the network has learnt to see.",
+            classes=(5, None),
+            imbalance=(10, None),
+            rarest_rows=(20, None),
+            priority=30,
+        ),
     ),
     "ldam-drw": Recipe(
         f"ldam {_DRW}",
@@ -59,6 +73,64 @@ PLANS = {
         evidence=f"{_FIGURES} 75.0 / 40.3 beside 70.4 / 38.3. The best of nine on NIH and MIMIC chest X-rays: balanced "
         "accuracy 0.294 / 0.296 beside 0.115 / 0.169 (Holste et al. 2022).",
         source=f"{_KANG}, section 4 (cRT).",
+        suits=Suits(
+            "There are enough of them for a head of its own, and the features stay those of all rows.",
+            kind="images",
+            imbalance=(5, None),
+            rarest_rows=(50, None),
+            rarest_groups=(20, None),
+            priority=60,
+        ),
+    ),
+    "weighted": Recipe(
+        "class-weights",
+        "Weight the loss of each class by its inverse frequency.",
+        when="Few classes, a moderate imbalance; the row that most studies have.",
+        evidence=f"{_FIGURES} 68.3 / 32.3 beside 70.4 / 38.3, worse than none on so many classes (BagofTricks-LT); "
+        "for few classes no figure is at hand.",
+        source="King & Zeng 2001, “Logistic regression in rare events data”, section 4.2 (weighting).",
+        suits=Suits(
+            "It costs nothing, and most studies have this row.",
+            classes=(2, 4),
+            imbalance=(1.5, 100),
+            priority=50,
+        ),
+    ),
+    "adjusted": Recipe(
+        "logit-adjust",
+        "Add the logarithm of each class's frequency to its logit in the loss: the decision comes out balanced.",
+        when="Nearly always: no weight becomes large, whatever the imbalance.",
+        evidence="ResNet-32 on CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100: 77.9 / 44.1 beside 71.4 / 39.9 of "
+        "the plain network; the plain network with its decision moved 77.3 / 44.1.",
+        source=f"{_MENON}, equation 10.",
+        suits=Suits("No weight becomes large, whatever the imbalance.", imbalance=(3, None), priority=55),
+    ),
+    "folds-and-threshold": Recipe(
+        "ensemble:over=folds threshold",
+        "A model for each of five training folds, their mean, and thresholds fitted on what unseen rows were given.",
+        when="Few patients: one validation side is too small to choose a threshold on. It costs five trainings.",
+        evidence="The winners of SIIM-ISIC (melanoma: 18 models on 5 folds) and of RSNA's mammography challenge (four "
+        "folds) used cross-entropy and ensembles over folds; no figure for the ensemble alone is at hand.",
+        source="Buchanan et al. 2023, “The effects of ensembling on long-tailed data”.",
+        suits=Suits(
+            "One validation side holds too few of them to choose a threshold on.",
+            rarest_groups=(10, 60),
+            priority=70,
+        ),
+    ),
+    "flat-drw": Recipe(
+        f"sam:rho=0.5 {_DRW}",
+        "Deferred weights with steps towards flat minima, so that rare classes do not end in saddle points.",
+        when="Many classes and a long tail, if every step may cost two.",
+        evidence="ResNet-32 on CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100: 80.6 / 44.6 (ρ = 0.5 / 0.8).",
+        source="Rangwani et al. 2022, “Escaping saddle points for effective generalization on class-imbalanced data”.",
+        suits=Suits(
+            "The authors see rare classes end in saddle points; every step costs two.",
+            kind="images",
+            classes=(10, None),
+            imbalance=(50, None),
+            priority=45,
+        ),
     ),
 }
 

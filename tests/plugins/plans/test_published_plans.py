@@ -11,7 +11,9 @@ from imbtk.authoring.options import parse_spec, split_specs
 from imbtk.cli.program import program
 from imbtk.comparison.config import make_comparison_config
 from imbtk.comparison.grid import make_rows
+from imbtk.comparison.recommend import DataFacts, rank
 from imbtk.discovery.catalogue import Catalogue
+from imbtk.discovery.recipes import NamedPlan
 from imbtk.planning.config import read_config
 from imbtk.planning.plan import Plan
 from imbtk_plugins.plans.published_plans import PLANS, WORDS
@@ -25,6 +27,28 @@ def test_a_plan_is_made_of_strategies_with_their_options(name: str) -> None:
     assert PLANS[name].when
     assert PLANS[name].evidence
     assert PLANS[name].source
+
+
+def facts(**more: object) -> DataFacts:
+    told = {"kind": "images", "classes": 2, "rows": 2000, "rarest": "a", "rarest_rows": 200, "imbalance": 9.0}
+    rest = {"fewest": "a", "rarest_groups": 200, "groups_known": True, "pretrained": False}
+    return DataFacts(**(told | rest | more))
+
+
+@pytest.mark.parametrize(
+    ("data", "first", "never"),
+    [
+        (facts(rarest_rows=60, rarest_groups=12), "folds-and-threshold", "decoupled"),
+        (facts(), "decoupled", "drw"),
+        (facts(classes=100, imbalance=100.0), "decoupled", "weighted"),
+        (facts(kind="table", classes=10, imbalance=20.0, rarest_rows=9), "adjusted", "drs"),
+        (facts(imbalance=1.7), "weighted", "adjusted"),
+    ],
+)
+def test_what_comes_first_on_which_data(data: DataFacts, first: str, never: str) -> None:
+    names = [advice.plan.name for advice in rank((NamedPlan(n, r, "x") for n, r in PLANS.items()), data)]
+    assert names[0] == first
+    assert never not in names
 
 
 @pytest.mark.parametrize("word", WORDS)
