@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Look for what would spoil results on these data, before training.",
     "run": "Train one plan of strategies on one split of the data.",
     "compare": "Train several plans on the same splits: which help, and is it chance?",
+    "reproduce": "Train a published table again, ours beside its figures.",
     "report": "Make the page of a run or of a comparison anew.",
     "predict": "Predict new rows with a trained run.",
     "evaluate": "Evaluate a trained run on new data.",
