@@ -19,7 +19,7 @@ from imbtk.data.store import Progress
 from imbtk.errors import DataError
 from imbtk.wording import listing
 
-__all__ = ["BinarySource"]
+__all__ = ["BinarySource", "is_binary", "read_sides"]
 
 Samples = tuple[np.ndarray, np.ndarray]
 
@@ -43,9 +43,7 @@ class BinarySource:
 
     def accepts(self, data: object, options: DataOptions) -> bool:
         """Return whether `data` is the path of a folder that has such files, or those of CIFAR's Python version."""
-        if not isinstance(data, (str, Path)) or not (root := Path(data).expanduser()).is_dir():
-            return False
-        return _cifar(root) is not None or _idx_file(root, _IDX[0][0]) is not None or _is_pickled(root)
+        return isinstance(data, (str, Path)) and is_binary(Path(data).expanduser())
 
     def load(self, data: object, options: DataOptions, progress: Progress | None = None) -> Dataset:
         """Return the data set.
@@ -56,22 +54,8 @@ class BinarySource:
             If a file is missing, of another size than it should be, or holds pickles.
         """
         root = Path(str(data)).expanduser()
-        names: list[str] = []
-        if (form := _cifar(root)) is not None:
-            *sides, bytes_of_label, names_file = form
-            parts = [_read_cifar(root, files, bytes_of_label) for files in sides]
-            names = _read_names(root / names_file)
-        elif _is_pickled(root):
-            raise DataError(
-                f"{root} holds the Python version of CIFAR, whose files are pickles: reading one may run any code, and "
-                "imbtk does not. Get the binary version (cifar-10-binary.tar.gz, cifar-100-binary.tar.gz)."
-            )
-        else:
-            parts = [(_read_idx(root, images, 3), _read_idx(root, labels, 1)) for images, labels in _IDX]
-            _check_idx(root, parts)
+        parts, names = read_sides(root)
         labels = np.concatenate([labels for _, labels in parts])
-        if names and int(labels.max(initial=0)) >= len(names):
-            raise DataError(f"{root / names_file} names {len(names)} classes, and there is a label {labels.max()}.")
         counts = [len(labels) for _, labels in parts]
         dataset = dataset_from_arrays(
             np.concatenate([images for images, _ in parts]),
@@ -85,6 +69,42 @@ class BinarySource:
         )
         dataset.description.update({"source": "binary", "path": str(root.resolve())})
         return _named(dataset, names)
+
+
+def is_binary(root: Path) -> bool:
+    """Return whether a folder has such files, or those of CIFAR's Python version."""
+    if not root.is_dir():
+        return False
+    return _cifar(root) is not None or _idx_file(root, _IDX[0][0]) is not None or _is_pickled(root)
+
+
+def read_sides(root: Path) -> tuple[list[Samples], list[str]]:
+    """Return images, (N, H, W) or (N, 3, 32, 32), and labels (N,) of training and test side, and names of classes.
+
+    Names are by the number of the label; none where no file says them.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, of another size than it should be, or holds pickles.
+    """
+    names: list[str] = []
+    if (form := _cifar(root)) is not None:
+        *sides, bytes_of_label, names_file = form
+        parts = [_read_cifar(root, files, bytes_of_label) for files in sides]
+        names = _read_names(root / names_file)
+        largest = max(int(labels.max()) for _, labels in parts)
+        if names and largest >= len(names):
+            raise DataError(f"{root / names_file} names {len(names)} classes, and there is a label {largest}.")
+    elif _is_pickled(root):
+        raise DataError(
+            f"{root} holds the Python version of CIFAR, whose files are pickles: reading one may run any code, and "
+            "imbtk does not. Get the binary version (cifar-10-binary.tar.gz, cifar-100-binary.tar.gz)."
+        )
+    else:
+        parts = [(_read_idx(root, images, 3), _read_idx(root, labels, 1)) for images, labels in _IDX]
+        _check_idx(root, parts)
+    return parts, names
 
 
 def _cifar(root: Path) -> tuple[list[str], list[str], int, str] | None:

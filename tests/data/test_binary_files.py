@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imbtk.data import load
+from imbtk.data import DataOptions, load
+from imbtk.data.new_rows import new_rows
 from imbtk.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -74,6 +75,18 @@ def test_idx_files_compressed_or_not(tmp_path: Path, ending: str) -> None:
     assert dataset.given_split is not None
     assert dataset.given_split.tolist() == [0] * 6 + [2] * 4
     assert dataset.labels.tolist() == [0, 1] * 5
+
+
+def test_new_rows_are_those_of_the_test_side(tmp_path: Path) -> None:
+    folder = _cifar10(tmp_path / "cifar")
+    rows = new_rows([folder], DataOptions(), {"kind": "images", "class_names": ["airplane", "bird"]}, labelled=True)
+    assert rows.names == ("test[0]", "test[1]")
+    assert rows.labels == ("airplane", "bird")
+    assert rows.values.shape == (2, 3, 32, 32)
+    assert rows.notes == ("Of cifar the test side is read, the training side is not (--ignore-split reads all).",)
+    every = new_rows([folder], DataOptions(ignore_split=True), {"kind": "images", "class_names": ["airplane", "bird"]})
+    assert len(every) == 12
+    assert every.labels is None
 
 
 @pytest.mark.parametrize("keep", [0, 3000, 3074])
