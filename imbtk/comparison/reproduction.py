@@ -143,7 +143,7 @@ def reproduce(
         done = before.get(row_name)
         if row_name in chosen and (done is None or done["last"] is None):
             run = config.model_copy(update={"out": str(folder / row_name)})
-            done = _trained(run, dataset, catalogue, row_name, row, table.plan, quiet)
+            done = _trained(run, dataset, catalogue, row_name, row, common=table.plan, quiet=quiet)
         if done is not None:
             document["rows"].append(done)
             write_json(folder / FILE, document)
