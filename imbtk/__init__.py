@@ -36,13 +36,14 @@ if TYPE_CHECKING:
     from imbtk.authoring.hookspecs import hookimpl
     from imbtk.authoring.options import option
     from imbtk.authoring.prediction import CalibrationMap, DecisionRule, View
-    from imbtk.authoring.recipes import Recipe, Suits
+    from imbtk.authoring.recipes import PublishedRow, PublishedTable, Recipe, Suits
     from imbtk.authoring.records import Batch, Objective, Outputs, Partner, ScheduleFunction, TakeStep, TrainingRows
     from imbtk.authoring.sampling import EpochSize, expected_rows, order_by_class
     from imbtk.authoring.strategy import Strategy
     from imbtk.comparison.comparison import Comparison, compare
     from imbtk.comparison.entry import run
     from imbtk.comparison.recommend import recommend
+    from imbtk.comparison.reproduction import reproduce
     from imbtk.data.dataset import Dataset
     from imbtk.data.group_folds import GroupPool
     from imbtk.errors import ImbtkError
@@ -65,13 +66,14 @@ _HOMES = {
         "imbtk.authoring.hookspecs": "hookimpl",
         "imbtk.authoring.options": "option",
         "imbtk.authoring.prediction": "CalibrationMap DecisionRule View",
-        "imbtk.authoring.recipes": "Recipe Suits",
+        "imbtk.authoring.recipes": "PublishedRow PublishedTable Recipe Suits",
         "imbtk.authoring.records": "Batch Objective Outputs Partner ScheduleFunction TakeStep TrainingRows",
         "imbtk.authoring.sampling": "EpochSize expected_rows order_by_class",
         "imbtk.authoring.strategy": "Strategy",
         "imbtk.comparison.comparison": "Comparison compare",
         "imbtk.comparison.entry": "run",
         "imbtk.comparison.recommend": "recommend",
+        "imbtk.comparison.reproduction": "reproduce",
         "imbtk.data.dataset": "Dataset",
         "imbtk.data.group_folds": "GroupPool",
         "imbtk.errors": "ImbtkError",
@@ -113,6 +115,8 @@ __all__ = [
     "Outputs",
     "Partner",
     "Phase",
+    "PublishedRow",
+    "PublishedTable",
     "Recipe",
     "Rows",
     "RunContext",
@@ -136,6 +140,7 @@ __all__ = [
     "option",
     "order_by_class",
     "recommend",
+    "reproduce",
     "run",
     "sensitivity_interval",
 ]

@@ -67,7 +67,7 @@ def _fold_fault(fold: Split, size: int, groups: torch.Tensor | None) -> str:
 
 MEMBER_OPTIONS = (
     "model", "epochs", "batch_size", "accumulate", "optimizer", "lr", "lr_backbone", "weight_decay", "schedule",
-    "warmup", "clip_norm",
+    "warmup", "milestones", "fall", "clip_norm",
 )  # fmt: skip
 """What a member may have of its own: never data, split, deployment or output."""
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         Split,
     )
     from imbtk.authoring.prediction import CalibrationMap, DecisionRule, View
-    from imbtk.authoring.recipes import Recipe
+    from imbtk.authoring.recipes import PublishedTable, Recipe
     from imbtk.authoring.records import Objective, Partner, ScheduleFunction, TakeStep, TrainingRows
     from imbtk.authoring.strategy import Strategy
     from imbtk.data.dataset import Dataset
@@ -217,15 +217,15 @@ def imbtk_metrics() -> Mapping[str, ExtraMetric]:  # type: ignore[empty-body]
 
 
 @_hook("collect", "module", "plans")
-def imbtk_plans() -> Mapping[str, Recipe | Sequence[str]]:  # type: ignore[empty-body]
-    """Offer plans under a name, sets of plans for ``imbtk compare``, and other words for what there is.
+def imbtk_plans() -> Mapping[str, Recipe | PublishedTable | Sequence[str]]:  # type: ignore[empty-body]
+    """Offer plans under a name, sets of plans to compare, published tables, and other words for what there is.
 
     Called once, when a name is no strategy's, a comparison is given no plan or ``--plan-set NAME``, or plans are
     listed or recommended. Default: none.
 
     Returns
     -------
-    mapping of str to Recipe, sequence of str, or str
+    mapping of str to Recipe, PublishedTable, sequence of str, or str
         By the kind of what stands under a name:
 
         - Recipe: a plan, which ``imbtk run --plan NAME`` trains. No strategy may have its name. With ``suits``,
@@ -233,6 +233,7 @@ def imbtk_plans() -> Mapping[str, Recipe | Sequence[str]]:  # type: ignore[empty
         - sequence of str: a set of plans, each as a user writes it: ``{"default": ["class-weights augment"]}``. The
           set ``default``, of all plugins together, is compared where no plan is given; a plan that makes no sense for
           the data is left out, with its reason.
+        - PublishedTable: what ``imbtk reproduce NAME`` trains and compares with published figures.
         - str: what people know by this name is written so here: ``{"smote": "resample:method=SMOTE"}``.
     """
 

@@ -29,8 +29,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Model": ("model", "pretrained", "weights", "freeze", "lr_backbone"),
     "Training": (
-        "epochs", "batch_size", "accumulate", "lr", "optimizer", "weight_decay", "schedule", "warmup", "clip_norm",
-        "early_stop", "patience", "max_minutes", "fold", "seed", "device", "precision", "memory_format", "threads",
+        "epochs", "batch_size", "accumulate", "lr", "optimizer", "weight_decay", "schedule", "warmup", "milestones",
+        "fall", "clip_norm", "early_stop", "patience", "max_minutes", "fold", "seed", "device", "precision",
+        "memory_format", "threads",
     ),
     "Probabilities and decisions": ("deploy", "decide"),
     "Output": ("out", "discard_unfinished"),

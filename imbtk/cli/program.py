@@ -25,6 +25,7 @@ COMMANDS = {
     "recommend": "Name plans that are worth comparing on these data, with reasons and evidence.",
     "run": "Train one plan of strategies on one split of the data.",
     "compare": "Train several plans on the same splits: which help, and is it chance?",
+    "reproduce": "Train a published table again, ours beside its figures.",
     "report": "Make the page of a run or of a comparison anew.",
     "predict": "Predict new rows with a trained run.",
     "evaluate": "Evaluate a trained run on new data.",

@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from imbtk.data.binary_files import is_binary, read_sides
 from imbtk.data.breakhis import class_labels, parse_all
 from imbtk.data.frames import (
     GROUP_NAMES,
@@ -108,6 +110,8 @@ def new_rows(
         rows = _from_files(paths, options)
     elif str(sources[0]).startswith("builtin:"):
         rows = _from_builtin(str(sources[0]), options)
+    elif is_binary(paths[0]):
+        rows = _from_binary(paths[0], options, labelled)
     elif paths[0].is_dir():
         rows = _from_folder(paths[0], options, description, labelled)
     elif paths[0].suffix.casefold() in (".csv", ".tsv") and paths[0].is_file():
@@ -275,6 +279,21 @@ def _from_arrays(path: Path, options: DataOptions, labelled: bool) -> NewRows:
         labels=labels,
         labels_from=said,
         notes=found.notes,
+    )
+
+
+def _from_binary(root: Path, options: DataOptions, labelled: bool) -> NewRows:
+    """Return the test side, on which nothing was trained; all rows where the split is to be ignored."""
+    (train, test), names = read_sides(root)
+    sides = {"train": train, "test": test} if options.ignore_split else {"test": test}
+    numbers = [number for _, labels in sides.values() for number in labels.tolist()]
+    note = f"Of {root.name} the test side is read, the training side is not (--ignore-split reads all)."
+    return NewRows(
+        tuple(f"{side}[{row}]" for side, (_, labels) in sides.items() for row in range(len(labels))),
+        values=np.concatenate([images for images, _ in sides.values()]),
+        labels=tuple(names[number] if names else str(number) for number in numbers) if labelled else None,
+        labels_from=f"labels of {root}" if labelled else "",
+        notes=() if options.ignore_split else (note,),
     )
 
 

@@ -46,12 +46,13 @@ class Source(Protocol):
 def built_in_sources() -> tuple[Source, ...]:
     """Return core's own sources, in the order they are asked."""
     from imbtk.data.arrays import ArraySource
+    from imbtk.data.binary_files import BinarySource
     from imbtk.data.builtin import BuiltinSource
     from imbtk.data.folders import FolderSource
     from imbtk.data.npz import NpzSource
     from imbtk.data.tabular import CsvSource, FrameSource
 
-    return (BuiltinSource(), FrameSource(), ArraySource(), NpzSource(), CsvSource(), FolderSource())
+    return (BuiltinSource(), FrameSource(), ArraySource(), NpzSource(), CsvSource(), BinarySource(), FolderSource())
 
 
 def open_data(

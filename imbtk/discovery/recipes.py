@@ -1,4 +1,4 @@
-"""What plugins offer in ``imbtk_plans``: sets of plans, plans by name, and other words for what there is."""
+"""What plugins offer in ``imbtk_plans``: sets of plans, plans by name, published tables, other words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imbtk.authoring.options import parse_spec, split_specs
-from imbtk.authoring.recipes import Recipe, Suits
+from imbtk.authoring.recipes import PublishedTable, Recipe, Suits
 from imbtk.discovery.plugin import Plugin
 from imbtk.errors import PlanError, PluginError, did_you_mean
 
@@ -44,11 +44,14 @@ class Recipes:
         Plans of a comparison by the name of their set, of all plugins together.
     words : dict of str to str
         What people call something, and how it is written here: ``{"smote": "resample:method=SMOTE"}``.
+    tables : dict of str to PublishedTable
+        By the names under which ``imbtk reproduce`` trains them.
     """
 
     plans: dict[str, NamedPlan] = field(default_factory=dict)
     sets: dict[str, list[str]] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, PublishedTable] = field(default_factory=dict)
 
     def written(self, name: str) -> str | None:
         """Return how a plan, or what goes by another name, is written with strategies; None if it is not known."""
@@ -98,6 +101,8 @@ def read_recipes(catalogue: Catalogue) -> Recipes:
                         f"data it suits as a {type(offer.suits).__name__}: write imbtk.Suits(…)."
                     )
                 found.plans[name] = NamedPlan(name, offer, plugin.provider)
+            elif isinstance(offer, PublishedTable):
+                found.tables[name] = offer
             elif isinstance(offer, str):
                 found.words[name] = offer
             else:
@@ -108,7 +113,7 @@ def read_recipes(catalogue: Catalogue) -> Recipes:
 def _wrong(plugin: Plugin, name: str, offer: Any) -> str:
     return (
         f"plugin '{plugin.name}' ({plugin.provider}) offers '{name}' in imbtk_plans as a {type(offer).__name__}: it is "
-        "a list of plans for a set, a Recipe for a plan, or a text for another word of what there is."
+        "a list of plans for a set, a Recipe for a plan, a PublishedTable, or a text for another word of what there is."
     )
 
 

@@ -58,7 +58,7 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         Peak learning rate; by default the one that suits the model.
     weight_decay : float, optional
         By default the one that suits the model.
-    optimizer, schedule, warmup, clip_norm
+    optimizer, schedule, warmup, milestones, fall, clip_norm
         As the options of ``imbtk run``.
     early_stop : str, optional
         Keep the best epoch of the last phase by ``corrected_log_loss``, ``balanced_log_loss``, ``log_loss``,
@@ -132,6 +132,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         optimizer: str = "adamw",
         schedule: str = "cosine",
         warmup: float = 0.05,
+        milestones: Sequence[float] = (0.6, 0.8),
+        fall: float = 0.1,
         clip_norm: float | None = None,
         early_stop: str | None = None,
         patience: int | None = None,
@@ -161,6 +163,8 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.optimizer = optimizer
         self.schedule = schedule
         self.warmup = warmup
+        self.milestones = milestones
+        self.fall = fall
         self.clip_norm = clip_norm
         self.early_stop = early_stop
         self.patience = patience
@@ -301,9 +305,9 @@ class ImbalancedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         values = {
             name: getattr(self, name)
             for name in (
-                "model", "epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "warmup", "clip_norm",
-                "early_stop", "patience", "deploy", "allow_overcorrection", "device", "precision", "memory_format",
-                "max_minutes", "categorical", "numeric", "drop", "decimal", "dates",
+                "model", "epochs", "batch_size", "lr", "weight_decay", "optimizer", "schedule", "warmup", "milestones",
+                "fall", "clip_norm", "early_stop", "patience", "deploy", "allow_overcorrection", "device", "precision",
+                "memory_format", "max_minutes", "categorical", "numeric", "drop", "decimal", "dates",
             )
         }  # fmt: skip
         seed = self.random_state

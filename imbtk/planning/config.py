@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
@@ -77,6 +77,12 @@ class RunConfig(DataOptions):
     )
     schedule: Literal["cosine", "step", "constant"] = Field("cosine", description="After the warm-up.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps in which the rate rises.")
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.6, 0.8), description="With the schedule step: after which shares of the steps after the warm-up it falls."
+    )
+    fall: float = Field(
+        0.1, gt=0, le=1, description="With the schedule step: the factor on the rate at each of its milestones."
+    )
     clip_norm: float | None = Field(None, gt=0, description="Largest norm of the gradient.")
     early_stop: EarlyStopMetric | None = Field(
         None,

@@ -22,6 +22,8 @@ class TrainingConfig:
     seed: int
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     warmup: float = 0.05
+    milestones: tuple[float, ...] = (0.6, 0.8)
+    fall: float = 0.1
     clip_norm: float | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = False

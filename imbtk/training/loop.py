@@ -20,7 +20,7 @@ from imbtk.training.config import EpochRecord, Progress, TrainingConfig
 from imbtk.training.iterator import Share
 from imbtk.training.learner import Learner, check_whole_batches
 from imbtk.training.losses import EpochLosses
-from imbtk.training.schedule import Schedule
+from imbtk.training.schedule import schedule_of
 from imbtk.training.setup import MakeOptimizer, carried_over, lay_out
 from imbtk.training.step import take_step, trained_parameters
 from imbtk.training.validation import validate
@@ -131,7 +131,7 @@ class Training:
         self.on_step, self.clock, self.wrap = on_step, clock, wrap
         self.progress, self.windows = Progress(), Windows(network, batches, validation)
         total = sum(phase.steps * phase.planned.phase.epochs for phase in phases)
-        self.schedule = Schedule(total, config.schedule, config.warmup)
+        self.schedule = schedule_of(config, total)
         self.finishes = any(finishing(phase.planned.items) for phase in phases)
 
     def run(self, on_epoch: Callable[[int, EpochRecord], None], resume: Mapping[str, Any] | None) -> list[EpochRecord]:

@@ -8,15 +8,26 @@ from collections.abc import Sequence
 import torch
 
 from imbtk.planning.phases import BuiltPhase
+from imbtk.training.config import TrainingConfig
 
-__all__ = ["Schedule", "learning_rate_factor"]
+__all__ = ["Schedule", "learning_rate_factor", "schedule_of"]
 
 
-def learning_rate_factor(step: int, total: int, schedule: str, warmup: float) -> float:
+MILESTONES, FALL = (0.6, 0.8), 0.1
+
+
+def learning_rate_factor(
+    step: int,
+    total: int,
+    schedule: str,
+    warmup: float,
+    milestones: Sequence[float] = MILESTONES,
+    fall: float = FALL,
+) -> float:
     """Return the factor on the peak learning rate at `step` of `total`.
 
     A linear rise over the first `warmup` of the steps, then a half cosine to zero (Loshchilov & Hutter 2017, equation
-    5, one cycle), or steps of 1/10 at 60 % and 80 %, or nothing.
+    5, one cycle), or a factor of `fall` at each of the `milestones`, shares of what is left, or nothing.
     """
     rising = max(1, round(warmup * total)) if warmup else 0
     if step < rising:
@@ -25,7 +36,8 @@ def learning_rate_factor(step: int, total: int, schedule: str, warmup: float) ->
     if schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * done))
     if schedule == "step":
-        return 1.0 if done < 0.6 else 0.1 if done < 0.8 else 0.01
+        # So that two falls to a tenth are 0.01, which 0.1 ** 2 is not. A milestone of 155/195 is met at step 155.
+        return float((1 / fall) ** -sum(done >= milestone - 1e-12 for milestone in milestones))
     return 1.0
 
 
@@ -39,10 +51,17 @@ class Schedule:
     kind : "cosine", "step" or "constant"
     warmup : float
         Share of the steps in which the rate rises.
+    milestones : sequence of float
+        Of "step": the shares of the other steps after which the rate falls.
+    fall : float
+        By which factor it falls.
     """
 
-    def __init__(self, total: int, kind: str, warmup: float) -> None:
+    def __init__(
+        self, total: int, kind: str, warmup: float, milestones: Sequence[float] = MILESTONES, fall: float = FALL
+    ) -> None:
         self.total, self._kind, self._warmup = total, kind, warmup
+        self._milestones, self._fall = milestones, fall
 
     def drive(
         self, optimizer: torch.optim.Optimizer, phase: BuiltPhase | None = None, phases: Sequence[BuiltPhase] = ()
@@ -68,11 +87,16 @@ class Schedule:
     def set(self, step: int) -> None:
         """Set the rates of `step`, from 0."""
         if self._own is None:
-            factor = learning_rate_factor(step, self.total, self._kind, self._warmup)
+            factor = learning_rate_factor(step, self.total, self._kind, self._warmup, self._milestones, self._fall)
         else:
             factor = self._own(step - self._first, self._length)
         for group in self._optimizer.param_groups:
             group["lr"] = group["peak"] * factor
+
+
+def schedule_of(config: TrainingConfig, total: int) -> Schedule:
+    """Return the schedule of a training of `total` steps."""
+    return Schedule(total, config.schedule, config.warmup, config.milestones, config.fall)
 
 
 def _steps(phases: Sequence[BuiltPhase], start: int, stop: int) -> int:

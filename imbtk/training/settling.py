@@ -29,6 +29,8 @@ def training_config(prepared: PreparedRun, network: Network) -> TrainingConfig:
         seed=config.seed,
         schedule=config.schedule,
         warmup=config.warmup,
+        milestones=config.milestones,
+        fall=config.fall,
         clip_norm=config.clip_norm,
         accumulate=config.accumulate,
         precision=choose_precision(config.precision, prepared.model.device),

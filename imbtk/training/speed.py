@@ -22,7 +22,7 @@ from imbtk.training.batches import Batches, PhaseBatches
 from imbtk.training.config import TrainingConfig
 from imbtk.training.learner import Learner
 from imbtk.training.loop import network_seed
-from imbtk.training.schedule import Schedule
+from imbtk.training.schedule import schedule_of
 from imbtk.training.setup import MakeOptimizer, lay_out
 from imbtk.training.step import take_step, trained_parameters
 from imbtk.training.windows import Windows
@@ -236,7 +236,7 @@ def _steps(
     lay_out(network, config)
     learner = Learner(network, on_copies(phase))
     optimizer = make_optimizer(learner.train())
-    schedule, parameters = Schedule(total, config.schedule, config.warmup), trained_parameters(optimizer)
+    schedule, parameters = schedule_of(config, total), trained_parameters(optimizer)
     schedule.drive(optimizer)
     step = 0
     while True:

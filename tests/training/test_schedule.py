@@ -35,6 +35,17 @@ def test_steps_and_constants() -> None:
     assert {learning_rate_factor(s, 10, "constant", 0.0) for s in range(10)} == {1.0}
 
 
+def test_steps_at_the_milestones_of_the_literature() -> None:
+    """Of 200 epochs: warm-up in the first 5, a hundredth from 160 on, and again from 180 on."""
+    factors = [
+        learning_rate_factor(e, 200, "step", 0.025, milestones=(155 / 195, 175 / 195), fall=0.01) for e in range(200)
+    ]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert set(factors[5:160]) == {1.0}
+    assert factors[160:180] == pytest.approx([0.01] * 20)
+    assert factors[180:] == pytest.approx([0.0001] * 20)
+
+
 def test_one_step_is_a_run_too() -> None:
     assert learning_rate_factor(0, 1, "cosine", 0.05) == 1.0
 
