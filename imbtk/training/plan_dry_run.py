@@ -5,9 +5,10 @@ Each phase takes one step on eight rows of each class, between the windows that 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -78,7 +79,8 @@ def dry_run_plan(
             learner.train()
             optimizer = make_optimizer(learner)
             batch = phase_batches.one(few_rows(tried), tried.planned.phase.start)
-            _, losses = take_step(learner, learner, optimizer, batch, trained_parameters(optimizer), config)
+            with _objectives_named(phase):
+                _, losses = take_step(learner, learner, optimizer, batch, trained_parameters(optimizer), config)
             if not bool(losses.isfinite().all()):
                 raise PluginError(f"a dry run of the plan ({_names(phase)}) gives losses that are not finite.")
             if not calls:
@@ -103,6 +105,19 @@ def _counting(phase: BuiltPhase) -> tuple[BuiltPhase, list[None]]:
         return phase.criterion(logits, target)
 
     return dataclasses.replace(phase, criterion=criterion), calls
+
+
+@contextlib.contextmanager
+def _objectives_named(phase: BuiltPhase) -> Iterator[None]:
+    """Let a refusal of an objective, which does not know who stands around it, end with all objectives' names."""
+    try:
+        yield
+    except PlanError as error:
+        objectives = Dispatcher(phase.planned.items).answering("imbtk_objective")
+        if len(objectives) > 1:
+            names = " and ".join(f"'{item}'" for item in objectives)
+            error.args = (f"{error} Objectives of the plan: {names}.",)
+        raise
 
 
 def _refuse_ignored(phase: BuiltPhase) -> None:

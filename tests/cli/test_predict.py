@@ -159,7 +159,7 @@ def change(folder: Path, what: str) -> None:
         ("disguised", "is a PyTorch .pt file under another name: imbtk does not load pickles"),
         (
             "newer",
-            "has schema_version 99; this imbtk reads up to 1. The run was made by a newer imbtk: update imbtk (pip",
+            "has schema_version 99; this imbtk reads up to 2. The run was made by a newer imbtk: update imbtk (pip",
         ),
         ("incomplete", "model.json' does not exist: 'run/model' is not the folder of a saved model."),
     ],

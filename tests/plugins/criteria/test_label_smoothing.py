@@ -98,6 +98,7 @@ def test_a_class_without_rows_is_finite_in_half_precision():
     assert torch.isfinite(gradient).all()
 
 
+@pytest.mark.filterwarnings("ignore:'label-smoothing' teaches smoothed targets")
 def test_it_keeps_a_network_from_certainty():
     x, y = load_breast_cancer(return_X_y=True)
     certainty = {}

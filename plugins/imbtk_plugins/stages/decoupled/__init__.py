@@ -1,1 +1,1 @@
-"""What is trained on a frozen backbone in the last epochs."""
+"""A classifier of its own on a backbone that has learnt before, and is frozen."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imbtk import EpochOrder, EpochSize, RunContext, Strategy, hookimpl, option
 from imbtk.authoring.records import ScheduleFunction
-from imbtk_plugins.stages.decoupled.shared import balanced_order, half_cosine, refuse_beginning
+from imbtk_plugins.stages.decoupled.second_stage import balanced_order, check_window, half_cosine
 
 if TYPE_CHECKING:
     from imbtk.models.network import Network
@@ -68,14 +68,8 @@ class CRT(Strategy):
     )
 
     def check_run(self, context: RunContext) -> None:
-        """Refuse a window that begins with the run.
-
-        Raises
-        ------
-        PlanError
-            If it does, or there is none.
-        """
-        refuse_beginning(self.name, "trains a new head", context)
+        """Refuse a window that begins with the run."""
+        check_window(self.name, "trains a new head", context)
 
     @hookimpl
     def imbtk_network(self, network: Network) -> None:

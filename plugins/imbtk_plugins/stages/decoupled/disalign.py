@@ -9,7 +9,7 @@ from torch import nn
 
 from imbtk import RunContext, Strategy, hookimpl, option
 from imbtk.authoring.records import ScheduleFunction
-from imbtk_plugins.stages.decoupled.shared import half_cosine, refuse_beginning
+from imbtk_plugins.stages.decoupled.second_stage import check_window, half_cosine
 
 if TYPE_CHECKING:
     from imbtk.models.network import Network
@@ -18,86 +18,92 @@ __all__ = ["Disalign"]
 
 
 class Disalign(Strategy):
-    """Keep all that the network has learnt, and learn to shift and scale its logits, as far as a row asks for it.
+    """Keep the network as it is, and learn to scale and shift its logits, for each row as much as its features ask for.
 
-    It is used in the last epochs, as ``disalign@80%-``.
+    It is used in the last epochs, as ``disalign@80%-``: what comes before trains the network as if it were not there.
 
     Notes
     -----
-    With the logits z of the trained network, frozen, and its features h, the window learns α, β (K numbers each), v and
-    b in
+    When its window begins backbone and head are frozen, the statistics of batch norm with them. With the logits z of
+    the head, and the features h that it is given, those of class c become
 
-        ẑ_c = σ(h) (α_c z_c + β_c) + (1 - σ(h)) z_c,    σ(h) = sigmoid(v·h + b),
+        z'_c = σ(h)·(α_c z_c + β_c) + (1 - σ(h))·z_c,    σ(h) = 1 / (1 + exp(-(v·h + b)))
 
-    with classes weighted ∝ π_c^(-ρ), π_c their shares. α begins at 1, β at 0, v and b at 0. ρ = 1 asks for balanced
-    classes and is the default here; the authors tune ρ to the data. A saved network is no longer made of imbtk's own
-    parts: predicting with it wants ``--trust-model``.
+    and α, β, v, b are trained with the weight π_c^(-ρ) of class c in the loss, π its frequency among the training rows.
+    α = 1 and β = 0 at first, so that the window begins with the network as it was, whatever σ. ρ = 1 makes classes
+    alike, as inverse frequencies do; the published script for ImageNet-LT has 1.2. The learning rate starts again and
+    falls in a half cosine from `rate` times its peak; with SGD, as in the paper, write rate=1. Of several experts all
+    are scaled and shifted alike, which is the same for their mean.
+
+    The published layer for classification writes z + σ·(α' z + β) with α' = 1 at first: the same functions, α = 1 + α',
+    but begun at twice the logits.
 
     When to use
     -----------
-    As ``lws``, where a factor for each class is too little.
+    After ordinary training with many classes, where how much is to be corrected differs from row to row. Where classes
+    are few a fixed shift (``logit-adjust:mode=posthoc``) is as good and needs no window.
 
     Cost
     ----
-    None beside a plain run: the epochs of the window are cheaper.
+    An epoch of the window is faster than a plain one, since no gradient goes through the network. Memory: 2K + D + 1
+    numbers. The network is saved as an exported program, since the head is none of imbtk's own.
 
     Not with
     --------
-    ``class-weights`` in the same window: refused. Orders that favour rare classes correct the frequencies twice.
+    ``class-weights``, which claims the same choice, and ``balanced-softmax``, ``logit-adjust`` or balanced orders in
+    the same window: each corrects the prior once more. ``tau-norm`` after it, which does not know this head.
 
     Evidence
     --------
-    Zhang et al. 2021 report gains over ``crt`` and ``lws`` on ImageNet-LT; none is known on small images.
+    ImageNet-LT, ResNeXt-50, 90 epochs and 10 with it: 52.4 % of all and 33.7 % of the few-shot classes, beside 46.9 %
+    and 9.6 % before them (tables of the published code, last epoch, one run each).
 
     References
     ----------
-    Zhang et al. 2021, "Distribution alignment: a unified framework for long-tail visual recognition", section 3.2
-    (adaptive calibration, eq. 5 to 7) and 3.3 (generalised re-weighting).
+    Zhang et al. 2021, "Distribution alignment: a unified framework for long-tail visual recognition", section 3.3
+    (adaptive calibration and generalised re-weighting).
     """
 
-    power: float = option(1.0, "Exponent ρ: classes weigh ∝ π^(-ρ); 0 weighs them alike.", ge=0)
-    rate: float = option(10.0, "Factor r on the peak learning rate, from which a cosine falls over the window.", gt=0)
+    rho: float = option(1.0, "Exponent ρ of the class weights π^(-ρ): 0 weights none, 1 makes classes alike.", ge=0)
+    rate: float = option(10.0, "Factor on the peak learning rate, from which a cosine falls over the window.", gt=0)
+    restart: bool = option(True, "Whether the learning rate restarts like this, or goes on as the run's.")
 
     def check_run(self, context: RunContext) -> None:
         """Refuse a window that begins with the run."""
-        refuse_beginning(self.name, "aligns the logits of a head", context)
+        check_window(self.name, "aligns the logits of a head that was trained", context)
 
     @hookimpl
     def imbtk_network(self, network: Network, context: RunContext) -> None:
-        """Freeze backbone and head, and put what aligns logits around the head."""
+        """Freeze the network, and put what scales and shifts its logits behind its head."""
         network.freeze("backbone")
-        aligned = AlignedHead(network.head, network.branch_width * network.branches, context.num_classes)
-        for parameter in network.head.parameters():
-            parameter.requires_grad_(False)
-        network.head = aligned.to(context.device)
+        network.freeze("head")  # as it is now: what is learnt comes after
+        width = network.branch_width * network.branches
+        network.head = AlignedHead(network.head, width, context.num_classes)
 
     @hookimpl
     def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
-        """Return π^(-ρ) of each class, (K,) float64."""
+        """Return π^(-ρ) for each class that has rows, (K,) float64."""
         counts = context.class_counts.double()
-        return torch.where(counts > 0, (counts / counts.sum()).clamp(min=1e-12) ** -self.power, 0.0)
+        # In multiples of the largest class's, so that no ρ overflows before core scales them.
+        return torch.where(counts > 0, (counts.clamp(min=1.0) / counts.max()).pow(-self.rho), 0.0)
 
     @hookimpl
-    def imbtk_schedule(self) -> ScheduleFunction:
-        """Return a half cosine from `rate` to zero."""
-        return half_cosine(self.rate)
+    def imbtk_schedule(self) -> ScheduleFunction | None:
+        """Return a half cosine from `rate` to zero; None where the run's own schedule shall go on."""
+        return half_cosine(self.rate) if self.restart else None
 
 
 class AlignedHead(nn.Module):
-    """A head whose logits are shifted and scaled as far as the features ask for it: (B, D) -> (B, K)."""
+    """A head whose logits are scaled and shifted: (B, D) -> (B, K), or (E, B, K) of experts."""
 
     def __init__(self, head: nn.Module, in_features: int, num_classes: int) -> None:
         super().__init__()
         self.head = head
-        self.scale = nn.Parameter(torch.ones(num_classes))
-        self.shift = nn.Parameter(torch.zeros(num_classes))
+        self.scale, self.shift = nn.Parameter(torch.ones(num_classes)), nn.Parameter(torch.zeros(num_classes))
         self.confidence = nn.Linear(in_features, 1)
-        nn.init.zeros_(self.confidence.weight)
-        nn.init.zeros_(self.confidence.bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, K) for features (B, D)."""
-        logits = self.head(features)
-        sure = torch.sigmoid(self.confidence(features))
-        aligned: torch.Tensor = sure * (self.scale * logits + self.shift) + (1 - sure) * logits
-        return aligned
+        """Return aligned logits for features (B, D)."""
+        logits: torch.Tensor = self.head(features)
+        share: torch.Tensor = self.confidence(features).sigmoid()
+        return share * (self.scale * logits + self.shift) + (1 - share) * logits

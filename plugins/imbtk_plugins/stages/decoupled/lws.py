@@ -8,8 +8,7 @@ from torch import nn
 
 from imbtk import EpochOrder, EpochSize, RunContext, ScaledHead, Strategy, hookimpl, option
 from imbtk.authoring.records import ScheduleFunction
-from imbtk.errors import PlanError
-from imbtk_plugins.stages.decoupled.shared import balanced_order, half_cosine, refuse_beginning
+from imbtk_plugins.stages.decoupled.second_stage import balanced_order, check_window, half_cosine, linear
 
 if TYPE_CHECKING:
     from imbtk.models.network import Network
@@ -18,82 +17,94 @@ __all__ = ["LWS"]
 
 
 class LWS(Strategy):
-    """Keep what the network has learnt, and learn one factor for each class's weights, on classes shown equally often.
+    """Keep the network and its classifier as they are, and learn how long each class's weights shall be.
 
-    It is used in the last epochs, as ``lws@80%-``.
+    It is used in the last epochs, as ``lws@80%-``: what comes before trains the network as if it were not there.
 
     Notes
     -----
-    With the weights w_c of the trained head, the window learns f_c, which begin at 1, in
+    When its window begins backbone and head are frozen, the statistics of batch norm with them. All that is trained is
+    a factor f_c for each class, 1 at first, on the weights w_c of the head:
 
-        z_c = f_c w_c·h + b_c,
+        z_c(x) = f_c · w_c·x
 
-    on a frozen backbone, in an order that shows all classes equally often. Frequent classes have longer weights; the
-    factors undo that, K numbers where ``crt`` learns a new head. The learning rate restarts and falls to zero, as with
-    ``crt``; the paper steps SGD at 0.1 times the usual peak or more, so r = 10 is the default beside AdamW here.
+    An epoch of the window shows class c with probability 1 / K, the rows of a class equally often. The learning rate
+    starts again and falls in a half cosine over the window, from `rate` times its peak, with no warm-up; factors take
+    no weight decay. `rate` is 10 because AdamW moves a factor by no more than its learning rate in a step, and windows
+    are short; with SGD, as in the paper, write rate=1. Of several experts each has factors of its own.
 
-    With ``statistics=true`` the statistics of batch norm go on moving in the window, as MiSLAS has it.
+    The bias goes, as the paper leaves it out: imbtk starts it at the log of the class frequencies, which is what is to
+    be taken off. The published code scales it with the weights, decays the factors, and lets the statistics of batch
+    norm go on moving (`statistics`).
 
     When to use
     -----------
-    As ``crt``, with fewer rows: K numbers cannot learn rare rows by heart.
+    After ordinary training, where classes are many and rows of the rare ones few: K numbers are learnt, so that it
+    overfits rare classes less than a head made anew (``crt``). Where the directions of the weights are wrong, and not
+    their lengths, ``crt`` can do more.
 
     Cost
     ----
-    None beside a plain run: the epochs of the window are cheaper.
+    An epoch of the window is faster than a plain one, since no gradient goes through the network. Memory: K numbers.
 
     Not with
     --------
-    ``crt``, and what else makes or changes the head, in the same window; a cosine head, whose weights have no length.
+    ``class-weights``, ``balanced-softmax``, ``logit-adjust`` or a balanced order in the same window: each corrects the
+    prior once more. Cosine heads, which know no lengths. ``tau-norm`` divides by the lengths that are learnt here.
 
     Evidence
     --------
-    ResNet-32 on CIFAR-10-LT / CIFAR-100-LT at an imbalance of 100, best epoch on the test set: 72.6 / 40.2 beside 70.4
-    / 38.3 of the plain network and 75.0 / 40.3 of ``crt`` (BagofTricks-LT). After mixup and with label-aware smoothing
-    it is MiSLAS: 82.5 / 47.0.
+    Kang et al., ImageNet-LT, ResNeXt-50: 49.9 % of all and 30.3 % of the few-shot classes, beside 44.4 % and 7.7 % of
+    joint training (table of the published code). CIFAR-10-LT and CIFAR-100-LT at 1:100, ResNet-32, by the gallery of
+    BagofTricks-LT: 72.6 % and 40.2 %, plain 70.4 % and 38.3 %; the best test epoch, so within a point or two.
 
     References
     ----------
-    Kang et al. 2020, "Decoupling representation and classifier for long-tailed recognition", section 4.1 (LWS).
-    Zhong et al. 2021, "Improving calibration for long-tailed recognition", section 3.3 (batch norm in stage 2).
+    Kang et al. 2020, "Decoupling representation and classifier for long-tailed recognition", section 4.1 (learnable
+    weight scaling), eq. 1 (sampling).
     """
 
-    rate: float = option(10.0, "Factor r on the peak learning rate, from which a cosine falls over the window.", gt=0)
+    rate: float = option(10.0, "Factor on the peak learning rate, from which a cosine falls over the window.", gt=0)
     restart: bool = option(True, "Whether the learning rate restarts like this, or goes on as the run's.")
-    statistics: bool = option(False, "Whether the statistics of batch norm go on moving.")
+    statistics: bool = option(False, "Whether the statistics of batch norm go on moving, as in MiSLAS.")
     epoch_size: EpochSize = option(
         "1x", "Rows in an epoch: a multiple of the training rows, a number, or auto (the largest class once)."
     )
 
     def check_run(self, context: RunContext) -> None:
         """Refuse a window that begins with the run."""
-        refuse_beginning(self.name, "scales the weights of a head", context)
+        check_window(self.name, "learns lengths of a head that was trained", context)
 
     @hookimpl
     def imbtk_network(self, network: Network) -> None:
-        """Freeze backbone and head, and give each class a factor that is not.
+        """Freeze the network, and put a factor before each class's weights.
 
         Raises
         ------
         PlanError
-            If the head is not linear, or there are several.
+            If the head is not linear.
         """
-        head = network.head
-        if not isinstance(head, nn.Linear):
-            raise PlanError(
-                f"strategy '{self.name}' does not know the head '{type(head).__name__}'{network.head_origin.text}: it "
-                "scales the weights of one linear head. Leave it out, or the strategy that makes this head."
-            )
-        scaled = ScaledHead(head.in_features, head.out_features, bias=head.bias is not None)
-        scaled.linear.load_state_dict(head.state_dict())
         network.freeze("backbone", statistics=self.statistics)
-        network.head = scaled.to(head.weight.device)
-        network.freeze("head")
-        scaled.factor.requires_grad_(True)
+        network.freeze("head")  # as it is now: the factors come after
+        heads = getattr(network.head, "heads", None)
+        if isinstance(heads, nn.ModuleList):
+            for number, head in enumerate(heads):
+                heads[number] = self._scaled(head)
+        else:
+            network.head = self._scaled(network.head)
+
+    def _scaled(self, head: nn.Module) -> ScaledHead:
+        """Return a head with the very weights of another, and a factor for each class."""
+        inner = head.linear if isinstance(head, ScaledHead) else linear(head, self.name)
+        scaled = ScaledHead(inner.in_features, inner.out_features, bias=False)
+        scaled.linear.weight = inner.weight
+        if isinstance(head, ScaledHead):  # of an earlier window: go on from there
+            scaled.factor.data.copy_(head.factor.data)
+        return scaled
 
     @hookimpl
     def imbtk_epoch_order(self, context: RunContext) -> EpochOrder:
-        """Return the class-balanced order of an epoch."""
+        """Return the class-balanced order of an epoch, with its class mass in closed form."""
         return balanced_order(context, self.epoch_size)
 
     @hookimpl
