@@ -124,6 +124,9 @@ class Rows:
         Their classes.
     scale : tuple of ndarray (D,)
         Mean and deviation that ``features_of`` used, to bring made-up rows back into the data's own units.
+    categories : tuple of (int, int)
+        Columns ``[start, stop)`` of the features that hold one column of categories, 0 or 1 for each value; in tables
+        whose encoding is known.
     """
 
     indices: torch.Tensor
@@ -132,6 +135,7 @@ class Rows:
     synthetic: torch.Tensor
     synthetic_labels: torch.Tensor
     scale: tuple[np.ndarray, np.ndarray]
+    categories: tuple[tuple[int, int], ...] = ()
 
     @property
     def all_labels(self) -> torch.Tensor:

@@ -136,6 +136,17 @@ class Dataset:
         """Rows per class, (K,) int64."""
         return torch.bincount(self.labels, minlength=self.num_classes)
 
+    @property
+    def categories(self) -> tuple[tuple[int, int], ...]:
+        """Columns ``[start, stop)`` of `x` that hold one column of categories or of truths; none where not known."""
+        found, start = [], 0
+        for column in self.preprocessing.get("columns", ()):
+            stop = start + (len(column["values"]) if column["type"] == "text" else 1)
+            if column["type"] == "text" or column.get("boolean"):
+                found.append((start, stop))
+            start = stop
+        return tuple(found)
+
     def known_groups(self, rows: torch.Tensor) -> torch.Tensor | None:
         """Return the group of each of `rows`, None where groups are not known: identical images alone tell nothing."""
         known = self.groups is not None and self.description.get("groups_known", True)

@@ -427,4 +427,5 @@ def training_rows(dataset: Dataset, train: torch.Tensor, normalisation: Normalis
         synthetic=torch.empty((0, width)),
         synthetic_labels=torch.empty(0, dtype=torch.int64),
         scale=feature_scale(dataset, normalisation),
+        categories=dataset.categories,
     )

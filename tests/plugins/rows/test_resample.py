@@ -1,19 +1,26 @@
 """Resampling: the same rows as imbalanced-learn called directly, and what is refused."""
 
+import inspect
+
 import imblearn.combine
 import imblearn.over_sampling
 import imblearn.under_sampling
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from imbtk import Draw, Rows, RunContext
+from imbtk.data.normalise import Normalisation
 from imbtk.errors import DataError, OptionError, PlanError
+from imbtk.pipeline.prepare import prepare, training_rows
+from imbtk.planning.config import make_config
 from imbtk_plugins.rows.resample import Resample
 
 MODULES = (imblearn.over_sampling, imblearn.under_sampling, imblearn.combine)
 SYNTHETIC = ["SMOTE", "BorderlineSMOTE", "SVMSMOTE", "ADASYN", "KMeansSMOTE"]
 SELECTING = sorted((set(imblearn.under_sampling.__all__) - {"ClusterCentroids"}) | {"RandomOverSampler"})
+SYNTHESISING = [*SYNTHETIC, "SMOTENC", "SMOTEN", "SMOTEENN", "SMOTETomek", "ClusterCentroids"]
 SEED = int(Draw(0, "resample").numpy().integers(2**31))
 
 
@@ -50,8 +57,103 @@ def resample(rows, kind="table", **options):
 
 def sampler(method, **params):
     found = next(getattr(module, method) for module in MODULES if hasattr(module, method))
-    seeded = {"random_state": SEED} if "random_state" in found().get_params() else {}
+    seeded = {"random_state": SEED} if "random_state" in inspect.signature(found).parameters else {}
     return found(**seeded, **params)
+
+
+def test_every_sampler_of_imbalanced_learn_is_here_by_its_name():
+    everything = {name for module in MODULES for name in module.__all__}
+    assert everything == {*SELECTING, *SYNTHESISING}
+    assert all(Resample(method=method).method == method for method in everything)
+
+
+def mixed_table(numbers=2):
+    """Return a frame with columns of numbers, of words and of truths, and labels."""
+    rng = np.random.default_rng(1)
+    labels = rng.permutation(np.repeat([0, 1, 2], [60, 25, 12]))
+    frame = pd.DataFrame({f"n{k}": 3.0 * rng.normal(size=97) + labels for k in range(numbers)})
+    frame.insert(0, "site", np.array(["arm", "back", "leg"])[(labels + (rng.random(97) < 0.3)) % 3])
+    frame["sun"] = rng.random(97) < 0.3 + 0.2 * labels
+    return frame, labels
+
+
+def rows_of_frame(frame, labels):
+    prepared = prepare(make_config({"model": "linear", "device": "cpu"}), (frame, np.array(["a", "b", "c"])[labels]))
+    dataset = prepared.data.dataset
+    everything = torch.arange(len(dataset))
+    return training_rows(dataset, everything, Normalisation.fit(dataset, everything))
+
+
+WORDS = {"leg": "1", "back": "2", "": "3", "arm": "4"}
+"""In the order of their columns of 0 and 1, so that draws fall alike where neighbours are equally divided."""
+
+
+def check_words(made, expected):
+    for k, word in enumerate(("arm", "back", "leg")):
+        known = (expected["site"] != WORDS[""]).to_numpy()
+        assert (made[known, k].round(4) == (expected["site"] == WORDS[word])[known]).all()
+    assert (made[:, -1].round(4) == (expected["sun"] == "True")).all()
+
+
+def test_smotenc_makes_the_same_rows_as_from_the_table_itself():
+    frame, labels = mixed_table()
+    frame.loc[frame.index[labels == 2][:3], "site"] = None
+    rows = rows_of_frame(frame, labels)
+    assert rows.categories == ((0, 3), (5, 6))
+    # Beside it: the frame as the sampler takes it, numbers scaled as imbtk scales them, words as words.
+    plain = frame.assign(site=frame["site"].fillna("").map(WORDS), sun=frame["sun"].astype(str))
+    plain = plain[["n0", "n1", "site", "sun"]]
+    plain[["n0", "n1"]] = rows.features()[:, 3:5]
+    expected, expected_labels = sampler("SMOTENC", categorical_features=["site", "sun"]).fit_resample(plain, labels)
+    result = resample(rows, method="SMOTENC")
+    assert result.indices.tolist() == list(range(97))
+    assert result.all_labels.tolist() == expected_labels.tolist()
+    np.testing.assert_allclose(result.features()[:, 3:5], expected[["n0", "n1"]], rtol=1e-4, atol=1e-5)
+    check_words(result.synthetic.numpy(), expected[97:])
+
+
+def test_smoten_makes_the_same_rows_as_from_the_table_itself():
+    frame, labels = mixed_table(numbers=0)
+    plain = frame.assign(site=frame["site"].map(WORDS)).astype(str)
+    expected, expected_labels = sampler("SMOTEN").fit_resample(plain, labels)
+    result = resample(rows_of_frame(frame, labels), method="SMOTEN")
+    assert result.all_labels.tolist() == expected_labels.tolist()
+    check_words(result.synthetic.numpy(), expected[97:])
+
+
+def test_categories_stay_categories_after_another_sampler():
+    frame, labels = mixed_table()
+    rows = rows_of_frame(frame, labels)
+    first = resample(rows, method="SMOTENC", sampling_strategy={"c": 40})
+    result = resample(first, method="SMOTENC")
+    assert torch.bincount(result.all_labels).tolist() == [60, 60, 60]
+    made = result.synthetic.numpy()[:, [0, 1, 2, 5]].round(4)
+    assert set(np.unique(made)) == {0, 1}
+    assert (made[:, :3].sum(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "message"),
+    [
+        ("SMOTENC", None, "columns of categories, and the table has none that are known: name them with --categorical"),
+        ("SMOTEN", None, "columns of categories, and the table has none"),
+        ("SMOTEN", 2, "tables of categories alone, and 2 columns of this one are numbers: use method=SMOTENC"),
+        ("SMOTENC", 0, "columns of numbers beside those of categories: use method=SMOTEN"),
+    ],
+)
+def test_tables_of_another_kind_are_refused(method, data, message):
+    rows = rows_of(*table()) if data is None else rows_of_frame(*mixed_table(numbers=data))
+    with pytest.raises(DataError, match=rf"strategy 'resample' with method={method} is for {message}"):
+        resample(rows, method=method)
+
+
+def test_a_run_on_a_table_with_categories():
+    frame, labels = mixed_table()
+    data = (frame, np.array(["a", "b", "c"])[labels])
+    config = make_config({"model": "linear", "device": "cpu"})
+    (phase,) = prepare(config, data, ["resample:method=SMOTENC,params={k_neighbors: 2}"]).plan.phases
+    assert len(phase.context.class_counts.unique()) == 1
+    assert set(np.unique(phase.synthetic[:, :3].numpy().round(4))) == {0, 1}
 
 
 @pytest.mark.parametrize("method", SELECTING)
@@ -178,11 +280,12 @@ def test_seed_decides_and_the_global_state_is_left_alone():
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("method", [*SYNTHETIC, "SMOTEENN", "SMOTETomek", "ClusterCentroids"])
+@pytest.mark.parametrize("method", SYNTHESISING)
 def test_pixels_are_refused_with_the_reason(method):
     message = (
         rf"strategy 'resample' with method={method} makes up rows between neighbours, and the data are images: the "
-        r"average of two images of tissue is no image of tissue\. Use a method that selects rows, such as Random"
+        r"average of two images of tissue is no image of tissue\. Use a method that selects rows, such as Random.*; "
+        r"-s refit makes rows up between the network's features"
     )
     with pytest.raises(PlanError, match=message):
         resample(rows_of(*table()), "images", method=method)
@@ -248,8 +351,10 @@ def test_other_refusals_name_the_sampler():
             {"method": "Smote"},
             "strategy 'resample': imbalanced-learn has no sampler 'Smote'. Did you mean 'SMOTE'.*'[?]$",
         ),
-        ({"method": "SMOTENC"}, "method=SMOTENC needs columns of categories, and a table's columns are numbers"),
-        ({"method": "SMOTEN"}, "method=SMOTEN needs columns of categories"),
+        (
+            {"method": "SMOTENC", "params": {"categorical_features": [0]}},
+            "'categorical_features' in 'params' is decided by the table, whose columns of categories --categorical",
+        ),
         ({"method": "SMOTE", "params": {"k": 3}}, r"SMOTE has no parameter 'k'\. .*k_neighbors"),
         ({"params": {"random_state": 3}}, "'random_state' in 'params' is decided by the run's seed"),
         (
