@@ -167,7 +167,7 @@ class Resample(Strategy):
             if isinstance(given := parameters.get(name), dict):
                 goal = targets if name == "smote" else "all"
                 parameters[name] = _make(step, {"sampling_strategy": goal, **given}, seed)
-        told = {"categorical_features": []} if self.method == "SMOTENC" else {}
+        told: dict[str, Any] = {"categorical_features": []} if self.method == "SMOTENC" else {}
         return _make(self.method, {"sampling_strategy": targets, **told, **parameters}, seed)
 
     def _assemble(self, rows: Rows, sampler: Any, made: np.ndarray, made_labels: np.ndarray) -> Rows:
