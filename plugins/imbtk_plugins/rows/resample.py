@@ -110,7 +110,7 @@ class Resample(Strategy):
                 f"strategy '{self.name}' with method={self.method} makes up rows between neighbours, and the data are "
                 "images: the average of two images of tissue is no image of tissue. Use a method that selects rows, "
                 "such as RandomOverSampler or TomekLinks, or show rare classes more often with -s oversample and vary "
-                "them with -s augment; -s refit makes rows up between the network's features, and fits the head anew."
+                "them with -s augment."
             )
         labels = rows.all_labels.numpy()
         sampler = self._build(context)

@@ -284,8 +284,8 @@ def test_seed_decides_and_the_global_state_is_left_alone():
 def test_pixels_are_refused_with_the_reason(method):
     message = (
         rf"strategy 'resample' with method={method} makes up rows between neighbours, and the data are images: the "
-        r"average of two images of tissue is no image of tissue\. Use a method that selects rows, such as Random.*; "
-        r"-s refit makes rows up between the network's features"
+        r"average of two images of tissue is no image of tissue\. Use a method that selects rows, such as Random.*, or "
+        r"show rare classes more often with -s oversample and vary them with -s augment\."
     )
     with pytest.raises(PlanError, match=message):
         resample(rows_of(*table()), "images", method=method)
