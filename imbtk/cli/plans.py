@@ -28,9 +28,10 @@ def plans(name: str | None, plugin_files: tuple[str, ...], as_json: bool) -> Non
     """
     recipes = read_recipes(Catalogue(plugin_files))
     if name is not None:
-        if name not in recipes.plans:
+        plan = recipes.find(name)
+        if plan is None:
             raise PlanError(f"no plugin offers a plan '{name}'.{did_you_mean(name, recipes.plans)}")
-        show_plan(recipes.plans[name], as_json)
+        show_plan(plan, as_json)
     elif as_json:
         click.echo(json.dumps([_plain(plan) for _, plan in sorted(recipes.plans.items())], indent=1))
     else:

@@ -70,8 +70,8 @@ def _show(name: str, catalogue: Catalogue, descriptions: Descriptions, as_json: 
             raise
         if not as_json:
             click.echo(f"'{name}' is written so: {written}\n")
-        if name in recipes.plans:
-            show_plan(recipes.plans[name], as_json)
+        if (plan := recipes.find(name)) is not None:
+            show_plan(plan, as_json)
             return
         description = descriptions.find(parse_spec(written).name)
     if as_json:

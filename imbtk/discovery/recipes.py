@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,10 +54,14 @@ class Recipes:
     words: dict[str, str] = field(default_factory=dict)
     tables: dict[str, PublishedTable] = field(default_factory=dict)
 
+    def find(self, name: str) -> NamedPlan | None:
+        """Return the plan of a name, underscores or dashes; None if there is none."""
+        return self.plans.get(name.replace("_", "-"))
+
     def written(self, name: str) -> str | None:
         """Return how a plan, or what goes by another name, is written with strategies; None if it is not known."""
-        name = name.replace("_", "-")
-        return self.plans[name].recipe.plan if name in self.plans else self.words.get(name)
+        plan = self.find(name)
+        return self.words.get(name.replace("_", "-")) if plan is None else plan.recipe.plan
 
     def set_named(self, name: str) -> list[str]:
         """Return the plans of a set, each once; none for a set ``default`` that nobody offers.
@@ -136,8 +141,10 @@ def expand(entry: Entry, catalogue: Catalogue) -> list[Entry | str]:
         recipes = read_recipes(catalogue)
         written = recipes.written(spec.name)
         if written is None:
+            if close := difflib.get_close_matches(spec.name.replace("_", "-"), recipes.plans, n=1, cutoff=0.7):
+                raise PlanError(f"unknown strategy '{spec.name}'. Did you mean the plan '{close[0]}'?") from unknown
             raise
-        if spec.name not in recipes.plans:
+        if recipes.find(spec.name) is None:
             raise PlanError(f"'{spec.name}' is called {written} here: write that.") from unknown
         if spec.options or spec.window:
             raise PlanError(

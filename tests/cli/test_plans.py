@@ -24,7 +24,7 @@ class Tilt(Strategy):
 @hookimpl
 def imbtk_plans():
     return {"late": Recipe("tilt@50%-", "Weights late.", when="Often.", source="A paper."),
-            "leaning": "tilt", "some": ["tilt", "late"]}
+            "just-before-the-end": Recipe("tilt@75%-", "Weights later."), "leaning": "tilt", "some": ["tilt", "late"]}
 '''
 
 
@@ -64,7 +64,8 @@ def test_a_run_of_a_named_plan(call: Call, offer: Path) -> None:
     [
         ("late:power=2", "'late' is a plan of several strategies and takes no options and no window"),
         ("leaning", "'leaning' is called tilt here: write that."),
-        ("lte", "unknown strategy 'lte'."),
+        ("lte", "unknown strategy 'lte'. Did you mean the plan 'late'?"),
+        ("nowhere", "unknown strategy 'nowhere'."),
     ],
 )
 def test_what_is_no_strategy(call: Call, offer: Path, spec: str, said: str) -> None:
@@ -85,3 +86,12 @@ def test_an_offer_of_another_form_is_refused(call: Call, offer: Path, answer: st
     result = call("plans", "--plugin", offer)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_a_name_may_have_underscores(call: Call, offer: Path) -> None:
+    options = ("--plugin", offer, "--epochs", 8, "--dry-run", "--json")
+    run = call("run", "builtin:breast-cancer", "-s", "just_before_the_end", *options)
+    assert run.exit_code == 0, run.stderr
+    assert json.loads(run.stdout)["strategies"][0]["spec"] == "tilt@75%-"
+    for command in ("plans", "strategies"):
+        assert "Weights later." in call(command, "just_before_the_end", "--plugin", offer).stdout
