@@ -84,9 +84,10 @@ def ended_words(
         As in ``plan.json``.
     max_minutes : float, optional
     """
-    if not history or not history[-1].get("out_of_time"):
+    stopped = [record for record in history if record.get("out_of_time")]
+    if not stopped:
         return None
-    done, total = int(history[-1]["epoch"]) + 1, int(plan["phases"][-1]["stop"])
+    done, total = int(min(record["epoch"] for record in stopped)) + 1, int(plan["phases"][-1]["stop"])
     words = f"training ended after epoch {done} of {total}: the next would have taken it past {max_minutes:g} min"
     never = [phase for phase in plan["phases"] if int(phase["start"]) >= done]
     if never:

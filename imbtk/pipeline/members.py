@@ -14,7 +14,7 @@ from imbtk.authoring.draw import Draw
 from imbtk.data.dataset import Dataset
 from imbtk.data.hold_out import cut
 from imbtk.data.imbalance import induce
-from imbtk.errors import ImbtkError
+from imbtk.errors import ImbtkError, PlanError
 from imbtk.planning.config import RunConfig, validated
 from imbtk.planning.dispatch import Dispatcher, faultless
 from imbtk.planning.ledger import PhaseLedger
@@ -76,11 +76,25 @@ def with_members(prepared: PreparedRun, members: Sequence[Member], config: RunCo
             error.args = (f"member {number} of {len(members)}: {error}",)
             raise
         runs.append(MemberRun(run, _unseen(prepared.data.dataset, prepared.data.split, member.train)))
+    _check_judged(prepared, runs)
     plan = prepared.plan
     warnings = tuple(dict.fromkeys((*plan.warnings, *(text for run in runs for text in run.run.plan.warnings))))
     phases = _together(plan.phases, [run.run.plan.phases for run in runs])
     plan = dataclasses.replace(plan, phases=phases, warnings=warnings)
     return dataclasses.replace(prepared, plan=plan, members=tuple(runs))
+
+
+def _check_judged(prepared: PreparedRun, runs: Sequence[MemberRun]) -> None:
+    """Refuse members all of whom have seen a validation row: nothing could be fitted on it, or said of it."""
+    rows = prepared.data.split.validation
+    seen = rows[~torch.isin(rows, torch.cat([run.unseen for run in runs]))]
+    if len(seen) and prepared.unseen is None:
+        asked = Dispatcher(prepared.plan.strategies.items).answering("imbtk_members")
+        raise PlanError(
+            f"{' and '.join(repr(str(item)) for item in asked)} lets all {len(runs)} members learn from {len(seen)} of "
+            f"{len(rows)} validation rows (row {int(seen[0])}), or from others of their groups: nothing is left "
+            "to fit probabilities and decisions on. Each validation row must be new to one member at least."
+        )
 
 
 def _own_config(resolved: RunConfig, given: RunConfig, member: Member, count: int) -> RunConfig:

@@ -20,6 +20,7 @@ from imbtk.models.saving import load_network
 from imbtk.pipeline.prepare import prepare
 from imbtk.planning.config import make_config
 from imbtk.training.members import fit_all, make_networks
+from imbtk.wording import ended_words
 
 DATA = "builtin:breast-cancer"
 
@@ -179,7 +180,18 @@ class Cheats(Strategy):
         return [Member(torch.cat([split.train, split.test[:1]]), 0)]
 
 
+class Greedy(Strategy):
+    """Let every member learn from a validation row."""
+
+    @hookimpl
+    def imbtk_members(self, split, context):
+        rows = torch.cat([split.train, split.validation[:1]])
+        return [Member(rows, seed) for seed in (0, 1)]
+
+
 def test_what_is_refused() -> None:
+    with pytest.raises(PlanError, match=r"'greedy' lets all 2 members learn from 1 of \d+ validation rows \(row \d+\)"):
+        prepared([Greedy()])
     with pytest.raises(PluginError, match=r"'cheats'.*member 1 with test rows to learn from"):
         prepared([Cheats()])
     with pytest.raises(PlanError, match=r"'ensemble' acts on the members only.*train several models"):
@@ -195,3 +207,10 @@ def test_the_estimator_takes_several() -> None:
     weights = np.where(y == 0, 3.0, 1.0)
     weighted = imbtk.ImbalancedClassifier(["ensemble:n=2,over=folds"], **options).fit(x, y, sample_weight=weights)
     assert weighted.score(x, y) > 0.9
+
+
+def test_members_that_ran_out_of_time_are_told_of() -> None:
+    history = [{"member": 1, "epoch": 0, "out_of_time": 1.0}, {"member": 2, "epoch": 0}, {"member": 2, "epoch": 1}]
+    plan = {"phases": [{"start": 0, "stop": 2, "strategies": []}]}
+    assert "training ended after epoch 1 of 2" in ended_words(history, plan, 3.0)
+    assert ended_words(history[1:], plan, 3.0) is None
