@@ -32,6 +32,8 @@ class Learner(nn.Module):
         On its device.
     phase : BuiltPhase
         Its ``imbtk_objective`` and ``imbtk_step`` hooks are called here.
+    called : set of str, optional
+        Where the labels of strategies go whose objective is called: for a step that is tried.
 
     Attributes
     ----------
@@ -42,13 +44,13 @@ class Learner(nn.Module):
         How a step is taken, ``(optimizer, closure) -> loss``.
     """
 
-    def __init__(self, network: Network, phase: BuiltPhase) -> None:
+    def __init__(self, network: Network, phase: BuiltPhase, called: set[str] | None = None) -> None:
         super().__init__()
         self.network = network
         # Bound once: a module looks its parts up in three dictionaries, at each step.
         self._outputs = network.outputs
         phase.state.network = network
-        self._objective = _objective_of(network, phase)
+        self._objective = _objective_of(network, phase, called)
         self.step = _step_of(phase)
         self._strategies = [item.strategy for item in phase.planned.items]
         self.strategies = kept_modules(phase.planned.items).to(phase.context.device)
@@ -100,7 +102,7 @@ def weighted_criterion(phase: BuiltPhase, device: torch.device | None = None) ->
     return objective
 
 
-def _objective_of(network: Network, phase: BuiltPhase) -> Objective:
+def _objective_of(network: Network, phase: BuiltPhase, called: set[str] | None) -> Objective:
     """Return the weighted criterion, and what strategies put around it."""
     objective = weighted_criterion(phase)
     dispatcher = Dispatcher(phase.planned.items)
@@ -113,6 +115,8 @@ def _objective_of(network: Network, phase: BuiltPhase) -> Objective:
 
         def judged(outputs: Outputs, batch: Batch) -> torch.Tensor:
             state.outputs, state.batch = outputs, batch
+            if called is not None:
+                called.add(item.label)
             losses = bound(outputs, batch)
             if torch.is_grad_enabled():
                 fault = loss_fault(losses, batch.target.shape[0], values=False)

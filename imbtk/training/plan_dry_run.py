@@ -9,6 +9,7 @@ import contextlib
 import copy
 import dataclasses
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import torch
 
@@ -75,7 +76,8 @@ def dry_run_plan(
             tried, calls = _counting(on_copies(phase, copies))
             phase_batches = batches.phase(tried, config.seed)
             windows.begin(tried, phase_batches)
-            learner = Learner(network, tried)
+            judged: set[str] = set()
+            learner = Learner(network, tried, judged)
             learner.train()
             optimizer = make_optimizer(learner)
             batch = phase_batches.one(few_rows(tried), tried.planned.phase.start)
@@ -83,6 +85,7 @@ def dry_run_plan(
                 _, losses = take_step(learner, learner, optimizer, batch, trained_parameters(optimizer), config)
             if not bool(losses.isfinite().all()):
                 raise PluginError(f"a dry run of the plan ({_names(phase)}) gives losses that are not finite.")
+            _refuse_dropped(phase, judged)
             if not calls:
                 _refuse_ignored(phase)
             windows.finish_ending(tried, phase_batches)
@@ -118,6 +121,18 @@ def _objectives_named(phase: BuiltPhase) -> Iterator[None]:
             names = " and ".join(f"'{item}'" for item in objectives)
             error.args = (f"{error} Objectives of the plan: {names}.",)
         raise
+
+
+def _refuse_dropped(phase: BuiltPhase, judged: set[str]) -> None:
+    """Refuse an objective that one around it, which comes later in the plan, never calls."""
+    objectives = Dispatcher(phase.planned.items).answering("imbtk_objective")
+    for item, around in pairwise(objectives):
+        if item.label not in judged:
+            raise PlanError(
+                f"the objective of '{around}' never calls that of '{item}', which stands before it in the plan: it "
+                "would be ignored. Take one of them away, give them separate epochs, or write "
+                f"'{around}' before '{item}'."
+            )
 
 
 def _refuse_ignored(phase: BuiltPhase) -> None:

@@ -46,8 +46,8 @@ class AucMargin(Strategy):
     Not with
     --------
     Whatever makes a criterion or weights (`class-weights`, `focal-loss`, `logit-adjust`, `balanced-softmax`) is
-    refused, since it would be ignored. `ride`, `bbn` and `balanced-contrastive` are not refused, and lose their own
-    objective if written before it: write them after.
+    refused, since it would be ignored, and so is whatever has an objective of its own (`ride`, `bbn`,
+    `balanced-contrastive`) and is written before: write it after.
 
     Evidence
     --------

@@ -134,6 +134,16 @@ def test_what_it_would_ignore_is_refused_by_name(other, tmp_path):
         imbtk.run(TABLE, ["auc-margin", other], epochs=1, out=tmp_path / "run", quiet=True)
 
 
+@pytest.mark.parametrize("other", ["ride", "bbn", "balanced-contrastive"])
+def test_an_objective_that_it_would_drop_is_refused_with_both_names(other, tmp_path):
+    options = {"epochs": 1, "model": "mlp", "quiet": True, "out": tmp_path / "run"}
+    with pytest.raises(
+        PlanError, match=f"the objective of 'auc-margin' never calls that of '{other}'.*write 'auc-margin' b"
+    ):
+        imbtk.run(TABLE, [other, "auc-margin"], **options)
+    imbtk.run(TABLE, ["auc-margin", "ride"], **options)
+
+
 @pytest.mark.parametrize("plan", [["auc-margin"], ["class-weights@0-50%", "auc-margin@50%-"]])
 def test_it_ranks_rows_in_a_run_alone_and_after_another_loss(plan, tmp_path):
     result = imbtk.run(TABLE, plan, epochs=6, batch_size=16, lr=0.01, out=tmp_path / "run", quiet=True)
