@@ -1,7 +1,8 @@
 """Every pair of strategies through two epochs: each trains, or is refused by an error that names both.
 
 ``python benchmarks/pairs.py [--part 1/2] [--only NAME] [--out docs/pairs.md]``. Runs in one process, on 64 rows of
-made-up images (of a table, for strategies that want one), without a folder or a page. What a pair comes to:
+made-up images (of a table, for strategies that want one), without a folder or a page. What a pair comes to, in either
+order:
 
 trained
     Finite losses and probabilities, and each of the two changes something beside the other.
@@ -43,11 +44,12 @@ from imbtk.planning.reading import make_catalogue
 from imbtk.training.members import fit_all, make_networks
 
 OPTIONS = {
-    "cost": ["cost:matrix=[[0, 1], [9, 0]]"],
+    "cost": ["cost:matrix=[[0, 1], [30, 0]]"],
     "reject": ["reject:rate=0.2"],
     "resample": ["resample:method=RandomUnderSampler"],
     "tta": ["tta:looks=flips"],
     "ensemble": ["ensemble:n=2"],
+    "snapshot": ["snapshot:cycles=2"],
     "bagging": ["bagging:n=2"],
     "swa": ["swa@50%-"],
 }
@@ -180,21 +182,29 @@ def main() -> int:
     for first, second in pairs[part - 1 :: parts]:
         one, two = specs[first], specs[second]
         kind = "table" if "table" in (one[1], two[1]) else "images"
-        result = judged(one[0], two[0], kind, alone)
-        counts[result.kind] += 1
-        if result.kind != "trained":
-            lines.append(f"| {first} | {second} | {result.kind} | {' '.join(result.text.split())} |")
-            print(lines[-1], flush=True)
+        results = [judged(one[0], two[0], kind, alone), judged(two[0], one[0], kind, alone)]
+        for place, result in enumerate(results):
+            counts[result.kind] += 1
+            # What the other order comes to is told where it is something else.
+            if result.kind != "trained" and (not place or result.kind != results[0].kind):
+                names = (second, first) if place else (first, second)
+                lines.append(f"| {names[0]} | {names[1]} | {result.kind} | {' '.join(result.text.split())} |")
+                print(lines[-1], flush=True)
     left = [name for name, found in specs.items() if not found]
     head = [
-        f"{sum(counts.values())} pairs of {len(specs) - len(left)} strategies: "
+        "# Every pair of strategies",
+        "",
+        "Written by `python benchmarks/pairs.py --out docs/pairs.md`; its first lines say what each word means. Pairs that "
+        "train in both orders are left out; the other order of a pair is named where it comes to something else.",
+        "",
+        f"{len(pairs[part - 1 :: parts])} pairs of {len(specs) - len(left)} strategies, each in both orders: "
         + ", ".join(f"{number} {kind}" for kind, number in counts.most_common())
         + (f". Not tried: {', '.join(left)}." if left else "."),
         "",
         "| strategy | with | came to | because |",
         "| --- | --- | --- | --- |",
     ]
-    print("\n".join(head[:1]), f"{time.perf_counter() - began:.0f} s")
+    print(head[4], f"{time.perf_counter() - began:.0f} s")
     if arguments.out:
         arguments.out.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
     return 1 if counts["FAILED"] else 0

@@ -13,7 +13,8 @@ from imbtk.authoring.records import TrainingRows
 from imbtk.errors import PlanError
 from imbtk.models.forward import forward
 from imbtk.models.network import Network
-from imbtk.planning.dispatch import Dispatcher
+from imbtk.models.trial import HeadOrigin
+from imbtk.planning.dispatch import Dispatcher, remedy, who
 from imbtk.planning.phases import BuiltPhase, rows_shown
 from imbtk.planning.plan import PlanItem
 from imbtk.training.batches import Batches, PhaseBatches
@@ -80,10 +81,8 @@ class Windows:
             return set()
         before = {parameter: parameter.detach().clone() for parameter in network.parameters()}
         for item in begun:
-            frozen, version, network.changed_by = set(network.frozen), network.head_version, f"'{item}'"
-            Dispatcher((item,)).in_turn(
-                "imbtk_network", network=network, training=self._rows_of(phase_batches), context=context
-            )
+            frozen, version = set(network.frozen), network.head_version
+            self._change(item, "imbtk_network", phase, phase_batches)
             self._froze[item.label] = set(network.frozen) - frozen
             # Only a head that was made anew: one that a strategy puts there is as the strategy wants it.
             if network.head_version != version:
@@ -97,9 +96,7 @@ class Windows:
         for place, item in enumerate(items):
             undoing = [later for later in items[place + 1 :] if self.checking and later.strategy.replaces_weights]
             before = copy.deepcopy(self.network.state_dict()) if undoing else {}
-            Dispatcher((item,)).in_turn(
-                "imbtk_finish", network=self.network, training=self._rows_of(phase_batches), context=phase.context
-            )
+            self._change(item, "imbtk_finish", phase, phase_batches)
             self._unfinished.remove(item.label)
             if undoing and state_differs(before, self.network.state_dict()):
                 raise PlanError(
@@ -108,6 +105,14 @@ class Windows:
                 )
         self.network.to(phase.context.device)
         return bool(items)
+
+    def _change(self, item: PlanItem, hook: str, phase: BuiltPhase, phase_batches: PhaseBatches) -> None:
+        """Call a hook that changes the network in place; a head that it puts there is known by its name."""
+        network, head, version = self.network, self.network.head, self.network.head_version
+        network.changed_by = f"'{item}'"
+        Dispatcher((item,)).in_turn(hook, network=network, training=self._rows_of(phase_batches), context=phase.context)
+        if network.head is not head and network.head_version == version:
+            network.head_origin = HeadOrigin(who(item), hook, remedy(item))
 
     def finish_ending(self, phase: BuiltPhase, phase_batches: PhaseBatches) -> bool:
         """Call ``imbtk_finish`` of the windows that end with a phase; return whether there was one."""

@@ -58,6 +58,8 @@ class Snapshot(Strategy):
     length, within one step.
     """
 
+    replaces_weights = True
+
     cycles: int = option(4, "Number M of cycles, and of networks that predict together.", ge=2, le=100)
 
     _done: int = 0

@@ -86,16 +86,17 @@ class LWS(Strategy):
         """
         network.freeze("backbone", statistics=self.statistics)
         network.freeze("head")  # as it is now: the factors come after
+        origin = network.head_origin.text
         heads = getattr(network.head, "heads", None)
         if isinstance(heads, nn.ModuleList):
             for number, head in enumerate(heads):
-                heads[number] = self._scaled(head)
+                heads[number] = self._scaled(head, origin)
         else:
-            network.head = self._scaled(network.head)
+            network.head = self._scaled(network.head, origin)
 
-    def _scaled(self, head: nn.Module) -> ScaledHead:
+    def _scaled(self, head: nn.Module, origin: str) -> ScaledHead:
         """Return a head with the very weights of another, and a factor for each class."""
-        inner = head.linear if isinstance(head, ScaledHead) else linear(head, self.name)
+        inner = head.linear if isinstance(head, ScaledHead) else linear(head, self.name, origin)
         scaled = ScaledHead(inner.in_features, inner.out_features, bias=False)
         scaled.linear.weight = inner.weight
         if isinstance(head, ScaledHead):  # of an earlier window: go on from there

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from imbtk import RunContext, Strategy, hookimpl, option
 from imbtk.authoring.records import ScheduleFunction, TakeStep
-from imbtk_plugins.stages.decoupled.second_stage import check_window, classifiers, half_cosine, linear
+from imbtk_plugins.stages.decoupled.second_stage import check_window, half_cosine, linear
 
 if TYPE_CHECKING:
     from imbtk.models.network import Network
@@ -100,7 +100,7 @@ class MaxNorm(Strategy):
         """
         network.freeze("backbone")
         weights: list[nn.Parameter] = []
-        for head in [linear(head, self.name) for head in classifiers(network.head)]:
+        for head in self._heads(network):
             # New parameters, of which the optimiser remembers nothing.
             head.weight = nn.Parameter(head.weight.detach().clone())
             if head.bias is not None:
@@ -123,9 +123,9 @@ class MaxNorm(Strategy):
         """Return the step with the head's own weight decay, and weights brought back to their limit after it."""
 
         def limited(
-            optimizer: torch.optim.Optimizer, closure: Callable[[], torch.Tensor], *, network: Any
+            optimizer: torch.optim.Optimizer, closure: Callable[[], torch.Tensor], *, network: Network
         ) -> torch.Tensor:
-            weights = [linear(head, self.name).weight for head in classifiers(network.head)]
+            weights = [head.weight for head in self._heads(network)]
             own = {id(weight) for weight in weights}
             groups = [g for g in optimizer.param_groups if any(id(p) in own for p in g["params"])]
             before = [group["weight_decay"] for group in groups]
@@ -140,6 +140,9 @@ class MaxNorm(Strategy):
             return loss
 
         return limited
+
+    def _heads(self, network: Network) -> list[nn.Linear]:
+        return [linear(head, self.name, network.head_origin.text) for head in network.heads]
 
     @torch.no_grad()
     def _limit_lengths(self, weights: Sequence[torch.Tensor]) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from imbtk import EpochOrder, RunContext, expected_rows, order_by_class
 from imbtk.errors import PlanError
 
-__all__ = ["balanced_order", "check_window", "classifiers", "half_cosine", "linear"]
+__all__ = ["balanced_order", "check_window", "half_cosine", "linear"]
 
 
 def check_window(name: str, does: str, context: RunContext) -> None:
@@ -49,23 +49,25 @@ def balanced_order(context: RunContext, size: int | str) -> EpochOrder:
     return order_by_class(context.labels, expected, replacement=False)
 
 
-def classifiers(head: nn.Module) -> list[nn.Module]:
-    """Return the head, or that of each of several experts."""
-    heads = getattr(head, "heads", None)
-    return list(heads) if isinstance(heads, nn.ModuleList) else [head]
-
-
-def linear(head: nn.Module, name: str) -> nn.Linear:
+def linear(head: nn.Module, name: str, origin: str) -> nn.Linear:
     """Return a head that is a linear layer, and nothing beside it.
+
+    Parameters
+    ----------
+    head : Module
+    name : str
+        The strategy that wants it, for the message.
+    origin : str
+        Who made it: ``network.head_origin.text``.
 
     Raises
     ------
     PlanError
-        If it is something else; the strategy `name` is named.
+        If it is something else.
     """
     if isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward:
         return head
     raise PlanError(
-        f"strategy '{name}' does not know the head '{type(head).__name__}': it is for linear heads. Leave it out, or "
-        "the strategy that makes this head."
+        f"strategy '{name}' does not know the head '{type(head).__name__}'{origin}: it is for linear heads. Leave it "
+        "out, or the strategy that makes this head."
     )
