@@ -42,6 +42,7 @@ from imbtk.planning.plan import StrategyLike
 from imbtk.planning.prepared import PreparedRun
 from imbtk.planning.reading import make_catalogue
 from imbtk.training.members import fit_all, make_networks
+from imbtk.wording import shorten
 
 OPTIONS = {
     "cost": ["cost:matrix=[[0, 1], [30, 0]]"],
@@ -188,14 +189,15 @@ def main() -> int:
             # What the other order comes to is told where it is something else.
             if result.kind != "trained" and (not place or result.kind != results[0].kind):
                 names = (second, first) if place else (first, second)
-                lines.append(f"| {names[0]} | {names[1]} | {result.kind} | {' '.join(result.text.split())} |")
+                text = shorten(result.text, 160) if result.kind == "refused" else result.text
+                lines.append(f"| {names[0]} | {names[1]} | {result.kind} | {' '.join(text.split())} |")
                 print(lines[-1], flush=True)
     left = [name for name, found in specs.items() if not found]
     head = [
         "# Every pair of strategies",
         "",
-        "Written by `python benchmarks/pairs.py --out docs/pairs.md`; its first lines say what each word means. Pairs that "
-        "train in both orders are left out; the other order of a pair is named where it comes to something else.",
+        "Written by `python benchmarks/pairs.py --out docs/pairs.md`; its first lines say what each word means. Pairs "
+        "that train in both orders are left out; the other order of a pair is named where it comes to something else.",
         "",
         f"{len(pairs[part - 1 :: parts])} pairs of {len(specs) - len(left)} strategies, each in both orders: "
         + ", ".join(f"{number} {kind}" for kind, number in counts.most_common())

@@ -79,6 +79,13 @@ class NCM(Strategy):
                 "(stratified-split), or leave the class out of the data."
             )
 
+    def notices(self, context: RunContext) -> list[str]:
+        """Say that corrected probabilities are not quite the posterior."""
+        return [
+            f"'{self.name}' leaves cosines, whose size knows nothing of how sure it is: "
+            "probabilities remain a few percent off (docs/ledger.md)."
+        ]
+
     @hookimpl
     def imbtk_finish(self, network: Network, training: TrainingRows, context: RunContext) -> None:
         """Put the class means in the place of the head."""

@@ -59,6 +59,13 @@ class Bbn(Strategy):
     section 4.2 (reversed sampler), eq. 1 (logits), eq. 3 (loss) and eq. 5 (α, there with epochs counted from 1).
     """
 
+    def notices(self, context: RunContext) -> list[str]:
+        """Say that corrected probabilities are not quite the posterior."""
+        return [
+            f"'{self.name}' ends between two class frequencies, more for some rows than for others: "
+            "probabilities remain a few percent off (docs/ledger.md)."
+        ]
+
     @hookimpl
     def imbtk_network(self, network: Network) -> None:
         """Branch the network."""
