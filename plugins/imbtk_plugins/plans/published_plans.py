@@ -53,7 +53,7 @@ PLANS = {
         source=_CAO,
     ),
     "mislas": Recipe(
-        "mixup:alpha=0.2@0-90% label-aware-smoothing@90%- lws:statistics=true@90%-",
+        "mixup@0-90% label-aware-smoothing@90%- lws:statistics=true@90%-",
         "Mixup first; then factors for each class, with targets of frequent classes smoothed.",
         when="A long tail, where probabilities shall be sound too.",
         evidence=f"{_FIGURES} 82.5 / 47.0 beside 72.8 / 39.5 of its own baseline.",

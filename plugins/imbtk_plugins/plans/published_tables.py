@@ -61,8 +61,8 @@ def _plans(classes: int) -> dict[str, str]:
         "remix": "remix",
         "crt": "crt:rate=1@95%-",
         "tau-norm": "tau-norm",
-        "lws": "lws@95%-",
-        "mislas": f"mixup@0-95% label-aware-smoothing{smoothing}@95%- lws@95%-",
+        "lws": "lws:rate=1@95%-",
+        "mislas": f"mixup@0-95% label-aware-smoothing{smoothing}@95%- lws:rate=1,statistics=true@95%-",
         "sam-drw": f"sam:rho={early}@0-80% sam:rho={late}@80%- {_DRW}",
         "ride": f"ride ldam {_DRW}",
     }
