@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from imbtk.authoring.prediction import CalibrationMap, DecisionRule, View
     from imbtk.authoring.recipes import PublishedRow, PublishedTable, Recipe, Suits
     from imbtk.authoring.records import Batch, Objective, Outputs, Partner, ScheduleFunction, TakeStep, TrainingRows
-    from imbtk.authoring.sampling import EpochSize, expected_rows, order_by_class
+    from imbtk.authoring.sampling import EpochSize, expected_rows, order_by_class, shuffled
     from imbtk.authoring.strategy import Strategy
     from imbtk.comparison.comparison import Comparison, compare
     from imbtk.comparison.entry import run
@@ -68,7 +68,7 @@ _HOMES = {
         "imbtk.authoring.prediction": "CalibrationMap DecisionRule View",
         "imbtk.authoring.recipes": "PublishedRow PublishedTable Recipe Suits",
         "imbtk.authoring.records": "Batch Objective Outputs Partner ScheduleFunction TakeStep TrainingRows",
-        "imbtk.authoring.sampling": "EpochSize expected_rows order_by_class",
+        "imbtk.authoring.sampling": "EpochSize expected_rows order_by_class shuffled",
         "imbtk.authoring.strategy": "Strategy",
         "imbtk.comparison.comparison": "Comparison compare",
         "imbtk.comparison.entry": "run",
@@ -143,6 +143,7 @@ __all__ = [
     "reproduce",
     "run",
     "sensitivity_interval",
+    "shuffled",
 ]
 
 

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 from imbtk.authoring.context import EpochOrder
 from imbtk.authoring.draw import Draw
 
-__all__ = ["EpochSize", "expected_rows", "order_by_class"]
+__all__ = ["EpochSize", "expected_rows", "order_by_class", "shuffled"]
 
 _MULTIPLE = re.compile(r"(\d+(?:\.\d+)?|\.\d+)x")
 
@@ -115,6 +115,11 @@ def order_by_class(labels: torch.Tensor, expected: torch.Tensor, replacement: bo
         return rows[torch.randperm(total, generator=generator)]
 
     return EpochOrder(draw_with_replacement if replacement else draw_without_replacement, expected / total)
+
+
+def shuffled(epoch: int, order: torch.Tensor, draw: Draw) -> torch.Tensor:
+    """Return partners (M,) for an order (M,): the same rows, in another order. An answer to ``imbtk_partner``."""
+    return order[torch.randperm(order.shape[0], generator=draw.generator())]
 
 
 def _round_at_random(expected: torch.Tensor, total: int, generator: torch.Generator) -> torch.Tensor:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import torch
 
-from imbtk import Draw, RunContext, Strategy, hookimpl, option
+from imbtk import Draw, RunContext, Strategy, hookimpl, option, shuffled
 from imbtk.authoring.records import Batch, Partner
-from imbtk_plugins.mixing.blends.partners import blended, shuffled
+from imbtk_plugins.mixing.blends.blending import blended
 
 __all__ = ["Remix"]
 

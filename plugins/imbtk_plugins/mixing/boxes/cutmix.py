@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from imbtk import Draw, RunContext, Strategy, hookimpl, option
+from imbtk import Draw, RunContext, Strategy, hookimpl, option, shuffled
 from imbtk.authoring.records import Batch, Partner
 from imbtk.errors import DataError
 from imbtk_plugins.mixing.boxes.geometry import boxes
@@ -66,10 +66,6 @@ class Cutmix(Strategy):
     @hookimpl
     def imbtk_partner(self) -> Partner:
         """Return ``order -> partners``: the same rows, in another order."""
-
-        def shuffled(epoch: int, order: torch.Tensor, draw: Draw) -> torch.Tensor:
-            return order[torch.randperm(order.shape[0], generator=draw.generator())]
-
         return shuffled
 
     @hookimpl

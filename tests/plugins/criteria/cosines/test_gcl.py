@@ -14,7 +14,7 @@ from imbtk.errors import ConflictError, OptionError, PlanError
 from imbtk.pipeline.prepare import prepare
 from imbtk.planning.config import make_config
 from imbtk.training.fitting import make_network
-from imbtk_plugins.criteria.gcl import GCL
+from imbtk_plugins.criteria.cosines.gcl import GCL
 
 COUNTS = (500, 60, 7, 2)
 K = 4

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from imbtk import CosineHead, Criterion, RunContext, Strategy, hookimpl, option
-from imbtk.errors import PlanError
-
-if TYPE_CHECKING:
-    from imbtk.models.network import Network
+from imbtk import Criterion, RunContext, hookimpl, option
+from imbtk_plugins.criteria.cosines.on_cosines import OnCosines
 
 __all__ = ["LDAM"]
 
 
-class LDAM(Strategy):
+class LDAM(OnCosines):
     """Ask for a margin before a sample counts as right, the wider the rarer its class, on a head of cosines.
 
     Notes
@@ -64,30 +58,9 @@ class LDAM(Strategy):
     and 3.2 (the loss); the largest margin and s are those of the published code (kaidic/LDAM-DRW, ``losses.py``).
     """
 
+    why = "its margins are on cosines"
+
     margin: float = option(0.5, "Margin of the rarest class, on the cosine: 0 is cross-entropy.", ge=0, le=2)
-    scale: float = option(30.0, "Factor s on the cosine, without unit: logits lie in [-s, s].", gt=0)
-
-    @hookimpl
-    def imbtk_head(self, in_features: int, context: RunContext) -> nn.Module:
-        """Return the head of cosines, (B, D) -> (B, K)."""
-        return CosineHead(in_features, context.num_classes, self.scale)
-
-    @hookimpl
-    def imbtk_network(self, network: Network) -> None:
-        """Look at the head, and leave the network as it is.
-
-        Raises
-        ------
-        PlanError
-            If it is not the one that this strategy makes: margins on a cosine would mean nothing.
-        """
-        for head in network.heads:
-            if type(head) is not CosineHead or head.scale != self.scale:
-                raise PlanError(
-                    f"strategy '{self.name}' needs the head that it makes, cosines times {self.scale:g}, and the "
-                    f"network has a '{type(head).__name__}': its margins are on cosines. Leave out what puts another "
-                    "head into the network."
-                )
 
     @hookimpl
     def imbtk_criterion(self, context: RunContext) -> Criterion:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
-from torch import nn
 
-from imbtk import CosineHead, Criterion, Draw, RunContext, Strategy, hookimpl, option
-from imbtk.errors import PlanError
-
-if TYPE_CHECKING:
-    from imbtk.models.network import Network
+from imbtk import Criterion, Draw, RunContext, hookimpl, option
+from imbtk_plugins.criteria.cosines.on_cosines import OnCosines
 
 __all__ = ["GCL"]
 
 
-class GCL(Strategy):
+class GCL(OnCosines):
     """Lower the logits of a class by noise, the more the rarer it is, on a head of cosines.
 
     Notes
@@ -66,34 +62,13 @@ class GCL(Strategy):
     ``losses.py``, ``cifar_train_backbone.py``).
     """
 
+    why = "its noise is on cosines"
+
     unchecked: ClassVar[dict[str, str]] = {
         "classes-permute": "noise is drawn class by class, so that another order of them is another draw"
     }
 
     amplitude: float = option(0.5, "Factor a on the noise of the rarest class, on the cosine: 0 is none.", ge=0, le=2)
-    scale: float = option(30.0, "Factor s on the cosine, without unit: logits lie in [-s, s].", gt=0)
-
-    @hookimpl
-    def imbtk_head(self, in_features: int, context: RunContext) -> nn.Module:
-        """Return the head of cosines, (B, D) -> (B, K)."""
-        return CosineHead(in_features, context.num_classes, self.scale)
-
-    @hookimpl
-    def imbtk_network(self, network: Network) -> None:
-        """Look at the head, and leave the network as it is.
-
-        Raises
-        ------
-        PlanError
-            If it is not the one that this strategy makes: noise on a cosine would mean nothing.
-        """
-        for head in network.heads:
-            if type(head) is not CosineHead or head.scale != self.scale:
-                raise PlanError(
-                    f"strategy '{self.name}' needs the head that it makes, cosines times {self.scale:g}, and the "
-                    f"network has a '{type(head).__name__}': its noise is on cosines. Leave out what puts another head "
-                    "into the network."
-                )
 
     @hookimpl
     def imbtk_adjust_criterion(self, criterion: Criterion, context: RunContext) -> Callable[..., torch.Tensor]:

@@ -1,0 +1,1 @@
+"""Losses on cosines, which bring the head that gives them."""
