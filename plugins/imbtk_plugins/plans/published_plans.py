@@ -137,6 +137,7 @@ PLANS = {
 WORDS = {
     "deferred-reweighting": _DRW,
     "deferred-resampling": "oversample@80%-",
+    "easy-ensemble": "bagging",
     "effective-number": "class-weights:scheme=effective",
     "logit-shift": "logit-adjust:mode=posthoc",
     "random-erasing": "augment:erase=0.5",
