@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from imbtk import Criterion, RunContext, Strategy, hookimpl, option
+from imbtk.authoring.losses import at_least_float32
 
 __all__ = ["Asymmetric"]
 
@@ -61,7 +62,7 @@ class Asymmetric(Strategy):
         """Return the loss per sample, at least float32."""
 
         def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+            wide = at_least_float32(logits)
             log_p = torch.log_softmax(wide, dim=1)
             spread = self.epsilon / wide.shape[1]
             # As in the focal loss: the slope of (1 - p)^γ is infinite at p = 1 if γ < 1, where log p is 0.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from imbtk import Criterion, RunContext, Strategy, hookimpl, option
+from imbtk.authoring.losses import at_least_float32
 
 __all__ = ["CDT"]
 
@@ -65,7 +66,7 @@ class CDT(Strategy):
         scale = (counts / counts.max()) ** self.gamma
 
         def tempered(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+            wide = at_least_float32(logits)
             # Two scaled logits stay in proportion, and decisions with them: there the scale is that of the own class.
             factor = scale.to(wide) if len(scale) > 2 else target.to(wide) @ scale.to(wide)[:, None]
             return criterion(wide * factor, target)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from imbtk import Criterion, Draw, RunContext, Strategy, hookimpl, option
+from imbtk.authoring.losses import at_least_float32
 from imbtk.errors import OptionError
 
 __all__ = ["Equalization"]
@@ -94,7 +95,7 @@ class Equalization(Strategy):
         rare = self._rare(context.class_counts).to(context.device)
 
         def equalized(logits: torch.Tensor, target: torch.Tensor, *, draw: Draw) -> torch.Tensor:
-            wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+            wide = at_least_float32(logits)
             left_out = (draw.uniform(logits.shape[1]) < self.gamma) & rare
             weights = torch.where(left_out, target.to(wide), 1.0)
             return criterion(wide + weights.clamp(min=torch.finfo(wide.dtype).tiny).log(), target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from imbtk import RunContext, Strategy, hookimpl, option
+from imbtk.authoring.losses import at_least_float32
 
 __all__ = ["FocalLoss"]
 
@@ -72,7 +73,7 @@ class FocalCriterion:
 
     def __call__(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of each sample."""
-        wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        wide = at_least_float32(logits)
         log_p = torch.log_softmax(wide, dim=1)
         # The slope of (1 - p)^γ is infinite at p = 1 if γ < 1, and infinity times log(1) = 0 is no number: the clamp
         # cuts the slope off where the product is 0 anyway.

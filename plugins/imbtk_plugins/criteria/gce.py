@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from imbtk import Criterion, RunContext, Strategy, hookimpl, option
+from imbtk.authoring.losses import at_least_float32
 
 __all__ = ["GCE"]
 
@@ -64,7 +65,7 @@ class GCE(Strategy):
         """Return the loss per sample, at least float32."""
 
         def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+            wide = at_least_float32(logits)
             log_p = torch.log_softmax(wide, dim=1)
             return -(target * torch.expm1(self.q * log_p)).sum(dim=1) / self.q
 

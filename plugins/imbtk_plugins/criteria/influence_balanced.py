@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from imbtk import RunContext, Strategy, hookimpl, option
+from imbtk.authoring.losses import at_least_float32
 
 __all__ = ["InfluenceBalanced"]
 
@@ -73,7 +74,7 @@ class InfluenceBalanced(Strategy):
         """Return cross-entropy over influence, without the class weights: ``(logits, target, features) -> (B,)``."""
 
         def balanced(logits: torch.Tensor, target: torch.Tensor, *, features: torch.Tensor) -> torch.Tensor:
-            wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+            wide = at_least_float32(logits)
             target = target.to(wide)
             influence = (wide.softmax(1) - target).abs().sum(1) * features.to(wide).abs().sum(1)
             return F.cross_entropy(wide, target, reduction="none") * self.alpha / (influence + _LEAST)

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from imbtk import Criterion, RunContext, Strategy, hookimpl, option
+from imbtk.authoring.losses import at_least_float32
 
 __all__ = ["LADE"]
 
@@ -83,7 +84,7 @@ class LADE(Strategy):
             return torch.where(held > 0, terms, 0.0).sum()
 
         def disentangled(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+            wide = at_least_float32(logits)
             adjusted = criterion(wide + log_counts.to(wide), target)
             return adjusted + self.alpha * spread(wide, target.to(wide)) if self.alpha else adjusted
 

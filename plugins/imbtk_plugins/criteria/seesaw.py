@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from imbtk import RunContext, Strategy, hookimpl, option
+from imbtk.authoring.losses import at_least_float32
 
 __all__ = ["Seesaw"]
 
@@ -87,7 +88,7 @@ class SeesawCriterion:
 
     def __call__(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the loss of each sample, once its batch is counted."""
-        wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        wide = at_least_float32(logits)
         target = target.to(wide)
         with torch.no_grad():
             self.counts.seen += target.sum(0)

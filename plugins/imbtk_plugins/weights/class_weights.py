@@ -8,6 +8,7 @@ import torch
 from pydantic import model_validator
 
 from imbtk import RunContext, Strategy, hookimpl, option
+from imbtk.authoring.losses import effective_weights
 from imbtk.errors import OptionError, did_you_mean
 
 __all__ = ["ClassWeights"]
@@ -109,8 +110,7 @@ class ClassWeights(Strategy):
         elif self.scheme == "sqrt":
             weights = counts.rsqrt()
         elif self.scheme == "effective":
-            log_beta = torch.log1p(torch.tensor(self.beta - 1.0, dtype=torch.float64))
-            weights = (self.beta - 1.0) / torch.expm1(counts * log_beta)
+            weights = effective_weights(context.class_counts, self.beta)
         else:
             weights = self._named_weights(context.class_names)
         return torch.where(present, weights, 0.0)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from imbtk import Criterion, Draw, RunContext, hookimpl, option
+from imbtk.authoring.losses import at_least_float32
 from imbtk_plugins.criteria.cosines.on_cosines import OnCosines
 
 __all__ = ["GCL"]
@@ -81,7 +82,7 @@ class GCL(OnCosines):
         amplitudes = (self.scale * self.amplitude * shares).float().to(context.device)
 
         def clouded(logits: torch.Tensor, target: torch.Tensor, *, draw: Draw) -> torch.Tensor:
-            wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+            wide = at_least_float32(logits)
             noise = (draw.normal(logits.shape[1]).to(wide) / 3).clamp(-1, 1).abs()
             return criterion(wide - noise * amplitudes.to(wide), target)
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from imbtk import Criterion, RunContext, hookimpl, option
+from imbtk.authoring.losses import at_least_float32
 from imbtk_plugins.criteria.cosines.on_cosines import OnCosines
 
 __all__ = ["LDAM"]
@@ -70,7 +71,7 @@ class LDAM(OnCosines):
         logit_margins = (self.scale * self.margin * margins / margins.max()).to(context.device)
 
         def ldam(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+            wide = at_least_float32(logits)
             lead = wide - rest(wide)
             return (target.to(wide) * F.softplus(logit_margins.to(wide) - lead)).sum(1)
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from imbtk import RunContext, Strategy, hookimpl, option
+from imbtk.authoring.losses import effective_weights
 from imbtk.authoring.records import ScheduleFunction, TakeStep
 from imbtk_plugins.stages.decoupled.second_stage import check_window, half_cosine, linear
 
@@ -113,10 +114,7 @@ class MaxNorm(Strategy):
     @hookimpl
     def imbtk_class_weights(self, context: RunContext) -> torch.Tensor:
         """Return one over the effective number of rows of each class, (K,) float64."""
-        counts = context.class_counts.double()
-        log_beta = torch.log1p(torch.tensor(self.beta - 1.0, dtype=torch.float64))
-        weights = (self.beta - 1.0) / torch.expm1(counts.clamp(min=1.0) * log_beta)
-        return torch.where(counts > 0, weights, 0.0)
+        return effective_weights(context.class_counts, self.beta)
 
     @hookimpl
     def imbtk_step(self, step: TakeStep) -> Callable[..., torch.Tensor]:
