@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     Attributes
     ----------
     inputs : Tensor, shape (B, ...)
-        Augmented, normalised and mixed.
+        Augmented, normalised and mixed; None where an objective further out has mixed a hidden layer.
     target : Tensor, shape (B, K)
         Shares of each class; rows sum to one.
     rows : Tensor of int64, shape (B,)

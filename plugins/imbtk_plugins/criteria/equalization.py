@@ -89,6 +89,15 @@ class Equalization(Strategy):
             "leave the strategy out."
         )
 
+    def notices(self, context: RunContext) -> list[str]:
+        """Say that there is nothing to do where no class is rare."""
+        if bool(self._rare(context.class_counts).any()):
+            return []
+        return [
+            f"'{self.name}' changes nothing: no class has less than {self._threshold(context.num_classes):.3g} of the "
+            "rows (its option threshold)."
+        ]
+
     @hookimpl
     def imbtk_adjust_criterion(self, criterion: Criterion, context: RunContext) -> Callable[..., torch.Tensor]:
         """Return the criterion on logits without some of the rare classes."""
@@ -103,5 +112,7 @@ class Equalization(Strategy):
         return equalized
 
     def _rare(self, counts: torch.Tensor) -> torch.Tensor:
-        threshold = 0.5 / len(counts) if self.threshold is None else self.threshold
-        return (counts > 0) & (counts.double() / counts.sum() < threshold)
+        return (counts > 0) & (counts.double() / counts.sum() < self._threshold(len(counts)))
+
+    def _threshold(self, num_classes: int) -> float:
+        return 0.5 / num_classes if self.threshold is None else self.threshold

@@ -54,10 +54,10 @@ class GCE(Strategy):
     q: float = option(0.7, "Exponent q: near 0 it is cross-entropy, 1 gives up most readily.", gt=0, le=1)
 
     def notices(self, context: RunContext) -> list[str]:
-        """Say that corrected probabilities are not the posterior."""
+        """Say that probabilities of rare classes are not to be had."""
         return [
-            f"'{self.name}' pushes probabilities towards 0 and 1 further than a temperature brings back: "
-            "decisions are what it is for; probabilities remain a few percent off (docs/ledger.md)."
+            f"'{self.name}' gives up rows that it cannot fit, and those of rare classes first: their "
+            "probabilities are not to be had (docs/ledger.md)."
         ]
 
     @hookimpl

@@ -48,6 +48,8 @@ class InfluenceBalanced(Strategy):
     --------
     `class-weights` in the same epochs: weights are a choice of one. A class-balanced order on top turns frequencies
     round, and is refused. `focal-loss` and other criteria take its place; in epochs before its window they may be on.
+    Beside experts with features of their own (`ride`, `sade`, `balpoe`) h holds those of all of them, so that the loss
+    is smaller for each.
 
     Evidence
     --------

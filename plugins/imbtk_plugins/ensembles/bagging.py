@@ -18,7 +18,8 @@ class Bagging(Strategy):
     where a class has no more: rows of the rarest class stand in every selection, those of the others in some. It is
     EasyEnsemble with networks in the place of boosted trees. Validation rows are the run's.
 
-    The ledger counts the selections: logits are those of equal classes, and probabilities are drawn back from there.
+    The ledger counts the selections: with ratio=1 logits are those of equal classes, and probabilities are drawn back
+    from there.
 
     When to use
     -----------
@@ -30,8 +31,8 @@ class Bagging(Strategy):
 
     Not with
     --------
-    ``class-weights``, ``oversample`` and ``logit-adjust``, which find equal counts and do nothing, or correct twice
-    where they go by the data's own.
+    ``class-weights``, ``oversample`` and ``logit-adjust``: with ratio=1 they find equal counts and do nothing, which
+    is said; with a larger one they correct what the selection leaves.
 
     Evidence
     --------

@@ -44,8 +44,9 @@ class Snapshot(Strategy):
 
     Not with
     --------
-    `swa`, which chooses the learning rate as well; `ride`, `bbn` and others that branch the network; averages of
-    weights, which fit one network only: write `ema` before it, and know that it changes the last network alone.
+    `swa`, which chooses the learning rate as well; `ride`, `bbn` and others that branch the network; `ema`, `tau-norm`
+    and whatever else changes the network at the same end before it, which would be lost; heads of another form in the
+    later cycles (`lws`, `disalign`). All are refused.
 
     Evidence
     --------
@@ -117,7 +118,14 @@ class Snapshot(Strategy):
         for number, state in enumerate(states):
             for part, stands in (("backbone.", f"backbone.copies.{number}"), ("head.", f"head.heads.{number}")):
                 own = {name.removeprefix(part): value for name, value in state.items() if name.startswith(part)}
-                network.get_submodule(stands).load_state_dict(own)
+                try:
+                    network.get_submodule(stands).load_state_dict(own)
+                except RuntimeError as error:
+                    raise PlanError(
+                        "'snapshot' cannot put the networks of its cycles side by side, since the network has got "
+                        f"another {part[:-1]} meanwhile{network.head_origin.text}: leave out what gives it that, or let "
+                        "it end before snapshot's window begins."
+                    ) from error
 
 
 class Snapshots(nn.Module):

@@ -53,7 +53,8 @@ class ManifoldMixup(Strategy):
     --------
     Another strategy that mixes, which is refused; batches that are cut (``--accumulate``) or of one row, which are
     refused too. Strategies that judge by logits of their own (``ride``, ``bbn``) are written before it in the plan;
-    after it they are refused. What they ask the network for themselves, such as a second view, is not mixed.
+    after it they are refused. What they ask the network for themselves, such as a second view, is not mixed;
+    ``distill``, whose teacher would be shown what was not mixed, stops in the first batch that mixes a hidden layer.
 
     Evidence
     --------
@@ -126,7 +127,8 @@ class ManifoldMixup(Strategy):
             else:
                 with _given(cast("torch.nn.Module", _last_block(network)), mix):
                     mixed = network(batch.inputs, outputs=True)
-            return objective(mixed, batch.but(target=mix(batch.target)))
+            # No inputs are what these outputs are of: whoever looks at them would compare with something else.
+            return objective(mixed, batch.but(target=mix(batch.target), inputs=None))
 
         return judged
 

@@ -133,6 +133,11 @@ class Distill(Strategy):
         t = self.temperature
 
         def distilled(outputs: Outputs, batch: Batch) -> torch.Tensor:
+            if batch.inputs is None:
+                raise PlanError(
+                    "'distill' shows its teacher what the network was shown, and a strategy after it in the plan has "
+                    "mixed what comes later in the network (manifold mixup does): leave one of them out."
+                )
             with torch.no_grad():
                 said = teacher.network(batch.inputs * factor + offset).float()
             wanted = torch.log_softmax(self.power * said / t, dim=1)

@@ -45,7 +45,9 @@ class HardMining(Strategy):
     --------
     Wrong labels, which have the largest losses of all and are then shown again and again; mixing, after which the loss
     is no longer one of the row; made-up rows, which have no number to be remembered by and are refused; several
-    processes or batches cut into parts, which are refused. Another epoch order is refused by core.
+    processes or batches cut into parts, which are refused. Another epoch order is refused by core. What judges a row
+    more than once (`ride`, `sade`, `balpoe`, `bbn`) is written before it: written after, the last expert's loss alone
+    would be remembered.
 
     Evidence
     --------

@@ -96,8 +96,11 @@ class ProgressiveSampling(Strategy):
     def imbtk_epoch_order(self, context: RunContext) -> EpochOrder:
         """Return the order of an epoch, with its class mass over the phase in closed form."""
         counts = torch.bincount(context.labels, minlength=context.num_classes)
-        total = round(float(expected_rows(counts, 1.0, self.epoch_size, whole=float(counts.max())).sum()))
         first, last = self._ends(counts)
+        total = round(float(expected_rows(counts, 1.0, self.epoch_size, whole=float(counts.max())).sum()))
+        if self.epoch_size == "auto":
+            # So many that the last epoch, in which classes come most evenly, has the largest class once.
+            total = round(float(counts.max() / last[counts.argmax()]))
         window, phase = context.window, context.phase
 
         def mass(epoch: int) -> torch.Tensor:

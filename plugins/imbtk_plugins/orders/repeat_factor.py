@@ -20,10 +20,10 @@ class RepeatFactor(Strategy):
 
         r_c = max(1, √(t / f_c))
 
-    times, where t is `threshold`. What of r_c is not whole is rounded at random, anew in each epoch: a row is shown
-    ⌊r_c⌋ or ⌈r_c⌉ times. All epochs have the same number of rows, Σ_c r_c n_c rounded up, and rare classes share what
-    the rounding adds, less than a row. Published for pictures with several objects, where r is the largest over the
-    classes in a picture; here a row has one class.
+    times, where t is `threshold`. All epochs have the same number of rows, Σ_c r_c n_c rounded up; rare classes share
+    what that adds, less than a row, so that their r_c grows a little (a single row of a class can be shown once more).
+    What of it is not whole is rounded at random, anew in each epoch. Published for pictures with several objects, where
+    r is the largest over the classes in a picture; here a row has one class.
 
     When to use
     -----------

@@ -106,7 +106,7 @@ def test_extreme_logits_are_finite(q, dtype):
     assert torch.isfinite(gradient).all()
 
 
-@pytest.mark.filterwarnings("ignore:'gce' pushes probabilities")
+@pytest.mark.filterwarnings("ignore:'gce' gives up rows")
 def test_labels_that_are_wrong_mislead_it_less_than_cross_entropy():
     """Four in ten of one class are called the other: cross-entropy comes to doubt that class, this loss less."""
     x, truth = load_breast_cancer(return_X_y=True)

@@ -69,6 +69,20 @@ def test_it_is_the_formula(importance):
     assert found.tolist() == pytest.approx([expected] * 8, rel=1e-9)
 
 
+def test_soft_targets_hold_less_than_a_row_of_a_class():
+    target = torch.tensor([[0.9, 0.1, 0.0, 0.0], [0.8, 0.0, 0.2, 0.0]], dtype=torch.float64)
+    logits, pi, expected = LOGITS[:2], [n / 569 for n in COUNTS], 0.0
+    for c in range(K):
+        held = [row[c] for row in target.tolist()]
+        if sum(held) == 0:
+            continue
+        r = math.log(sum(math.exp(z[c]) for z in logits.tolist()) / 2 / (K * pi[c]))
+        own = sum(t * z[c] for t, z in zip(held, logits.tolist(), strict=True)) / sum(held)
+        expected += pi[c] * (-own + r + 0.3 * r**2)
+    found = second(logits, target, importance="classes", regularization=0.3)
+    assert found.tolist() == pytest.approx([expected] * 2, rel=1e-9)
+
+
 def test_a_class_that_the_batch_does_not_hold_is_left_out():
     logits = LOGITS[:4].clone().requires_grad_()
     target = TARGET[:4]  # without the fourth class

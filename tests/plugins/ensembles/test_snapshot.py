@@ -112,13 +112,21 @@ def test_a_network_that_is_branched_is_refused(other):
         trained([other, Snapshot(cycles=2)])
 
 
-def test_another_schedule_is_refused_and_averages_come_before():
+def test_another_schedule_is_refused_and_so_is_what_would_be_lost():
     with pytest.raises(ConflictError, match=r"swa.*snapshot|snapshot.*swa"):
         trained(["swa", Snapshot(cycles=2)])
-    with pytest.raises(PlanError, match=r"write 'ema' before 'snapshot:cycles=2'"):
-        trained([Snapshot(cycles=2), "ema"])
-    fitted, _ = trained(["ema", Snapshot(cycles=2)])
-    assert fitted.network.branches == 2
+    for plan in ([Snapshot(cycles=2), "ema"], ["ema", Snapshot(cycles=2)]):
+        with pytest.raises(PlanError, match=r"each put other weights in the network's place.*enable one of them"):
+            trained(plan)
+    with pytest.raises(PlanError, match=r"'tau-norm' changes the network.*write 'snapshot:cycles=2' before"):
+        trained(["tau-norm", Snapshot(cycles=2)])
+
+
+@pytest.mark.parametrize("other", ["lws:restart=false@50%-", "disalign:restart=false@50%-"])
+def test_another_form_of_head_is_refused_with_its_maker(other):
+    name = other.partition(":")[0]
+    with pytest.raises(PlanError, match=f"'snapshot' cannot put.*another head meanwhile of strategy '{name}'"):
+        trained([Snapshot(cycles=2), other])
 
 
 def test_a_head_made_anew_is_kept_with_its_cycle():

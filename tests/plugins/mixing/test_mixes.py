@@ -20,12 +20,14 @@ from imbtk_plugins.mixing.boxes.cutmix import Cutmix
 
 
 class Given:
-    """A draw of given shares, one for each sample."""
+    """A draw of given shares, one for each sample; notes what they were asked of."""
 
     def __init__(self, *shares: float) -> None:
         self._shares = torch.tensor(shares)[:, None]
+        self.asked: list[tuple[float, float]] = []
 
     def beta(self, a: float, b: float) -> torch.Tensor:
+        self.asked.append((a, b))
         return self._shares
 
 
@@ -60,21 +62,26 @@ def test_mixup_is_torchvisions_for_the_same_share_and_pairs() -> None:
     torch.testing.assert_close(mixed, theirs._mixup_label(own.labels, lam=lam))
 
 
-RATIOS = [(90, 30), (30, 90), (89, 30), (30, 89), (50, 50)]
+RATIOS = [(90, 30), (30, 90), (89, 30), (30, 89), (50, 50), (100, 20), (20, 100), (99, 20)]
 
 
 @settings(max_examples=80, deadline=None)
-@given(counts=st.sampled_from(RATIOS), lam=st.floats(0, 1, width=32), tau=st.floats(0, 1, width=32))
-def test_remix_on_paper(counts: tuple[int, int], lam: float, tau: float) -> None:
+@given(
+    counts=st.sampled_from(RATIOS),
+    lam=st.floats(0, 1, width=32),
+    tau=st.floats(0, 1, width=32),
+    kappa=st.sampled_from([1.5, 3.0, 5.0]),
+)
+def test_remix_on_paper(counts: tuple[int, int], lam: float, tau: float, kappa: float) -> None:
     n_a, n_b = counts
     own, partner = batch([0], 2), batch([1], 2, seed=1)
-    mix: Any = Remix(tau=tau).imbtk_mix(context(n_a, n_b))
+    mix: Any = Remix(tau=tau, kappa=kappa).imbtk_mix(context(n_a, n_b))
     made, mixed = mix(own.inputs, own.target, Given(lam), partner=partner)
     lam32 = float(np.float32(lam))
     of_a = lam32
-    if n_a >= 3 * n_b and lam32 < tau:
+    if n_a >= kappa * n_b and lam32 < tau:
         of_a = 0.0
-    elif 3 * n_a <= n_b and float(np.float32(1) - np.float32(lam)) < tau:
+    elif kappa * n_a <= n_b and float(np.float32(1) - np.float32(lam)) < tau:
         of_a = 1.0
     assert mixed[0].tolist() == pytest.approx([of_a, 1 - of_a], abs=1e-6)
     torch.testing.assert_close(made, lam32 * own.inputs + (1 - lam32) * partner.inputs, rtol=1e-5, atol=1e-6)
@@ -111,6 +118,16 @@ def test_cutmix_pastes_the_partner_in_a_box_and_shares_by_area() -> None:
     assert 0.2 < float(area.mean()) < 0.45  # (1 - u) on average 1/2, less what the edges cut off
     half, _ = Cutmix(probability=0.5).imbtk_mix()(own, target, Draw(0, "x", 0, np.arange(size)), partner=other)
     assert 0.35 < float((half.flatten(1).amax(1) == 0).float().mean()) < 0.65
+
+
+@pytest.mark.parametrize("strategy", [Mixup(alpha=0.3), Remix(alpha=0.3), Cutmix(alpha=0.3)])
+def test_shares_are_of_the_beta_distribution_that_was_asked_for(strategy: Any) -> None:
+    draw = Given(0.2, 0.7)
+    draw.uniform = lambda: torch.zeros(2, 1)  # type: ignore[attr-defined]
+    draw.integers = lambda high: torch.zeros(2, 1, dtype=torch.int64)  # type: ignore[attr-defined]
+    mix = strategy.imbtk_mix(context(5, 5)) if isinstance(strategy, Remix) else strategy.imbtk_mix()
+    mix(*batch([0, 1], 2)[:2], draw, partner=batch([1, 0], 2))
+    assert draw.asked == [(0.3, 0.3)]
 
 
 @pytest.mark.parametrize("strategy", [Mixup(), Remix(), Cutmix()])

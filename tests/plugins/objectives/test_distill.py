@@ -245,3 +245,8 @@ def test_plugins_are_needed_for_neither_teacher_nor_student(teacher, tmp_path, m
     imbtk.run((x, y), plan, out=tmp_path / "run", **OPTIONS)
     monkeypatch.setenv("IMBTK_PLUGINS", "none")
     assert check_predictions(tmp_path / "run", x).predictor.network.branches == 1
+
+
+def test_a_mixed_hidden_layer_shows_the_teacher_nothing_wrong():
+    with pytest.raises(PlanError, match="'distill' shows its teacher what the network was shown"):
+        loss(torch.zeros(2, 4), None)

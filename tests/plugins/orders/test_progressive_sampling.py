@@ -149,3 +149,12 @@ def test_a_run_says_that_its_ledger_is_a_guess():
 
 def test_it_trains_and_resumes():
     assert resumed_equals_uninterrupted(["progressive-sampling"])
+
+
+def test_auto_shows_the_largest_class_once_in_the_last_epoch():
+    for counts in ((100, 10), (60, 30, 10)):
+        told = context(list(counts), epochs=4)
+        last = ProgressiveSampling(epoch_size="auto").imbtk_epoch_order(told).draw_epoch(3, Draw(0, "x", 3))
+        labels, shown = told.labels, torch.bincount(told.labels[last])
+        assert shown.tolist() == [max(counts)] * len(counts)
+        assert len(last[labels[last] == 0].unique()) == max(counts)

@@ -26,9 +26,9 @@ class Remix(Strategy):
         λ_t = 1  if n_a / n_b ≤ 1 / κ and 1 - λ < τ
         λ_t = λ  otherwise.
 
-    So a blend is of the rarer class alone where that has at least a share of 1 - τ in it. Equal counts make it mixup.
-    Counts are those of the training rows after resampling. Otherwise it is as ``mixup``: a λ of its own for each
-    sample, a partner from the whole epoch.
+    So a blend is of the rarer class alone where that has at least a share of 1 - τ in it. Equal counts make it mixup
+    for κ > 1. Counts are those of the training rows after resampling. Otherwise it is as ``mixup``: a λ of its own for
+    each sample, a partner from the whole epoch.
 
     The targets of rare classes grow by it, more than any frequency says: the ledger does not know how far, and
     probabilities are fitted on validation rows.
