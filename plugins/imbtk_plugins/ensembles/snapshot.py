@@ -123,8 +123,8 @@ class Snapshot(Strategy):
                 except RuntimeError as error:
                     raise PlanError(
                         "'snapshot' cannot put the networks of its cycles side by side, since the network has got "
-                        f"another {part[:-1]} meanwhile{network.head_origin.text}: leave out what gives it that, or let "
-                        "it end before snapshot's window begins."
+                        f"another {part[:-1]} meanwhile{network.head_origin.text}: leave out what gives it that, or "
+                        "let it end before snapshot's window begins."
                     ) from error
 
 
