@@ -40,6 +40,7 @@ def test_combined_they_train_and_resume_to_the_bit(plan: str) -> None:
 
 
 @pytest.mark.parametrize("plan", TWELVE)
+@pytest.mark.filterwarnings("ignore:'bbn' ends between two class frequencies")
 def test_a_loop_of_ones_own_takes_their_steps(plan: str) -> None:
     images = plan == "cmo"
     x = IMAGES if images else TABLE
@@ -57,6 +58,7 @@ def test_a_loop_of_ones_own_takes_their_steps(plan: str) -> None:
 
 
 @pytest.mark.parametrize("plan", [plan for plan in TWELVE if plan != "cmo"])
+@pytest.mark.filterwarnings("ignore:'bbn' ends between two class frequencies")
 def test_the_estimator_takes_them(plan: str) -> None:
     model = imbtk.ImbalancedClassifier([plan], epochs=2, model="mlp", random_state=0).fit(TABLE, LABELS)
     assert model.predict_proba(TABLE).shape == (96, 2)
