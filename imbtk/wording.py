@@ -13,6 +13,7 @@ __all__ = [
     "duration_text",
     "ended_words",
     "fitted_on_words",
+    "index_text",
     "interval_text",
     "join_words",
     "kept_words",
@@ -181,6 +182,17 @@ def interval_text(figure: Mapping[str, Any] | None) -> str:
     return f"{_fixed(low, digits)}{between}{_fixed(high, digits)}"
 
 
+def index_text(index: float) -> str:
+    """Return a correction index as people read it.
+
+    Examples
+    --------
+    >>> index_text(1.234), index_text(-0.001)
+    ('1.23', '0.00')
+    """
+    return f"{round(index, 2) + 0.0:.2f}"
+
+
 def fitted_on_words(decision: Mapping[str, Any], noun: str, group_noun: str) -> str:
     """Return which rows a decision was fitted on, how many, of how many groups, and by how many models.
 
@@ -196,7 +208,8 @@ def fitted_on_words(decision: Mapping[str, Any], noun: str, group_noun: str) -> 
     grouped = f"{several(group_noun)} unknown" if groups is None else plural(groups, group_noun)
     said = f"{plural(decision['rows'], f'{kind} {noun}')}, {grouped}"
     models = decision.get("inner_models")
-    return said + (f", each predicted by one of {models} inner models that had not seen it" if models else "")
+    of = "members" if decision.get("of_members") else "inner models"
+    return said + (f", each predicted by one of {models} {of} that had not seen it" if models else "")
 
 
 def metric_text(figure: Mapping[str, Any] | None) -> str:

@@ -265,7 +265,7 @@ def decision_document(
         "name": rule.name,
         "by": None if decision.by is None else str(decision.by),
         "on": rule.on if rule.cost is None else "probabilities",
-        **_evidence(decision.fitted, units, prepared.decision_models),
+        **_evidence(decision.fitted, units, prepared),
         "rule": rule.to_json(),
         "floor": None if rule.floor is None else _floor(rule.floor, class_names, units),
         "reject": None if rule.reject_below is None else _reject(rule.reject_below, units),
@@ -276,7 +276,7 @@ def decision_document(
 def _sets(
     prepared: PreparedRun, decision: Decision, class_names: Sequence[str], units: Mapping[str, _Units]
 ) -> dict[str, Any]:
-    evidence = _evidence(decision.sets_fitted, units, prepared.decision_models)
+    evidence = _evidence(decision.sets_fitted, units, prepared)
     stopped = prepared.model.config.early_stop not in (None, "none")
     why = ""
     if evidence["fitted_on"] == OUT_OF_FOLD:
@@ -291,16 +291,18 @@ def _sets(
     }
 
 
-def _evidence(fitted: bool, units: Mapping[str, _Units], models: int) -> dict[str, Any]:
+def _evidence(fitted: bool, units: Mapping[str, _Units], prepared: PreparedRun) -> dict[str, Any]:
     """Return which rows were fitted on, how many of how many groups, and how many models predicted them."""
     if not fitted:
         return {"fitted_on": None, "rows": None, "groups": None, "inner_models": 0}
+    models = prepared.decision_models
     unit = units["out_of_fold" if models else "validation"]
     return {
         "fitted_on": OUT_OF_FOLD if models else VALIDATION,
         "rows": len(unit.labels),
         "groups": None if unit.groups is None else len(np.unique(unit.groups)),
         "inner_models": models,
+        **({"of_members": True} if prepared.covered else {}),
     }
 
 

@@ -14,6 +14,7 @@ from imbtk.runs.format import DECISION
 from imbtk.runs.reading import sample_kind
 from imbtk.wording import (
     fitted_on_words,
+    index_text,
     join_words,
     metric_text,
     one_line,
@@ -259,7 +260,7 @@ def _ledger(
     index = entry.get("index")
     if index is not None:
         table.caption = Text(
-            f"correction index {index:.2f} (0 leaves the frequencies, 1 makes them alike)", style="dim"
+            f"correction index {index_text(index)} (0 leaves the frequencies, 1 makes them alike)", style="dim"
         )
         table.caption_justify = "left"
     return table

@@ -55,6 +55,7 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
         "defaults": _defaults(prepared),
         "split": _split(prepared.data),
         "inner_models": len(prepared.inner),
+        **({"members": [len(member.run.data.split.train) for member in prepared.members]} if prepared.members else {}),
         "warnings": [*prepared.data.dataset.notes, *prepared.plan.warnings],
     }
 

@@ -22,7 +22,7 @@ from imbtk.planning.phases import BuiltPhase
 from imbtk.planning.plan import Plan
 from imbtk.planning.prepared import MemberRun, PreparedRun
 
-__all__ = ["ask_members", "with_members"]
+__all__ = ["ask_members", "natural_counts", "with_members"]
 
 MakeRun = Callable[[RunConfig, Plan, Split], PreparedRun]
 """Returns the run of a member: its options, a copy of the plan, and its rows."""
@@ -44,6 +44,25 @@ def ask_members(plan: Plan, dataset: Dataset, split: Split, context: RunContext,
     first = members[0]
     plain = len(members) == 1 and torch.equal(first.train, split.train) and first.seed == seed and not first.options
     return () if plain else tuple(members)
+
+
+def natural_counts(prepared: PreparedRun, members: Sequence[Member]) -> torch.Tensor:
+    """Return the rows of each class, (K,) int64, among those that members draw from.
+
+    The run's training rows, and the validation rows that some member learns from: else chance in the split between
+    these two would be taken for a correction.
+    """
+    dataset, split = prepared.data.dataset, prepared.data.split
+    learnt = torch.unique(torch.cat([member.train for member in members]))
+    borrowed = _induced(dataset, learnt[torch.isin(learnt, split.validation)])
+    return torch.bincount(dataset.labels[torch.cat([split.train, borrowed])], minlength=dataset.num_classes)
+
+
+def _induced(dataset: Dataset, rows: torch.Tensor) -> torch.Tensor:
+    """Return the validation rows that are left for training where an imbalance is induced on training rows."""
+    if dataset.induced is None or not len(rows):
+        return rows
+    return induce(dataset.labels, rows, dataset.induced, dataset.num_classes)
 
 
 def with_members(prepared: PreparedRun, members: Sequence[Member], config: RunConfig, make: MakeRun) -> PreparedRun:
@@ -116,10 +135,7 @@ def _own_split(prepared: PreparedRun, member: Member, config: RunConfig) -> Spli
     borrowed = torch.isin(member.train, split.validation)
     if not borrowed.any():
         return Split(member.train, split.validation, nothing)
-    train = member.train
-    if dataset.induced is not None:
-        kept = induce(dataset.labels, torch.unique(train[borrowed]), dataset.induced, dataset.num_classes)
-        train = train[~borrowed | torch.isin(train, kept)]
+    train = member.train[~borrowed | torch.isin(member.train, _induced(dataset, torch.unique(member.train[borrowed])))]
     if not config.stops_early:
         return Split(train, nothing, nothing)
     share = len(split.validation) / (len(split.train) + len(split.validation))

@@ -21,7 +21,7 @@ from imbtk.data.normalise import Normalisation, feature_scale, features_of
 from imbtk.discovery.catalogue import Catalogue
 from imbtk.errors import DataError, ImbtkError, OptionError, did_you_mean
 from imbtk.models.spec import ModelSpec
-from imbtk.pipeline.members import ask_members, with_members
+from imbtk.pipeline.members import ask_members, natural_counts, with_members
 from imbtk.planning.config import RunConfig
 from imbtk.planning.defaults import (
     choose_device,
@@ -143,7 +143,7 @@ def prepare_split(
     try:
         models = len(inner) or prepared.decision_models
         unseen_rows = torch.cat([cut.test for cut in inner]) if inner else prepared.calibration_rows
-        tried = _decision_dry_run(plan, config, dataset, unseen_rows, models, context)
+        tried = _decision_dry_run(plan, config, dataset, unseen_rows, models, context=context, members=prepared.covered)
     except ImbtkError as error:
         # Whoever fails on few rows may advise folds, which there are already.
         error.args = (" ".join([str(error), *(f"Beware: {said}" for said in why)]),)
@@ -183,6 +183,9 @@ def _of_members(prepared: PreparedRun, config: RunConfig) -> PreparedRun:
     """Return the run as the several models that its plan makes of it, if it does; `config` is what the user gave."""
     data, catalogue = prepared.data, prepared.catalogue
     members = ask_members(prepared.plan.strategies, data.dataset, data.split, prepared.plan.context, config.seed)
+    if not members:
+        return prepared
+    prepared = _of_frequencies(prepared, natural_counts(prepared, members))
     nothing = torch.empty(0, dtype=torch.int64)
 
     def make(own: RunConfig, plan: Plan, split: Split) -> PreparedRun:
@@ -201,6 +204,22 @@ def _of_members(prepared: PreparedRun, config: RunConfig) -> PreparedRun:
         )
 
     return with_members(prepared, members, config, make)
+
+
+def _of_frequencies(prepared: PreparedRun, natural: torch.Tensor) -> PreparedRun:
+    """Return a run whose natural class frequencies are those of `natural` (K,)."""
+    plan, names = prepared.plan, prepared.data.dataset.class_names
+    phases = tuple(
+        dataclasses.replace(phase, context=dataclasses.replace(phase.context, natural_counts=natural))
+        for phase in plan.phases
+    )
+    told = dataclasses.replace(
+        plan,
+        context=dataclasses.replace(plan.context, natural_counts=natural),
+        deployment=parse_deployment(prepared.model.config.deploy, names, natural.double().numpy()),
+        phases=phases,
+    )
+    return dataclasses.replace(prepared, plan=told)
 
 
 def _built(
@@ -293,7 +312,13 @@ def _resolved(
 
 
 def _decision_dry_run(
-    plan: Plan, config: RunConfig, dataset: Dataset, rows: torch.Tensor, models: int, context: RunContext
+    plan: Plan,
+    config: RunConfig,
+    dataset: Dataset,
+    rows: torch.Tensor,
+    models: int,
+    context: RunContext,
+    members: bool,
 ) -> DecisionDryRun:
     """Return how a class is going to be picked, tried with the rows that this will be fitted on."""
     groups = dataset.known_groups(rows)
@@ -307,7 +332,7 @@ def _decision_dry_run(
     )
     if not tried.fitted:
         return tried
-    of = f"{len(rows)} {kind} of {models} inner models" if models else kind
+    of = f"{len(rows)} {kind} of {models} {'members' if members else 'inner models'}" if models else kind
     return dataclasses.replace(tried, words=f"{tried.words}, fitted on {of}")
 
 

@@ -72,7 +72,10 @@ def _intro(record: RunRecord, found: dict[str, Any]) -> str:
         words += "In theory the ledger's shift is exact for this plan; the fit is drawn to it, the more the fewer rows."
     else:
         words += f"The ledger is no exact guide here: {one_line(found['reason'])}. So the fit follows the rows."
-    return f"{words} Temperature: {found['temperature']:.3g} (above 1, the network was too sure of itself)."
+    temperature = found["temperature"]
+    told = "too sure of itself" if temperature > 1 else "not sure enough of itself"
+    meaning = "" if f"{temperature:.2f}" == "1.00" else f" (the network was {told})"
+    return f"{words} Temperature: {temperature:.3g}{meaning}."
 
 
 def _metric_table(found: dict[str, Any], positive: str | None) -> Table:

@@ -64,6 +64,7 @@ def learning_section(record: RunRecord, drawings: Drawings) -> Section:
         "scores": "What the model gets right on validation rows, after each epoch.",
     }
     after = " Dotted: here other strategies take over." if starts else ""
+    after += f" A line for each of {int(history['member'].max())} members." if "member" in history else ""
     drawn: list[Block] = []
     if not any(name.startswith("validation_") for name in history):
         captions = {"loss": "Training: what it makes small, with the weights of the strategies."}

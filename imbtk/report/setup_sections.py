@@ -14,7 +14,7 @@ from imbtk.report.data_sections import data_name
 from imbtk.report.drawings import Drawings
 from imbtk.report.palette import class_colours
 from imbtk.runs.reading import RunRecord
-from imbtk.wording import join_words, one_line, per_cent, plural, shorten
+from imbtk.wording import index_text, join_words, one_line, per_cent, plural, shorten
 
 __all__ = [
     "STAGES",
@@ -51,10 +51,18 @@ def asked_section(record: RunRecord) -> Section:
     defaults = {str(what): str(value) for what, value in plan.get("defaults", ())}
     count = plan.get("split", {}).get("train")
     epochs = config.get("epochs")
-    sentence = f"Train the network {one_line(config.get('model') or 'chosen by default')}"
+    members, model = plan.get("members", ()), one_line(config.get("model") or "chosen by default")
+    sentence = f"Train the network {model}"
+    if members:
+        sentence = f"Train {len(members)} networks {model}, which predict as one,"
     most = "at most " if config.get("patience") else ""
     sentence += f" for {most}{plural(int(epochs), 'epoch')}" if epochs else ""
-    sentence += f" on {plural(int(count), record.noun)}" if count is not None else ""
+    if members:
+        least, most_rows = min(members), max(members)
+        sentence += f" each on {plural(most_rows, record.noun)}" if least == most_rows else ""
+        sentence += f" each on {least:,} to {plural(most_rows, record.noun)}" if least < most_rows else ""
+    elif count is not None:
+        sentence += f" on {plural(int(count), record.noun)}"
     sentence += f" of {shorten(data_name(record), 60)}, with seed {config.get('seed', 0)}."
     strategies = plan.get("strategies", ())
     blocks: list[Block] = [Text(sentence)]
@@ -114,7 +122,8 @@ def index_words(index: float | None) -> str:
         else "the imbalance is over-corrected: rare classes come to count for more than frequent ones"
     )
     return (
-        f"Correction index {index:.2f}: {meaning} (0 leaves the frequencies, 1 makes them alike, 2 turns them round)."
+        f"Correction index {index_text(index)}: {meaning} (0 leaves the frequencies, 1 makes them alike, 2 turns them "
+        "round)."
     )
 
 

@@ -214,3 +214,24 @@ def test_members_that_ran_out_of_time_are_told_of() -> None:
     plan = {"phases": [{"start": 0, "stop": 2, "strategies": []}]}
     assert "training ended after epoch 1 of 2" in ended_words(history, plan, 3.0)
     assert ended_words(history[1:], plan, 3.0) is None
+
+
+def test_chance_in_the_split_is_no_correction() -> None:
+    ready = prepared(["ensemble:n=3,over=folds"])
+    counts = torch.bincount(ready.data.dataset.labels[ready.known])
+    assert torch.equal(ready.plan.context.natural_counts, counts)
+    assert ready.plan.phases[-1].ledger.known_index == pytest.approx(0.0, abs=0.02)
+    np.testing.assert_allclose(ready.plan.deployment, (counts / counts.sum()).numpy())
+    plain = prepared(["ensemble:n=2"])
+    assert torch.equal(plain.plan.context.natural_counts, torch.bincount(plain.plan.context.labels))
+
+
+def test_pages_speak_of_the_members(tmp_path) -> None:
+    made = run(tmp_path / "run", ["ensemble:n=3,over=folds", "threshold"])
+    decision = json.loads((made.folder / "decision.json").read_text())
+    assert decision["of_members"]
+    page = " ".join((made.folder / "report.html").read_text().split())
+    assert "Train 3 networks linear, which predict as one, for 3 epochs each on " in page
+    assert "each predicted by one of 3 members that had not seen it" in page
+    assert "A line for each of 3 members." in page
+    assert "inner models" not in page
